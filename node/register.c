@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/register.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/sign.h"
+
+enum {
+	DEPTH_MAX = 64, /* a register that says otherwise has a ring in it */
+};
+
+static struct register_entry *entry_free(struct register_entry *entry) {
+	if (!entry)
+		return NULL;
+	verifier_free(entry->key);
+	free(entry);
+	return NULL;
+}
+
+/* The place of @id, or where it belongs. */
+static size_t place(const struct office_register *reg, const struct id *id) {
+	size_t low = 0, high = reg->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (memcmp(reg->entries[mid]->row.office.id.b, id->b, sizeof(id->b)) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct register_entry *register_find(const struct office_register *reg, const struct id *id) {
+	size_t at = place(reg, id);
+
+	return at < reg->n && id_eq(&reg->entries[at]->row.office.id, id) ? reg->entries[at] : NULL;
+}
+
+static int entry_set(struct office_register *reg, const struct office_row *row) {
+	struct register_entry *entry = register_find(reg, &row->office.id);
+	size_t at;
+	int r;
+
+	if (!entry) {
+		if (reg->n == reg->cap) {
+			size_t cap = reg->cap ? 2 * reg->cap : 32;
+			struct register_entry **entries = realloc(reg->entries, cap * sizeof(*entries));
+
+			if (!entries)
+				return -ENOMEM;
+			reg->entries = entries;
+			reg->cap = cap;
+		}
+		entry = calloc(1, sizeof(*entry));
+		if (!entry)
+			return -ENOMEM;
+		at = place(reg, &row->office.id);
+		memmove(reg->entries + at + 1, reg->entries + at, (reg->n - at) * sizeof(*reg->entries));
+		reg->entries[at] = entry;
+		reg->n++;
+	}
+	entry->row = *row;
+	office_row_fix(&entry->row);
+	entry->key = verifier_free(entry->key);
+	r = verifier_new(row->office.sign_key, &entry->key);
+	return r < 0 ? r : 0;
+}
+
+static int load_row(void *userdata, const struct office_row *row) {
+	return entry_set(userdata, row);
+}
+
+int register_init(struct office_register *reg, struct txn *txn) {
+	struct office_row own;
+	uint32_t epoch;
+	int r;
+
+	memset(reg, 0, sizeof(*reg));
+	r = offices_own(txn, &own, &epoch);
+	if (!r)
+		r = offices_each(txn, load_row, reg);
+	if (!r)
+		reg->own = register_find(reg, &own.office.id);
+	return r ? r : reg->own ? 0 : -EIO;
+}
+
+void register_done(struct office_register *reg) {
+	for (size_t i = 0; i < reg->n; i++)
+		entry_free(reg->entries[i]);
+	free(reg->entries);
+	memset(reg, 0, sizeof(*reg));
+}
+
+int register_refresh(struct office_register *reg, struct txn *txn, const struct id *id) {
+	struct office_row row;
+	int r;
+
+	r = offices_get(txn, id, &row);
+	return r ? r : entry_set(reg, &row);
+}
+
+struct register_entry *register_by_number(const struct office_register *reg, uint32_t number) {
+	for (size_t i = 0; i < reg->n; i++)
+		if (reg->entries[i]->row.number == number)
+			return reg->entries[i];
+	return NULL;
+}
+
+int register_depth(const struct office_register *reg, const struct id *office,
+	const struct id *above) {
+	const struct register_entry *entry = register_find(reg, office);
+
+	for (int depth = 0; entry && depth < DEPTH_MAX; depth++) {
+		if (id_eq(&entry->row.office.id, above))
+			return depth;
+		entry = register_find(reg, &entry->row.office.parent);
+	}
+	return -1;
+}
+
+bool register_is_within(const struct office_register *reg, const struct id *office,
+	const struct id *above) {
+	return register_depth(reg, office, above) >= 0;
+}
+
+struct register_entry *register_parent(const struct office_register *reg) {
+	return register_find(reg, &reg->own->row.office.parent);
+}
+
+struct register_entry *register_by_curve(const struct office_register *reg,
+	const uint8_t key[OFFICE_CURVE_LEN]) {
+	for (size_t i = 0; i < reg->n; i++) {
+		const struct office *office = &reg->entries[i]->row.office;
+
+		if (office->state == OFFICE_ACTIVE && memcmp(office->curve_key, key, OFFICE_CURVE_LEN) == 0)
+			return reg->entries[i];
+	}
+	return NULL;
+}

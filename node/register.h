@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * register - the offices this node knows, in memory: keys ready to verify, who is below whom
+ *
+ * A reading of TABLE_OFFICES, made at the start and kept in step by the office records folded since. Entries stay where
+ * they are until register_done(), so that pointers to them may be kept.
+ */
+#include "store/offices.h"
+
+struct register_entry {
+	struct office_row row;
+	struct verifier *key; /* NULL: the key in the record is not usable */
+};
+
+struct office_register {
+	struct register_entry **entries; /* sorted by office id */
+	size_t n;
+	size_t cap;
+	struct register_entry *own;
+};
+
+int register_init(struct office_register *reg, struct txn *txn);
+void register_done(struct office_register *reg);
+/* Reads @id's row again: it is new or has changed. */
+int register_refresh(struct office_register *reg, struct txn *txn, const struct id *id);
+/* NULL: not known. */
+struct register_entry *register_find(const struct office_register *reg, const struct id *id);
+struct register_entry *register_by_number(const struct office_register *reg, uint32_t number);
+/* Whether @office is @above or somewhere below it. */
+bool register_is_within(const struct office_register *reg, const struct id *office,
+	const struct id *above);
+/* How many levels @office is below @above; -1: it is not below it. */
+int register_depth(const struct office_register *reg, const struct id *office,
+	const struct id *above);
+/* The parent of this office; NULL: the topmost, or not joined. */
+struct register_entry *register_parent(const struct office_register *reg);
+/* The office, active, whose transport key this is; NULL: a stranger. For ZAP (RFC 27/ZAP). */
+struct register_entry *register_by_curve(const struct office_register *reg,
+	const uint8_t key[OFFICE_CURVE_LEN]);

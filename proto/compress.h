@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * compress - zstd for the batches of one direction of a link; the only includer of <zstd.h>
+ *
+ * Each batch is compressed with the one before it as prefix: offices write much the same words
+ * over and over, and a batch alone is too short to learn them. Both sides keep the plain bytes of
+ * the last batch, and both forget them when a session begins. What is not compressible travels as
+ * it is; the first byte says which (0 plain, 1 zstd).
+ */
+#include "proto/base.h"
+
+enum {
+	COMPRESS_MALFORMED = 1, /* damaged, or larger than it may be */
+};
+
+struct compressor;
+struct decompressor;
+
+int compressor_new(int level, struct compressor **ret_compressor); /* 0 or -errno */
+struct compressor *compressor_free(struct compressor *c);
+void compressor_reset(struct compressor *c);
+/* @ret_out is borrowed until the next call. 0 or -errno. */
+int compressor_run(struct compressor *c, struct span plain, struct span *ret_out);
+
+/* @plain_max: the most a batch may be once unpacked. 0 or -errno. */
+int decompressor_new(size_t plain_max, struct decompressor **ret_decompressor);
+struct decompressor *decompressor_free(struct decompressor *d);
+void decompressor_reset(struct decompressor *d);
+/* 0, COMPRESS_MALFORMED or -errno. @ret_plain is borrowed until the next call but one. */
+int decompressor_run(struct decompressor *d, struct span in, struct span *ret_plain);

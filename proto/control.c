@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/control.h"
+
+#include "proto/enrol.h"
+
+enum {
+	VERSION_MAX = 64,
+	BEGINNING = 2,      /* number and command, or number and result */
+	FAILURE_VALUES = 2, /* index, detail */
+	DRAFT_FIELDS = 5,
+	REFUSAL_FIELDS = 2,
+	LINK_FIELDS = 7,
+};
+
+static void read_draft(struct reader *r, struct draft *ret_draft) {
+	read_array(r, DRAFT_FIELDS, DRAFT_FIELDS);
+	ret_draft->kind = read_uint(r, UINT8_MAX);
+	ret_draft->organisation = read_uint(r, UINT8_MAX);
+	ret_draft->lane = read_uint(r, UINT8_MAX);
+	read_id_or_nil(r, &ret_draft->id);
+	ret_draft->has_id = !id_is_nil(&ret_draft->id);
+	ret_draft->body = read_raw(r);
+	read_end(r);
+}
+
+/*
+ * Leaves @request's reader before the first draft, after a look at them all: whoever is called for
+ * the last draft need not fear that a later one is damaged.
+ */
+static void read_drafts(struct reader *r, struct request *request) {
+	struct draft draft;
+
+	request->n_drafts = read_array(r, 0, CONTROL_DRAFTS_MAX);
+	request->drafts = *r;
+	while (reader_peek(r) != VALUE_END)
+		read_draft(r, &draft);
+	read_end(r);
+}
+
+static void read_arguments(struct reader *r, struct request *request) {
+	switch (request->command) {
+	case COMMAND_SUBMIT:
+		read_drafts(r, request);
+		break;
+	case COMMAND_STATUS:
+		break;
+	case COMMAND_ADD_OFFICE:
+		request->file = read_bin(r, 0, ENROL_FILE_MAX);
+		request->address = read_line(r, 0, ENROL_ADDRESS_MAX);
+		break;
+	case COMMAND_JOIN:
+		request->file = read_bin(r, 0, ENROL_FILE_MAX);
+		break;
+	case COMMAND_SINCE:
+		request->since = read_uint(r, UINT64_MAX);
+		request->max = read_uint(r, UINT64_MAX);
+		break;
+	case COMMAND_SNAPSHOT:
+		request->after = read_bin(r, 0, CONTROL_KEY_MAX);
+		break;
+	default: /* a newer tool's: the node says so, under the request's number */
+		while (reader_peek(r) != VALUE_END)
+			read_raw(r);
+		break;
+	}
+}
+
+int control_request_decode(struct span in, struct request *ret_request) {
+	struct request request = { 0 };
+	struct reader r;
+
+	if (in.len > CONTROL_MAX)
+		return CONTROL_MALFORMED;
+	reader_init(&r, in);
+	read_array(&r, BEGINNING, UINT64_MAX);
+	request.number = read_uint(&r, UINT64_MAX);
+	request.command = read_uint(&r, UINT8_MAX);
+	read_arguments(&r, &request);
+	if (reader_peek(&r) != VALUE_END) /* to do half of what is asked would be worse than nothing */
+		reader_fail(&r);
+	read_end(&r);
+	if (reader_done(&r) != 0)
+		return CONTROL_MALFORMED;
+	*ret_request = request;
+	return 0;
+}
+
+bool control_draft_next(struct request *request, struct draft *ret_draft) {
+	if (request->command != COMMAND_SUBMIT || reader_peek(&request->drafts) == VALUE_END)
+		return false;
+	read_draft(&request->drafts, ret_draft);
+	return true;
+}
+
+int control_answer_decode(struct span in, struct answer *ret_answer) {
+	struct answer answer = { 0 };
+	struct reader r;
+
+	if (in.len > CONTROL_MAX)
+		return CONTROL_MALFORMED;
+	reader_init(&r, in);
+	read_array(&r, BEGINNING, UINT64_MAX);
+	answer.number = read_uint(&r, UINT64_MAX);
+	answer.result = read_uint(&r, UINT8_MAX);
+	answer.values = r;
+	if (answer.result != CONTROL_OK) {
+		answer.index = read_uint(&r, UINT64_MAX);
+		answer.detail = read_text(&r, 0, CONTROL_DETAIL_MAX);
+	}
+	read_end(&r);
+	if (reader_done(&r) != 0)
+		return CONTROL_MALFORMED;
+	*ret_answer = answer;
+	return 0;
+}
+
+static void write_request(struct writer *w, uint64_t number, enum command command,
+	size_t n_arguments) {
+	write_array(w, BEGINNING + n_arguments);
+	write_uint(w, number);
+	write_uint(w, command);
+}
+
+void control_write_submit(struct writer *w, uint64_t number, size_t n_drafts) {
+	write_request(w, number, COMMAND_SUBMIT, 1);
+	write_array(w, n_drafts);
+}
+
+void control_write_draft(struct writer *w, const struct draft *draft) {
+	write_array(w, DRAFT_FIELDS);
+	write_uint(w, draft->kind);
+	write_uint(w, draft->organisation);
+	write_uint(w, draft->lane);
+	if (draft->has_id)
+		write_id_or_nil(w, &draft->id);
+	else
+		write_nil(w);
+	write_raw(w, draft->body);
+}
+
+void control_write_status(struct writer *w, uint64_t number) {
+	write_request(w, number, COMMAND_STATUS, 0);
+}
+
+void control_write_add_office(struct writer *w, uint64_t number, struct span file,
+	struct span address) {
+	write_request(w, number, COMMAND_ADD_OFFICE, 2);
+	write_bin(w, file);
+	write_str(w, address);
+}
+
+void control_write_join(struct writer *w, uint64_t number, struct span file) {
+	write_request(w, number, COMMAND_JOIN, 1);
+	write_bin(w, file);
+}
+
+void control_write_since(struct writer *w, uint64_t number, uint64_t since, uint64_t max) {
+	write_request(w, number, COMMAND_SINCE, 2);
+	write_uint(w, since);
+	write_uint(w, max);
+}
+
+void control_write_snapshot(struct writer *w, uint64_t number, struct span after) {
+	write_request(w, number, COMMAND_SNAPSHOT, 1);
+	write_bin(w, after);
+}
+
+void control_write_ok(struct writer *w, uint64_t number, size_t n_values) {
+	write_array(w, BEGINNING + n_values);
+	write_uint(w, number);
+	write_uint(w, CONTROL_OK);
+}
+
+void control_write_failure(struct writer *w, uint64_t number, enum control_result result,
+	uint64_t index, struct span detail) {
+	write_array(w, BEGINNING + FAILURE_VALUES);
+	write_uint(w, number);
+	write_uint(w, result);
+	write_uint(w, index);
+	write_str(w, detail);
+}
+
+static void write_link(struct writer *w, const struct link_report *link) {
+	write_array(w, LINK_FIELDS);
+	write_id(w, &link->office);
+	write_bool(w, link->up);
+	write_uint(w, link->state);
+	write_uint(w, link->since_ms);
+	write_uint(w, link->last_progress_ms);
+	write_str(w, link->why);
+	write_uint(w, (uint64_t)link->clock_skew_ms); /* two's complement: codec has no sign */
+}
+
+static void read_link(struct reader *r, struct link_report *ret_link) {
+	read_array(r, LINK_FIELDS, UINT64_MAX);
+	read_id(r, &ret_link->office);
+	ret_link->up = read_bool(r);
+	ret_link->state = read_uint(r, UINT8_MAX);
+	ret_link->since_ms = read_uint(r, UINT64_MAX);
+	ret_link->last_progress_ms = read_uint(r, UINT64_MAX);
+	ret_link->why = read_text(r, 0, CONTROL_DETAIL_MAX);
+	ret_link->clock_skew_ms = (int64_t)read_uint(r, UINT64_MAX);
+	read_end(r);
+}
+
+void control_write_status_values(struct writer *w, const struct control_status *status,
+	const struct link_report *links, size_t n_links) {
+	size_t n_reasons = 0;
+
+	for (size_t reason = 0; reason < REFUSAL_N; reason++)
+		n_reasons += status->refusals[reason] != 0;
+	write_uint(w, status->pid);
+	write_uint(w, status->started_ms);
+	write_str(w, status->version);
+	write_uint(w, status->turns);
+	write_array(w, n_reasons);
+	for (size_t reason = 0; reason < REFUSAL_N; reason++) {
+		if (status->refusals[reason] == 0)
+			continue;
+		write_array(w, REFUSAL_FIELDS);
+		write_uint(w, reason);
+		write_uint(w, status->refusals[reason]);
+	}
+	write_array(w, n_links);
+	for (size_t i = 0; i < n_links; i++)
+		write_link(w, &links[i]);
+}
+
+/* Reasons that only a newer node knows are passed over. */
+static void read_refusals(struct reader *r, uint64_t ret_refusals[REFUSAL_N]) {
+	read_array(r, 0, UINT64_MAX);
+	while (reader_peek(r) != VALUE_END) {
+		uint64_t reason;
+		uint64_t n;
+
+		read_array(r, REFUSAL_FIELDS, UINT64_MAX);
+		reason = read_uint(r, UINT64_MAX);
+		n = read_uint(r, UINT64_MAX);
+		read_end(r);
+		if (reason < REFUSAL_N)
+			ret_refusals[reason] = n;
+	}
+	read_end(r);
+}
+
+int control_status_read(struct answer *answer, struct control_status *ret_status) {
+	struct reader *r = &answer->values;
+	struct control_status status = { 0 };
+	struct link_report link;
+
+	status.pid = read_uint(r, UINT64_MAX);
+	status.started_ms = read_uint(r, UINT64_MAX);
+	status.version = read_line(r, 0, VERSION_MAX);
+	status.turns = read_uint(r, UINT64_MAX);
+	read_refusals(r, status.refusals);
+	status.n_links = read_array(r, 0, UINT64_MAX);
+	status.links = *r;
+	while (reader_peek(r) != VALUE_END)
+		read_link(r, &link);
+	read_end(r);
+	if (r->failed)
+		return CONTROL_MALFORMED;
+	*ret_status = status;
+	return 0;
+}
+
+bool control_link_next(struct control_status *status, struct link_report *ret_link) {
+	if (reader_peek(&status->links) == VALUE_END)
+		return false;
+	read_link(&status->links, ret_link);
+	return true;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * control - what a tool asks of a running node over its control socket, and the answers
+ *
+ * A request is [number, command, arguments...], an answer [number, result, values...]; the number
+ * is the asker's and comes back, so that many requests can be under way. A result other than
+ * CONTROL_OK means that nothing of the request was done.
+ *
+ *   SUBMIT      [[draft, ...]]              -> [[outcome, record id, reference], ...]
+ *   STATUS      []                          -> [status fields, see struct control_status]
+ *   ADD_OFFICE  [request file, address]     -> [answer file]
+ *   JOIN        [answer file]               -> []
+ *   SINCE       [number, max]               -> [[change row, ...], last number]
+ *   SNAPSHOT    [after key]                 -> [[tally entry, ...], number, next key or nil]
+ *
+ * A draft is [kind, organisation, lane, id or nil, body]: a record that the node will complete,
+ * number, encode and sign. All drafts of a request are kept, or none. A draft with an id that is
+ * already held adds nothing and is answered OUTCOME_HELD.
+ */
+#include "proto/codec.h"
+#include "proto/message.h"
+#include "proto/record.h"
+
+enum {
+	CONTROL_MAX = 24 * 1024 * 1024, /* bytes of a request or an answer */
+	CONTROL_DRAFTS_MAX = 65536,
+	CONTROL_DETAIL_MAX = 512,
+	CONTROL_KEY_MAX = 511,   /* of SNAPSHOT: the store's longest */
+	CONTROL_STATUS_VALUES = 6,
+	CONTROL_ROWS_MAX = 1000, /* in one answer to SINCE or SNAPSHOT */
+};
+
+enum {
+	CONTROL_MALFORMED = 1,
+};
+
+enum command {
+	COMMAND_SUBMIT = 1,
+	COMMAND_STATUS = 2,
+	COMMAND_ADD_OFFICE = 3,
+	COMMAND_JOIN = 4,
+	COMMAND_SINCE = 5,
+	COMMAND_SNAPSHOT = 6,
+};
+
+/* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
+enum control_result {
+	CONTROL_OK = 0,
+	CONTROL_BAD_REQUEST = 1,     /* not understood: another version, or damaged */
+	CONTROL_FULL = 2,            /* the disk or the store's limit; nothing was kept */
+	CONTROL_NO_CASE = 3,         /* no such petition here */
+	CONTROL_NOT_HOLDER = 4,      /* another office must act next; detail: its name */
+	CONTROL_WRONG_STATE = 5,     /* this step cannot follow; detail: the present state's name */
+	CONTROL_BAD_FIELD = 6,       /* detail: the field */
+	CONTROL_CONFLICT = 7,        /* the id is held with other content */
+	CONTROL_UNKNOWN_OFFICE = 8,  /* detail: what was named */
+	CONTROL_ALREADY = 9,         /* joined already, or enrolled already with other keys */
+	CONTROL_BAD_FILE = 10,       /* damaged, or signed by another key */
+	CONTROL_TOO_OLD = 11,        /* SINCE: those changes are no longer kept: take a snapshot */
+	CONTROL_NOT_FOR_US = 12,     /* JOIN: the answer is for another office */
+	CONTROL_FAILED = 13,         /* the node cannot go on; detail says why */
+	CONTROL_NO_ADDRESS = 14,     /* ADD_OFFICE: the node listens nowhere and none was given */
+};
+
+enum outcome {
+	OUTCOME_ADDED = 0,
+	OUTCOME_HELD = 1, /* the same record is already here */
+};
+
+struct draft {
+	uint8_t kind;
+	uint8_t organisation;
+	uint8_t lane;
+	bool has_id;
+	struct id id;
+	struct span body;
+};
+
+struct request {
+	uint64_t number;
+	uint8_t command;        /* one not known here has no arguments, and is answered BAD_REQUEST */
+	uint64_t n_drafts;      /* SUBMIT */
+	struct reader drafts;   /* SUBMIT: see control_draft_next() */
+	struct span file;       /* ADD_OFFICE, JOIN */
+	struct span address;    /* ADD_OFFICE; may be empty */
+	uint64_t since;         /* SINCE */
+	uint64_t max;           /* SINCE */
+	struct span after;      /* SNAPSHOT; empty: from the beginning */
+};
+
+/* The beginning of every answer; @values is left where the values begin. */
+struct answer {
+	uint64_t number;
+	uint64_t result;
+	uint64_t index;         /* not OK: which draft, counted from 0 */
+	struct span detail;     /* not OK */
+	struct reader values;   /* OK: the rest of the array, by read_*() */
+};
+
+/* How a link stands, as `queue` and `status` show it. */
+enum link_report_state {
+	LINK_REPORT_DOWN = 0,
+	LINK_REPORT_GREETING = 1,
+	LINK_REPORT_STREAMING = 2,
+};
+
+struct link_report {
+	struct id office;
+	bool up;               /* towards the parent */
+	uint8_t state;
+	uint64_t since_ms;     /* wall clock */
+	uint64_t last_progress_ms; /* wall clock; 0: never in this run */
+	struct span why;       /* a sentence for people, English; empty while all is well */
+	int64_t clock_skew_ms; /* theirs less ours at the last HELLO */
+};
+
+/* Answer values to STATUS: [pid, started_ms, version, turns, [[reason, n], ...], [link, ...]]. */
+struct control_status {
+	uint64_t pid;
+	uint64_t started_ms;
+	struct span version;
+	uint64_t turns;
+	uint64_t refusals[REFUSAL_N]; /* by enum refusal, since the start */
+	size_t n_links;
+	struct reader links;   /* see control_link_next() */
+};
+
+int control_request_decode(struct span in, struct request *ret_request); /* 0 or CONTROL_MALFORMED */
+bool control_draft_next(struct request *request, struct draft *ret_draft); /* false at the end */
+int control_answer_decode(struct span in, struct answer *ret_answer);
+
+/* Requests. For SUBMIT: control_write_submit(), then n_drafts times control_write_draft(). */
+void control_write_submit(struct writer *w, uint64_t number, size_t n_drafts);
+void control_write_draft(struct writer *w, const struct draft *draft);
+void control_write_status(struct writer *w, uint64_t number);
+void control_write_add_office(struct writer *w, uint64_t number, struct span file, struct span address);
+void control_write_join(struct writer *w, uint64_t number, struct span file);
+void control_write_since(struct writer *w, uint64_t number, uint64_t since, uint64_t max);
+void control_write_snapshot(struct writer *w, uint64_t number, struct span after);
+
+/* Answers: control_write_ok() opens the array for @n_values values that the caller then writes. */
+void control_write_ok(struct writer *w, uint64_t number, size_t n_values);
+void control_write_failure(struct writer *w, uint64_t number, enum control_result result,
+	uint64_t index, struct span detail); /* at most CONTROL_DETAIL_MAX bytes */
+/* After control_write_ok() for CONTROL_STATUS_VALUES; @status' n_links and links are not looked at. */
+void control_write_status_values(struct writer *w, const struct control_status *status,
+	const struct link_report *links, size_t n_links);
+int control_status_read(struct answer *answer, struct control_status *ret_status);
+bool control_link_next(struct control_status *status, struct link_report *ret_link);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/keyfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TITLE "lienthong keys 1\n"
+
+enum {
+	TITLE_LEN = sizeof(TITLE) - 1,
+	HEX_LEN = 2 * 32,
+	FILE_LEN = TITLE_LEN + 2 * (HEX_LEN + 1),
+};
+
+static const char digits[] = "0123456789abcdef";
+
+static void closep(int *fd) {
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static void write_line(char *text, const uint8_t key[32]) {
+	for (size_t i = 0; i < 32; i++) {
+		*text++ = digits[key[i] >> 4];
+		*text++ = digits[key[i] & 15];
+	}
+	*text = '\n';
+}
+
+static bool read_line_of(const char *text, uint8_t ret_key[32]) {
+	for (size_t i = 0; i < HEX_LEN; i++) {
+		const char *digit = memchr(digits, text[i], 16);
+
+		if (!digit)
+			return false;
+		ret_key[i / 2] = (uint8_t)(ret_key[i / 2] << 4 | (digit - digits));
+	}
+	return text[HEX_LEN] == '\n';
+}
+
+static int write_all(int fd, const char *text, size_t len) {
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* The name in the directory must survive a power cut as well as the file. */
+static int sync_folder(const char *path) {
+	_cleanup_(closep) int fd = -1;
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (len >= sizeof(folder))
+		return -ENAMETOOLONG;
+	memcpy(folder, path, len);
+	folder[len] = '\0';
+	fd = open(len ? folder : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int keyfile_write(const char *path, const struct keyfile *keys) {
+	_cleanup_(closep) int fd = -1;
+	char temporary[PATH_MAX];
+	char text[FILE_LEN];
+	int n, r;
+
+	n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+	if (n < 0 || (size_t)n >= sizeof(temporary))
+		return -ENAMETOOLONG;
+	memcpy(text, TITLE, TITLE_LEN);
+	write_line(text + TITLE_LEN, keys->seed);
+	write_line(text + TITLE_LEN + HEX_LEN + 1, keys->curve_secret);
+
+	fd = mkostemp(temporary, O_CLOEXEC); /* 0600, whatever the umask */
+	if (fd < 0) {
+		r = -errno;
+	} else {
+		r = write_all(fd, text, sizeof(text));
+		/* link() and not rename(): keys that are there already are never replaced */
+		if (!r && link(temporary, path) < 0)
+			r = -errno;
+		(void)unlink(temporary);
+	}
+	explicit_bzero(text, sizeof(text));
+	return r ? r : sync_folder(path);
+}
+
+int keyfile_read(const char *path, struct keyfile *ret_keys) {
+	_cleanup_(closep) int fd = -1;
+	struct keyfile keys = { 0 };
+	char text[FILE_LEN + 1];
+	size_t len = 0;
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	/* not through a symbolic link; and a pipe of that name must not make us wait */
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? KEYFILE_MISSING : errno == ELOOP ? KEYFILE_MALFORMED : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return KEYFILE_MALFORMED;
+	if (st.st_uid != geteuid() || (st.st_mode & 077))
+		return KEYFILE_EXPOSED;
+
+	do {
+		n = read(fd, text + len, sizeof(text) - len);
+		if (n < 0 && errno != EINTR)
+			break;
+		len += n > 0 ? (size_t)n : 0;
+	} while (n != 0 && len < sizeof(text));
+	if (n < 0)
+		r = -errno;
+	else if (len == FILE_LEN && memcmp(text, TITLE, TITLE_LEN) == 0 &&
+		read_line_of(text + TITLE_LEN, keys.seed) &&
+		read_line_of(text + TITLE_LEN + HEX_LEN + 1, keys.curve_secret))
+		r = 0;
+	else
+		r = KEYFILE_MALFORMED;
+	if (!r)
+		*ret_keys = keys;
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(&keys, sizeof(keys));
+	return r;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * keyfile - an office's private keys on disk: one file, 0600, written whole or not at all
+ *
+ * The only I/O in proto, since both the node and the tools need it. Text of three lines:
+ * "lienthong keys 1", the signing seed and the CURVE secret key in hexadecimal.
+ */
+#include "proto/sign.h"
+
+enum {
+	KEYFILE_MISSING = 1,
+	KEYFILE_MALFORMED = 2,
+	KEYFILE_EXPOSED = 3, /* others can read it, or it belongs to another user */
+};
+
+struct keyfile {
+	uint8_t seed[SIGN_SEED_LEN];
+	uint8_t curve_secret[32];
+};
+
+/* Writes @path through a temporary file, synced. 0 or -errno (-EEXIST: there is one). */
+int keyfile_write(const char *path, const struct keyfile *keys);
+/* 0, an outcome or -errno. */
+int keyfile_read(const char *path, struct keyfile *ret_keys);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * message - what travels on a link between two offices
+ *
+ *   HELLO   [1, version, office, session, time_ms, software]
+ *   HEADS   [2, more, [[office, epoch, lane, size], ...]]     how far I hold what you would push
+ *   BATCH   [3, sequence, office, epoch, lane, first, n, root, signature, payload]
+ *   ACK     [4, [[office, epoch, lane, size], ...]]           my durable sizes; empty: I am alive
+ *   REFUSE  [5, office, epoch, lane, size, reason, text]      set aside; office nil: the session
+ *
+ * The payload is compressed (compress.h); plain, it is an array of n leaves, each the record's
+ * bytes (bin) or, where they are withheld, an array of one hash. A batch ends at a head. One
+ * message is one ZeroMQ frame of at most MESSAGE_MAX bytes.
+ */
+#include "proto/codec.h"
+#include "proto/head.h"
+
+enum {
+	MESSAGE_VERSION = 1,
+	MESSAGE_MAX = 64 * 1024,
+	MESSAGE_HELD_MAX = 1024,           /* entries in one HEADS or ACK */
+	MESSAGE_SOFTWARE_MAX = 64,
+	MESSAGE_TEXT_MAX = 256,
+	BATCH_BYTES_MAX = 32000,           /* of leaves, before compression, without their framing */
+	BATCH_LEAVES_MAX = 4096,
+	BATCH_PLAIN_MAX = BATCH_BYTES_MAX + 5 * BATCH_LEAVES_MAX + 8, /* with their framing */
+};
+
+enum {
+	MESSAGE_MALFORMED = 1,
+};
+
+enum message_type {
+	MESSAGE_HELLO = 1,
+	MESSAGE_HEADS = 2,
+	MESSAGE_BATCH = 3,
+	MESSAGE_ACK = 4,
+	MESSAGE_REFUSE = 5,
+};
+
+/* Why something was refused. The numbers are on the wire. */
+enum refusal {
+	REFUSAL_MALFORMED = 1,     /* not a message, or a payload that does not unpack */
+	REFUSAL_VERSION = 2,       /* no version in common */
+	REFUSAL_STRANGER = 3,      /* the office is not the one whose key this is, or not a neighbour */
+	REFUSAL_NO_SESSION = 4,    /* say HELLO first */
+	REFUSAL_OUT_OF_STEP = 5,   /* a batch was lost on the way: begin the session again */
+	REFUSAL_UNKNOWN_OFFICE = 6, /* an oplog of an office not (yet) enrolled */
+	REFUSAL_GAP = 7,           /* the batch begins beyond our size */
+	REFUSAL_ROOT = 8,          /* the leaves do not give the head's root */
+	REFUSAL_SIGNATURE = 9,     /* the head is not signed by the origin's key */
+	REFUSAL_FORK = 10,         /* another record is already held under this number */
+	REFUSAL_NOT_YOURS = 11,    /* an oplog that this neighbour has no business to send */
+	REFUSAL_FULL = 12,         /* no room: later */
+	REFUSAL_QUARANTINED = 13,  /* the oplog was set aside earlier */
+	REFUSAL_N,
+};
+
+struct hello {
+	uint64_t version;
+	struct id office;
+	uint64_t session; /* the child's choice; the parent's HELLO repeats it */
+	uint64_t time_ms;
+	struct span software;
+};
+
+struct held {
+	struct oplog_id oplog;
+	uint64_t size;
+};
+
+struct batch {
+	uint64_t sequence; /* 0 for the first of a session, per direction */
+	struct oplog_id oplog;
+	uint64_t first;
+	uint64_t n;
+	struct head head; /* size = first + n */
+	struct span payload;
+};
+
+struct refuse {
+	struct oplog_id oplog;
+	uint64_t size;
+	uint64_t reason;
+	struct span text; /* for people, may be empty */
+};
+
+struct message {
+	enum message_type type;
+	bool more;             /* HEADS: another one follows */
+	uint64_t n_held;       /* HEADS, ACK */
+	struct reader held;    /* HEADS, ACK: see message_held_next() */
+	union {
+		struct hello hello;
+		struct batch batch;
+		struct refuse refuse;
+	};
+};
+
+/* A leaf of an oplog as it travels: the record's bytes, or only their hash. */
+struct leaf {
+	bool withheld;
+	struct span bytes; /* of the record, where it is not withheld */
+	struct hash hash;  /* where it is: merkle_leaf() of the bytes */
+};
+
+/* 0 or MESSAGE_MALFORMED, all of it checked. Spans borrow from @in. */
+int message_decode(struct span in, struct message *ret_message);
+/* The next of a HEADS or ACK; false at the end. */
+bool message_held_next(struct message *message, struct held *ret_held);
+
+/* All of these leave the sticky state of @w to be checked by the caller. */
+void message_write_hello(struct writer *w, const struct hello *hello);
+void message_write_heads(struct writer *w, bool more, const struct held *held, size_t n);
+void message_write_batch(struct writer *w, const struct batch *batch);
+void message_write_ack(struct writer *w, const struct held *held, size_t n);
+void message_write_refuse(struct writer *w, const struct refuse *refuse);
+
+/* The plain payload: write_array(w, n), then each leaf. */
+void leaf_write(struct writer *w, const struct leaf *leaf);
+/* Reads one leaf out of a payload's array: enter it with read_array() first. */
+void leaf_read(struct reader *r, struct leaf *ret_leaf);
+
+/* A word for diagnostics and counters, such as "bad signature"; never NULL. */
+const char *refusal_name(uint64_t reason);

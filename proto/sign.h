@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), random bytes; the only door to OpenSSL
+ *
+ * Keys are made once and kept: parsing one costs as much as using it.
+ */
+#include "proto/base.h"
+
+enum {
+	SIGN_SEED_LEN = 32,
+	SIGN_PUBLIC_LEN = 32,
+	SIGN_SIGNATURE_LEN = 64,
+};
+
+enum {
+	SIGN_BAD_KEY = 1,   /* not a point of the curve in its one encoding, or one of small order */
+	SIGN_BAD_SIGNATURE, /* not made by this key over these bytes */
+};
+
+struct signer;   /* a private key, ready to sign */
+struct verifier; /* a public key, ready to verify */
+
+/* Fills @ret with @len bytes from the system's generator. 0 or -errno. */
+int random_bytes(void *ret, size_t len);
+
+/* 0 or -errno. The seed is RFC 8032's private key; any 32 random bytes are one. */
+int signer_new(const uint8_t seed[SIGN_SEED_LEN], struct signer **ret_signer);
+struct signer *signer_free(struct signer *signer);
+void signer_freep(struct signer **signer);
+void signer_public(const struct signer *signer, uint8_t ret_public[SIGN_PUBLIC_LEN]);
+int signer_sign(struct signer *signer, struct span bytes, uint8_t ret_sig[SIGN_SIGNATURE_LEN]);
+
+/* 0, SIGN_BAD_KEY or -errno. */
+int verifier_new(const uint8_t key[SIGN_PUBLIC_LEN], struct verifier **ret_verifier);
+struct verifier *verifier_free(struct verifier *verifier);
+void verifier_freep(struct verifier **verifier);
+/* 0, SIGN_BAD_SIGNATURE or -errno. */
+int verifier_check(struct verifier *verifier, struct span bytes, const uint8_t sig[SIGN_SIGNATURE_LEN]);
+
+void sha256(struct span bytes, struct hash *ret_hash);
+/* SHA-256 over @prefix || @a || @b without joining them first; the Merkle tree's two shapes. */
+void sha256_prefixed(uint8_t prefix, struct span a, struct span b, struct hash *ret_hash);
+
+/* Standard base64 with padding; @ret_text has room for BASE64_MAX(bytes.len). Returns its length. */
+#define BASE64_MAX(len) (((len) + 2) / 3 * 4 + 1) /* with the terminating zero */
+size_t base64_encode(struct span bytes, char *ret_text);

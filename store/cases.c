@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "store/cases.h"
+
+#include <errno.h>
+
+#include "proto/codec.h"
+
+enum {
+	CASE_FIELDS = 22,
+	CASE_ROW_MAX = 3 + 9 * CASE_FIELDS,
+	STEP_KEY_LEN = 16 + 4 + 16,
+	STEP_VALUE_LEN = 8 + 4,
+	ESCALATION_KEY_LEN = 16 + 16,
+	WAITING_KEY_LEN = 1 + 1 + 8 + 16,
+};
+
+static struct span id_span(const struct id *id) {
+	return (struct span){ id->b, sizeof(id->b) };
+}
+
+static int decode_case(struct span value, struct case_row *ret_row) {
+	struct case_row row;
+	struct reader r;
+
+	reader_init(&r, value);
+	read_array(&r, CASE_FIELDS, CASE_FIELDS);
+	row.kind = read_uint(&r, UINT8_MAX);
+	row.state = read_uint(&r, UINT8_MAX);
+	row.category = read_uint(&r, UINT8_MAX);
+	row.organisation = read_uint(&r, UINT8_MAX);
+	row.overdue = read_bool(&r);
+	row.urgent = read_bool(&r);
+	row.escalated = read_bool(&r);
+	row.origin = read_uint(&r, UINT32_MAX);
+	row.holder = read_uint(&r, UINT32_MAX);
+	row.people = read_uint(&r, UINT32_MAX);
+	row.n_steps = read_uint(&r, UINT32_MAX);
+	row.clock_step = read_uint(&r, UINT32_MAX);
+	row.arrival = read_uint(&r, UINT64_MAX);
+	row.reference = read_uint(&r, UINT64_MAX);
+	row.received_ms = read_uint(&r, UINT64_MAX);
+	row.recorded_ms = read_uint(&r, UINT64_MAX);
+	row.since_ms = read_uint(&r, UINT64_MAX);
+	row.due_ms = read_uint(&r, UINT64_MAX);
+	row.accepted_ms = read_uint(&r, UINT64_MAX);
+	row.forwarded_ms = read_uint(&r, UINT64_MAX);
+	row.resolved_ms = read_uint(&r, UINT64_MAX);
+	row.answered_ms = read_uint(&r, UINT64_MAX);
+	read_end(&r);
+	if (reader_done(&r) != 0)
+		return -EIO;
+	*ret_row = row;
+	return 0;
+}
+
+int cases_get(struct txn *txn, const struct id *id, struct case_row *ret_row) {
+	struct span value;
+	int r;
+
+	r = txn_get(txn, TABLE_CASES, id_span(id), &value);
+	return r ? r : decode_case(value, ret_row);
+}
+
+int cases_put(struct txn *txn, const struct id *id, const struct case_row *row) {
+	uint8_t value[CASE_ROW_MAX];
+	struct writer w;
+
+	writer_init(&w, value, sizeof(value));
+	write_array(&w, CASE_FIELDS);
+	write_uint(&w, row->kind);
+	write_uint(&w, row->state);
+	write_uint(&w, row->category);
+	write_uint(&w, row->organisation);
+	write_bool(&w, row->overdue);
+	write_bool(&w, row->urgent);
+	write_bool(&w, row->escalated);
+	write_uint(&w, row->origin);
+	write_uint(&w, row->holder);
+	write_uint(&w, row->people);
+	write_uint(&w, row->n_steps);
+	write_uint(&w, row->clock_step);
+	write_uint(&w, row->arrival);
+	write_uint(&w, row->reference);
+	write_uint(&w, row->received_ms);
+	write_uint(&w, row->recorded_ms);
+	write_uint(&w, row->since_ms);
+	write_uint(&w, row->due_ms);
+	write_uint(&w, row->accepted_ms);
+	write_uint(&w, row->forwarded_ms);
+	write_uint(&w, row->resolved_ms);
+	write_uint(&w, row->answered_ms);
+	return txn_put(txn, TABLE_CASES, id_span(id), writer_span(&w));
+}
+
+int cases_each(struct txn *txn, case_fn fn, void *userdata) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_CASES, (struct span){ 0 }, &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct case_row row;
+		struct id id;
+
+		if (key.len != sizeof(id.b))
+			return -EIO;
+		memcpy(id.b, key.data, sizeof(id.b));
+		r = decode_case(value, &row);
+		if (!r)
+			r = fn(userdata, &id, &row);
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+int steps_put(struct txn *txn, const struct id *petition, uint32_t sequence, const struct id *record,
+	uint32_t office, uint64_t arrival) {
+	uint8_t key[STEP_KEY_LEN], value[STEP_VALUE_LEN];
+
+	memcpy(key, petition->b, 16);
+	put_be32(key + 16, sequence);
+	memcpy(key + 20, record->b, 16);
+	put_be64(value, arrival);
+	put_be32(value + 8, office);
+	return txn_put(txn, TABLE_STEPS, (struct span){ key, sizeof(key) },
+		(struct span){ value, sizeof(value) });
+}
+
+int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_STEPS, id_span(petition), &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct id record;
+
+		if (key.len != STEP_KEY_LEN || value.len != STEP_VALUE_LEN)
+			return -EIO;
+		if (memcmp(key.data, petition->b, 16) != 0)
+			return 0;
+		memcpy(record.b, key.data + 20, 16);
+		r = fn(userdata, get_be32(key.data + 16), &record, get_be32(value.data + 8),
+			get_be64(value.data));
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+int escalations_put(struct txn *txn, const struct id *petition, const struct id *record,
+	uint64_t arrival) {
+	uint8_t key[ESCALATION_KEY_LEN], value[8];
+
+	memcpy(key, petition->b, 16);
+	memcpy(key + 16, record->b, 16);
+	put_be64(value, arrival);
+	return txn_put(txn, TABLE_ESCALATIONS, (struct span){ key, sizeof(key) },
+		(struct span){ value, sizeof(value) });
+}
+
+int escalations_each(struct txn *txn, const struct id *petition, escalation_fn fn, void *userdata) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_ESCALATIONS, petition ? id_span(petition) : (struct span){ 0 },
+		&scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct id id, record;
+
+		if (key.len != ESCALATION_KEY_LEN || value.len != 8)
+			return -EIO;
+		memcpy(id.b, key.data, 16);
+		memcpy(record.b, key.data + 16, 16);
+		if (petition && !id_eq(&id, petition))
+			return 0;
+		r = fn(userdata, &id, &record, get_be64(value.data));
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+static void waiting_key(bool has_due, uint8_t state, uint64_t time_ms, const struct id *id,
+	uint8_t ret_key[WAITING_KEY_LEN]) {
+	ret_key[0] = has_due;
+	ret_key[1] = state;
+	put_be64(ret_key + 2, time_ms);
+	memcpy(ret_key + 10, id->b, 16);
+}
+
+int waiting_put(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
+	const struct id *id) {
+	uint8_t key[WAITING_KEY_LEN];
+
+	waiting_key(has_due, state, time_ms, id, key);
+	return txn_put(txn, TABLE_WAITING, (struct span){ key, sizeof(key) }, (struct span){ 0 });
+}
+
+int waiting_delete(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
+	const struct id *id) {
+	uint8_t key[WAITING_KEY_LEN];
+
+	waiting_key(has_due, state, time_ms, id, key);
+	return txn_delete(txn, TABLE_WAITING, (struct span){ key, sizeof(key) });
+}
+
+int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t until_ms, waiting_fn fn,
+	void *userdata) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	const uint8_t prefix[2] = { has_due, state };
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_WAITING, (struct span){ prefix, sizeof(prefix) }, &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct id id;
+
+		if (key.len != WAITING_KEY_LEN)
+			return -EIO;
+		if (memcmp(key.data, prefix, sizeof(prefix)) != 0 ||
+			get_be64(key.data + 2) > until_ms)
+			return 0;
+		memcpy(id.b, key.data + 10, 16);
+		r = fn(userdata, get_be64(key.data + 2), &id);
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+const char *case_state_name(uint8_t state) {
+	static const char *const names[CASE_STATE_N] = {
+		[CASE_RECEIVED] = "received",
+		[CASE_ACCEPTED] = "accepted",
+		[CASE_RETURNED] = "returned",
+		[CASE_FORWARDED] = "forwarded",
+		[CASE_RESOLVED] = "resolved",
+		[CASE_ANSWERED] = "answered",
+		[CASE_CLOSED] = "closed",
+		[CASE_WITHDRAWN] = "withdrawn",
+		[CASE_MERGED] = "merged",
+		[CASE_HELD] = "held",
+	};
+
+	return state < CASE_STATE_N && names[state] ? names[state] : "unknown";
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * cases - the present state of every petition and meeting whose record this office can read
+ *
+ * Derived: fold.c makes every row from the oplogs, and can make them all again. Offices appear by
+ * their number in the register.
+ */
+#include "proto/record.h"
+#include "store/store.h"
+
+/* The numbers are in the store and in escalation records. */
+enum case_state {
+	CASE_RECEIVED = 1,  /* the office must accept or return it */
+	CASE_ACCEPTED = 2,  /* the office must forward or resolve it */
+	CASE_RETURNED = 3,  /* the petitioner must make it clear: no clock runs */
+	CASE_FORWARDED = 4, /* the authority must resolve it */
+	CASE_RESOLVED = 5,  /* the office must answer the petitioner */
+	CASE_ANSWERED = 6,  /* may be published and closed */
+	CASE_CLOSED = 7,
+	CASE_WITHDRAWN = 8,
+	CASE_MERGED = 9,    /* goes on as another case */
+	CASE_HELD = 10,     /* a meeting: it has no course */
+	CASE_STATE_N,
+};
+
+struct case_row {
+	uint8_t kind;          /* KIND_PETITION or KIND_MEETING */
+	uint8_t state;
+	uint8_t category;
+	uint8_t organisation;
+	bool overdue;          /* the clock that runs now was found overdue */
+	bool urgent;
+	bool escalated;
+	uint32_t origin;       /* office number */
+	uint32_t holder;       /* office number: the one that must act next */
+	uint32_t people;
+	uint32_t n_steps;      /* the sequence of the newest step */
+	uint32_t clock_step;   /* the sequence of the step that set the clock; 0: the petition itself */
+	uint64_t arrival;      /* of its first record */
+	uint64_t reference;
+	uint64_t received_ms;
+	uint64_t recorded_ms;  /* the first record's time */
+	uint64_t since_ms;     /* when the state began */
+	uint64_t due_ms;       /* 0: none was set */
+	uint64_t accepted_ms;  /* 0: not, as the next three */
+	uint64_t forwarded_ms;
+	uint64_t resolved_ms;
+	uint64_t answered_ms;
+};
+
+int cases_get(struct txn *txn, const struct id *id, struct case_row *ret_row); /* STORE_NOT_FOUND */
+int cases_put(struct txn *txn, const struct id *id, const struct case_row *row);
+/* Calls @fn in order of id, which is that of time; stops at its first non-zero, returned. */
+typedef int (*case_fn)(void *userdata, const struct id *id, const struct case_row *row);
+int cases_each(struct txn *txn, case_fn fn, void *userdata);
+
+/* The steps of a case in their order; @office: the number of the one that wrote it. */
+int steps_put(struct txn *txn, const struct id *petition, uint32_t sequence, const struct id *record,
+	uint32_t office, uint64_t arrival);
+typedef int (*step_fn)(void *userdata, uint32_t sequence, const struct id *record, uint32_t office,
+	uint64_t arrival);
+int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata);
+
+int escalations_put(struct txn *txn, const struct id *petition, const struct id *record,
+	uint64_t arrival);
+/* @petition NULL: those of every case. */
+typedef int (*escalation_fn)(void *userdata, const struct id *petition, const struct id *record,
+	uint64_t arrival);
+int escalations_each(struct txn *txn, const struct id *petition, escalation_fn fn, void *userdata);
+
+/*
+ * The index of running clocks: one entry for each case in a state that somebody must end, until it
+ * was found overdue in that state. Without a due time the entry's time is since_ms; with one, due_ms.
+ */
+int waiting_put(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms, const struct id *id);
+int waiting_delete(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
+	const struct id *id);
+/* Calls @fn for the entries of one kind and state with a time of at most @until_ms, oldest first. */
+typedef int (*waiting_fn)(void *userdata, uint64_t time_ms, const struct id *id);
+int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t until_ms, waiting_fn fn,
+	void *userdata);
+
+const char *case_state_name(uint8_t state); /* an English word, such as "forwarded" */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * fold - records -> cases, tallies, register; a pure function of what the oplogs hold
+ *
+ * A case is its petition and its steps in the order (sequence, record id), whatever the order in
+ * which they arrived. A step counts only if the office that wrote it held the case at that point
+ * and the state allows it; any other is kept, shown and not applied. The office in whose oplog a
+ * petition or meeting stands owns its counts; other offices' counts come as tally records. So every
+ * row here can be made again from the oplogs alone, with the same bytes (fold_rebuild()).
+ */
+#include "proto/kinds/escalation.h"
+#include "store/cases.h"
+#include "store/offices.h"
+#include "store/oplog.h"
+#include "store/tallies.h"
+
+enum {
+	FOLD_SET_ASIDE = 1, /* the body cannot be read as its kind: kept, forwarded, not folded */
+	FOLD_HELD = 2,      /* the record's id is known already under another number: not applied */
+};
+
+/* What a record changed, for rules and the change stream. */
+struct fold_sink {
+	void *userdata;
+	int (*case_changed)(void *userdata, const struct id *id, const struct case_row *row);
+	int (*tally_changed)(void *userdata, const struct tally_entry *entry);
+	int (*office_changed)(void *userdata, const struct office *office, uint32_t number);
+	int (*escalated)(void *userdata, const struct id *finder, const struct escalation *escalation);
+};
+
+struct fold {
+	uint32_t own;      /* this office's number in the register */
+	uint32_t epoch;    /* of its oplogs */
+	struct id own_id;
+	const struct fold_sink *sink; /* NULL: nobody is told */
+	struct txn *records;          /* where leaves are read; NULL: where rows are written */
+	/* Counts of this office that changed in this transaction, written by fold_finish(). */
+	struct tally_entry *counts;
+	size_t n_counts;
+	size_t cap_counts;
+};
+
+int fold_init(struct fold *fold, struct txn *txn, const struct fold_sink *sink);
+void fold_done(struct fold *fold);
+
+/*
+ * Applies one readable record of @origin that was just appended at @arrival. @origin is its oplog's
+ * office, @origin_number its number in the register. 0, an outcome, or -errno.
+ */
+int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
+	uint32_t origin_number, uint64_t arrival, const struct record *rec);
+/*
+ * Ends a turn: writes this office's changed counts and lists them in @ret_rows, sorted, for a tally
+ * record; borrowed until the next call on @fold.
+ */
+int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **ret_rows,
+	size_t *ret_n);
+
+/*
+ * Whether @office may write @step on the case as it stands: 0, FOLD_NOT_HOLDER, FOLD_WRONG_STATE.
+ * The same question that fold_apply() asks, for a clerk who deserves an answer first.
+ */
+enum {
+	FOLD_NOT_HOLDER = 3,
+	FOLD_WRONG_STATE = 4,
+};
+int fold_may_step(const struct case_row *row, uint32_t office, uint8_t action);
+
+/*
+ * Folds every record of @from again, in order of arrival, into the empty store @into (made with
+ * store_create()), whose register is copied first. Compare the tables then.
+ */
+int fold_rebuild(struct txn *from, struct store *into);
+
+/* The month of a time in Asia/Ho_Chi_Minh (UTC+7, no summer time): year * 100 + month. */
+uint32_t fold_period(uint64_t time_ms);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "store/offices.h"
+
+#include <errno.h>
+
+enum {
+	ROW_MAX = 4 + 512, /* number, body: more than any office can need */
+	OWN_VALUE_LEN = 20,
+};
+
+void office_row_fix(struct office_row *row) {
+	row->office.level.data = row->level;
+	row->office.name.data = row->name;
+}
+
+static struct span id_span(const struct id *id) {
+	return (struct span){ id->b, sizeof(id->b) };
+}
+
+int offices_put(struct txn *txn, const struct office *office, uint32_t *ret_number) {
+	uint8_t row[ROW_MAX], key[4];
+	struct span old;
+	struct writer w;
+	uint32_t number;
+	int r;
+
+	r = txn_get(txn, TABLE_OFFICES, id_span(&office->id), &old);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		if (old.len < 4)
+			return -EIO;
+		number = get_be32(old.data);
+	} else {
+		uint64_t n;
+
+		r = txn_count(txn, TABLE_OFFICES, &n);
+		if (r)
+			return r;
+		number = n / 2 + 1; /* no office ever goes, and each has two rows */
+		put_be32(key, number);
+		r = txn_put(txn, TABLE_OFFICES, (struct span){ key, sizeof(key) },
+			id_span(&office->id));
+		if (r)
+			return r;
+	}
+	put_be32(row, number);
+	writer_init(&w, row + 4, sizeof(row) - 4);
+	office_encode(office, &w);
+	if (!writer_ok(&w))
+		return -EINVAL;
+	r = txn_put(txn, TABLE_OFFICES, id_span(&office->id), (struct span){ row, 4 + w.len });
+	if (!r)
+		*ret_number = number;
+	return r;
+}
+
+int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row) {
+	struct office office;
+	struct span value;
+	int r;
+
+	r = txn_get(txn, TABLE_OFFICES, id_span(id), &value);
+	if (r)
+		return r;
+	if (value.len < 4 ||
+		office_decode((struct span){ value.data + 4, value.len - 4 }, &office) != 0)
+		return -EIO;
+	ret_row->number = get_be32(value.data);
+	ret_row->office = office;
+	memcpy(ret_row->level, office.level.data, office.level.len);
+	memcpy(ret_row->name, office.name.data, office.name.len);
+	office_row_fix(ret_row);
+	return 0;
+}
+
+int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row) {
+	struct span value;
+	uint8_t key[4];
+	struct id id;
+	int r;
+
+	put_be32(key, number);
+	r = txn_get(txn, TABLE_OFFICES, (struct span){ key, sizeof(key) }, &value);
+	if (r)
+		return r;
+	if (value.len != sizeof(id.b))
+		return -EIO;
+	memcpy(id.b, value.data, sizeof(id.b));
+	r = offices_get(txn, &id, ret_row);
+	return r == STORE_NOT_FOUND ? -EIO : r;
+}
+
+int offices_each(struct txn *txn, office_fn fn, void *userdata) {
+	struct office_row row;
+	int r = 0;
+
+	for (uint32_t number = 1; !r; number++) {
+		r = offices_by_number(txn, number, &row);
+		if (r)
+			return r == STORE_NOT_FOUND ? 0 : r;
+		r = fn(userdata, &row);
+	}
+	return r;
+}
+
+int offices_own(struct txn *txn, struct office_row *ret_row, uint32_t *ret_epoch) {
+	struct span value;
+	uint32_t epoch;
+	struct id id;
+	int r;
+
+	r = meta_get(txn, "own", &value);
+	if (r)
+		return r;
+	if (value.len != OWN_VALUE_LEN)
+		return -EIO;
+	memcpy(id.b, value.data, sizeof(id.b));
+	epoch = get_be32(value.data + 16);
+	r = offices_get(txn, &id, ret_row);
+	if (!r)
+		*ret_epoch = epoch;
+	return r;
+}
+
+int offices_set_own(struct txn *txn, const struct id *id, uint32_t epoch) {
+	uint8_t value[OWN_VALUE_LEN];
+
+	memcpy(value, id->b, sizeof(id->b));
+	put_be32(value + 16, epoch);
+	return meta_put(txn, "own", (struct span){ value, sizeof(value) });
+}
+
+int offices_parent_address(struct txn *txn, struct span *ret_address) {
+	return meta_get(txn, "parent", ret_address);
+}
+
+int offices_set_parent_address(struct txn *txn, struct span address) {
+	return meta_put(txn, "parent", address);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * offices - the register: every office that this one knows, and who its own parent is
+ *
+ * Rows come from office records (fold.h) and, for the chain above, from the parent's answer at
+ * joining. A row's number is this store's short name for the office; it is never reused.
+ */
+#include "proto/kinds/office.h"
+#include "store/store.h"
+
+enum {
+	OFFICES_NAME_MAX = OFFICE_NAME_MAX,
+};
+
+/* A row with its texts copied, so that it outlives the transaction. */
+struct office_row {
+	uint32_t number;
+	struct office office; /* level and name point into the arrays below */
+	uint8_t level[OFFICE_LEVEL_MAX];
+	uint8_t name[OFFICE_NAME_MAX];
+};
+
+/* Points @row's spans at its own arrays; call it after copying a row by assignment. */
+void office_row_fix(struct office_row *row);
+
+/* Adds, or replaces what is known of, an office. Its number stays. The first has number 1. */
+int offices_put(struct txn *txn, const struct office *office, uint32_t *ret_number);
+int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row); /* STORE_NOT_FOUND */
+int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row);
+/* Calls @fn for every office in order of number; stops at its first non-zero, which is returned. */
+typedef int (*office_fn)(void *userdata, const struct office_row *row);
+int offices_each(struct txn *txn, office_fn fn, void *userdata);
+
+/* Who this store belongs to, and its life (the epoch of its own oplogs). STORE_NOT_FOUND: nobody yet. */
+int offices_own(struct txn *txn, struct office_row *ret_row, uint32_t *ret_epoch);
+int offices_set_own(struct txn *txn, const struct id *id, uint32_t epoch);
+/* Where the parent listens; STORE_NOT_FOUND: not joined. @ret_address is borrowed. */
+int offices_parent_address(struct txn *txn, struct span *ret_address);
+int offices_set_parent_address(struct txn *txn, struct span address);

@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "store/oplog.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	LEAF_RECORD = 0, /* the first byte of a row of TABLE_RECORDS: the record follows */
+	LEAF_WITHHELD = 1, /* its hash follows */
+
+	NUMBERED_KEY_LEN = 12, /* oplog number, then first (runs) or size (heads) */
+	RUN_VALUE_LEN = 16,
+	HEAD_VALUE_LEN = 32 + SIGN_SIGNATURE_LEN + 1 + 8,
+
+	/* Offsets in a row of TABLE_OPLOGS; the frontier follows the rest. */
+	ROW_NUMBER = 0,
+	ROW_FLAGS = 4,
+	ROW_BYTES = 5,
+	ROW_HEAD_SIZE = 13,
+	ROW_HEAD_ROOT = 21,
+	ROW_HEAD_SIGNATURE = 53,
+	ROW_HEAD_BYTES = 117,
+	ROW_KEPT_SIZE = 125,
+	ROW_KEPT_BYTES = 133,
+	ROW_RUN_FIRST = 141,
+	ROW_RUN_ARRIVAL = 149,
+	ROW_RUN_LENGTH = 157,
+	ROW_FRONTIER = 165,
+};
+
+struct oplog_walk {
+	struct txn *txn;
+	uint32_t number;
+	uint64_t index;   /* the next leaf */
+	uint64_t arrival; /* and its arrival */
+	uint64_t end;     /* of the run it is in */
+};
+
+/* A stretch of an oplog whose leaves arrived one after the other. */
+struct run {
+	uint32_t number; /* of the oplog */
+	uint64_t first;
+	uint64_t arrival;
+	uint64_t length;
+};
+
+struct head_row {
+	struct head head;
+	bool checked;
+	uint64_t bytes; /* of leaves below the head */
+};
+
+void oplog_key(const struct oplog_id *id, uint8_t ret_key[OPLOG_KEY_LEN]) {
+	memcpy(ret_key, id->office.b, 16);
+	put_be32(ret_key + 16, id->epoch);
+	ret_key[20] = id->lane;
+}
+
+static void numbered_key(uint32_t number, uint64_t rest, uint8_t ret_key[NUMBERED_KEY_LEN]) {
+	put_be32(ret_key, number);
+	put_be64(ret_key + 4, rest);
+}
+
+/* The oplog's row */
+
+static int decode_row(struct span key, struct span value, struct oplog *ret_oplog) {
+	const uint8_t *p = value.data;
+
+	if (key.len != OPLOG_KEY_LEN || value.len < ROW_FRONTIER ||
+		frontier_decode((struct span){ p + ROW_FRONTIER, value.len - ROW_FRONTIER },
+			&ret_oplog->frontier) != 0)
+		return -EIO;
+	memcpy(ret_oplog->id.office.b, key.data, 16);
+	ret_oplog->id.epoch = get_be32(key.data + 16);
+	ret_oplog->id.lane = key.data[20];
+	ret_oplog->number = get_be32(p + ROW_NUMBER);
+	ret_oplog->flags = p[ROW_FLAGS];
+	ret_oplog->bytes = get_be64(p + ROW_BYTES);
+	ret_oplog->head.size = get_be64(p + ROW_HEAD_SIZE);
+	memcpy(ret_oplog->head.root.b, p + ROW_HEAD_ROOT, 32);
+	memcpy(ret_oplog->head.signature, p + ROW_HEAD_SIGNATURE, SIGN_SIGNATURE_LEN);
+	ret_oplog->head_bytes = get_be64(p + ROW_HEAD_BYTES);
+	ret_oplog->kept_size = get_be64(p + ROW_KEPT_SIZE);
+	ret_oplog->kept_bytes = get_be64(p + ROW_KEPT_BYTES);
+	ret_oplog->run_first = get_be64(p + ROW_RUN_FIRST);
+	ret_oplog->run_arrival = get_be64(p + ROW_RUN_ARRIVAL);
+	ret_oplog->run_length = get_be64(p + ROW_RUN_LENGTH);
+	ret_oplog->dirty = false;
+	return 0;
+}
+
+static int put_row(struct txn *txn, const struct oplog *oplog) {
+	uint8_t key[OPLOG_KEY_LEN], value[ROW_FRONTIER + FRONTIER_ENCODED_MAX];
+	size_t len;
+
+	oplog_key(&oplog->id, key);
+	put_be32(value + ROW_NUMBER, oplog->number);
+	value[ROW_FLAGS] = oplog->flags;
+	put_be64(value + ROW_BYTES, oplog->bytes);
+	put_be64(value + ROW_HEAD_SIZE, oplog->head.size);
+	memcpy(value + ROW_HEAD_ROOT, oplog->head.root.b, 32);
+	memcpy(value + ROW_HEAD_SIGNATURE, oplog->head.signature, SIGN_SIGNATURE_LEN);
+	put_be64(value + ROW_HEAD_BYTES, oplog->head_bytes);
+	put_be64(value + ROW_KEPT_SIZE, oplog->kept_size);
+	put_be64(value + ROW_KEPT_BYTES, oplog->kept_bytes);
+	put_be64(value + ROW_RUN_FIRST, oplog->run_first);
+	put_be64(value + ROW_RUN_ARRIVAL, oplog->run_arrival);
+	put_be64(value + ROW_RUN_LENGTH, oplog->run_length);
+	len = ROW_FRONTIER + frontier_encode(&oplog->frontier, value + ROW_FRONTIER);
+	return txn_put(txn, TABLE_OPLOGS, (struct span){ key, sizeof(key) },
+		(struct span){ value, len });
+}
+
+int oplog_load(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog) {
+	uint8_t bytes[OPLOG_KEY_LEN];
+	const struct span key = { bytes, sizeof(bytes) };
+	struct span value;
+	int r;
+
+	oplog_key(id, bytes);
+	r = txn_get(txn, TABLE_OPLOGS, key, &value);
+	return r ? r : decode_row(key, value, ret_oplog);
+}
+
+int oplog_by_number(struct txn *txn, uint32_t number, struct oplog *ret_oplog) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_OPLOGS, (struct span){ 0 }, &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0)
+		if (value.len >= 4 && get_be32(value.data) == number)
+			return decode_row(key, value, ret_oplog);
+	return r;
+}
+
+int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog) {
+	uint64_t n;
+	int r;
+
+	r = oplog_load(txn, id, ret_oplog);
+	if (r != STORE_NOT_FOUND)
+		return r;
+	r = txn_count(txn, TABLE_OPLOGS, &n); /* no row ever goes, so none has this number */
+	if (r)
+		return r;
+	*ret_oplog = (struct oplog){ .id = *id, .number = n + 1 };
+	frontier_init(&ret_oplog->frontier);
+	return put_row(txn, ret_oplog);
+}
+
+int oplog_each(struct txn *txn, oplog_fn fn, void *userdata) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_OPLOGS, (struct span){ 0 }, &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct oplog oplog;
+
+		r = decode_row(key, value, &oplog);
+		if (!r)
+			r = fn(userdata, &oplog);
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+/* Leaves and runs */
+
+static int put_run(struct txn *txn, const struct oplog *oplog) {
+	uint8_t key[NUMBERED_KEY_LEN], value[RUN_VALUE_LEN];
+
+	numbered_key(oplog->number, oplog->run_first, key);
+	put_be64(value, oplog->run_arrival);
+	put_be64(value + 8, oplog->run_length);
+	return txn_put(txn, TABLE_RUNS, (struct span){ key, sizeof(key) },
+		(struct span){ value, sizeof(value) });
+}
+
+int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
+	const struct hash *hash, uint64_t *ret_arrival) {
+	const struct span bytes =
+		leaf->withheld ? (struct span){ leaf->hash.b, sizeof(leaf->hash.b) } : leaf->bytes;
+	uint64_t arrival;
+	uint8_t key[8];
+	uint8_t *room;
+	int r;
+
+	r = txn_next(txn, TABLE_RECORDS, &arrival);
+	if (r)
+		return r;
+	put_be64(key, arrival);
+	r = txn_reserve(txn, TABLE_RECORDS, (struct span){ key, sizeof(key) }, 1 + bytes.len, &room);
+	if (r)
+		return r;
+	room[0] = leaf->withheld ? LEAF_WITHHELD : LEAF_RECORD;
+	if (bytes.len > 0)
+		memcpy(room + 1, bytes.data, bytes.len);
+
+	if (oplog->run_length == 0 || arrival != oplog->run_arrival + oplog->run_length) {
+		if (oplog->run_length > 0) {
+			r = put_run(txn, oplog);
+			if (r)
+				return r;
+		}
+		oplog->run_first = oplog->frontier.size;
+		oplog->run_arrival = arrival;
+		oplog->run_length = 0;
+	}
+	oplog->run_length++;
+	oplog->bytes += bytes.len;
+	frontier_append(&oplog->frontier, hash);
+	oplog->dirty = true;
+	*ret_arrival = arrival;
+	return 0;
+}
+
+int oplog_flush(struct txn *txn, struct oplog *oplog) {
+	int r = 0;
+
+	if (!oplog->dirty)
+		return 0;
+	if (oplog->run_length > 0)
+		r = put_run(txn, oplog);
+	if (!r)
+		r = put_row(txn, oplog);
+	if (!r)
+		oplog->dirty = false;
+	return r;
+}
+
+static int decode_run(struct span key, struct span value, struct run *ret_run) {
+	if (key.len != NUMBERED_KEY_LEN || value.len != RUN_VALUE_LEN)
+		return -EIO;
+	ret_run->number = get_be32(key.data);
+	ret_run->first = get_be64(key.data + 4);
+	ret_run->arrival = get_be64(value.data);
+	ret_run->length = get_be64(value.data + 8);
+	return 0;
+}
+
+/* The run that leaf @index is in. 0, STORE_NOT_FOUND or -errno. */
+static int find_run(struct txn *txn, uint32_t number, uint64_t index, struct run *ret_run) {
+	uint8_t bytes[NUMBERED_KEY_LEN];
+	struct span key, value;
+	struct run run;
+	int r;
+
+	numbered_key(number, index, bytes);
+	r = scan_floor(txn, TABLE_RUNS, (struct span){ bytes, sizeof(bytes) }, &key, &value);
+	if (!r)
+		r = decode_run(key, value, &run);
+	if (r)
+		return r;
+	if (run.number != number || index - run.first >= run.length)
+		return STORE_NOT_FOUND;
+	*ret_run = run;
+	return 0;
+}
+
+int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf) {
+	struct span value;
+	uint8_t key[8];
+	int r;
+
+	put_be64(key, arrival);
+	r = txn_get(txn, TABLE_RECORDS, (struct span){ key, sizeof(key) }, &value);
+	if (r)
+		return r;
+	if (value.len > 0 && value.data[0] == LEAF_RECORD) {
+		ret_leaf->withheld = false;
+		ret_leaf->bytes = (struct span){ value.data + 1, value.len - 1 };
+	} else if (value.len == 33 && value.data[0] == LEAF_WITHHELD) {
+		ret_leaf->withheld = true;
+		memcpy(ret_leaf->hash.b, value.data + 1, 32);
+	} else {
+		return -EIO;
+	}
+	return 0;
+}
+
+int oplog_leaf(struct txn *txn, uint32_t number, uint64_t index, struct leaf *ret_leaf,
+	uint64_t *ret_arrival) {
+	struct run run;
+	int r;
+
+	r = find_run(txn, number, index, &run);
+	if (r)
+		return r;
+	r = oplog_leaf_at(txn, run.arrival + (index - run.first), ret_leaf);
+	if (r)
+		return r == STORE_NOT_FOUND ? -EIO : r; /* a run without its leaves */
+	*ret_arrival = run.arrival + (index - run.first);
+	return 0;
+}
+
+int oplog_locate(struct txn *txn, uint64_t arrival, uint32_t *ret_number, uint64_t *ret_index) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_RUNS, (struct span){ 0 }, &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct run run;
+
+		r = decode_run(key, value, &run);
+		if (r)
+			return r;
+		if (arrival - run.arrival < run.length) {
+			*ret_number = run.number;
+			*ret_index = run.first + (arrival - run.arrival);
+			return 0;
+		}
+	}
+	return r;
+}
+
+static void freep(void *ptr) {
+	free(*(void **)ptr);
+}
+
+static int by_arrival(const void *a, const void *b) {
+	const uint64_t x = ((const struct run *)a)->arrival, y = ((const struct run *)b)->arrival;
+
+	return (x > y) - (x < y);
+}
+
+/* Every run there is, in order of arrival. */
+static int load_runs(struct txn *txn, struct run **ret_runs, size_t *ret_n) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	_cleanup_(freep) struct run *runs = NULL;
+	struct span key, value;
+	size_t n = 0;
+	uint64_t max;
+	int r;
+
+	r = txn_count(txn, TABLE_RUNS, &max);
+	if (r)
+		return r;
+	runs = calloc(max + 1, sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	r = scan_open(txn, TABLE_RUNS, (struct span){ 0 }, &scan);
+	if (r)
+		return r;
+	for (; n < max; n++) {
+		r = scan_next(scan, &key, &value);
+		if (!r)
+			r = decode_run(key, value, &runs[n]);
+		if (r)
+			return r < 0 ? r : -EIO;
+	}
+	qsort(runs, n, sizeof(*runs), by_arrival);
+	*ret_runs = TAKE(runs);
+	*ret_n = n;
+	return 0;
+}
+
+struct id_list {
+	struct oplog_id *ids; /* by number, which begin at 1 */
+	uint64_t n;
+};
+
+static int list_id(void *userdata, const struct oplog *oplog) {
+	struct id_list *list = userdata;
+
+	if (oplog->number == 0 || oplog->number > list->n)
+		return -EIO;
+	list->ids[oplog->number - 1] = oplog->id;
+	return 0;
+}
+
+int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata) {
+	_cleanup_(freep) struct oplog_id *ids = NULL;
+	_cleanup_(freep) struct run *runs = NULL;
+	struct id_list list;
+	size_t n_runs;
+	int r;
+
+	r = txn_count(txn, TABLE_OPLOGS, &list.n);
+	if (r)
+		return r;
+	list.ids = ids = calloc(list.n + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	r = oplog_each(txn, list_id, &list);
+	if (!r)
+		r = load_runs(txn, &runs, &n_runs);
+	if (r)
+		return r;
+	for (size_t i = 0; i < n_runs; i++) {
+		const struct run *run = &runs[i];
+
+		if (run->number == 0 || run->number > list.n)
+			return -EIO;
+		for (uint64_t at = 0; at < run->length; at++) {
+			struct leaf leaf;
+
+			r = oplog_leaf_at(txn, run->arrival + at, &leaf);
+			if (r)
+				return r == STORE_NOT_FOUND ? -EIO : r;
+			r = fn(userdata, &ids[run->number - 1], run->first + at, run->arrival + at,
+				&leaf);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+int oplog_walk_open(struct txn *txn, uint32_t number, uint64_t first,
+	struct oplog_walk **ret_walk) {
+	struct oplog_walk *walk;
+
+	walk = malloc(sizeof(*walk));
+	if (!walk)
+		return -ENOMEM;
+	*walk = (struct oplog_walk){ .txn = txn, .number = number, .index = first, .end = first };
+	*ret_walk = walk;
+	return 0;
+}
+
+int oplog_walk_next(struct oplog_walk *walk, uint64_t *ret_index, struct leaf *ret_leaf,
+	uint64_t *ret_arrival) {
+	int r;
+
+	if (walk->index == walk->end) {
+		struct run run;
+
+		r = find_run(walk->txn, walk->number, walk->index, &run);
+		if (r)
+			return r;
+		walk->arrival = run.arrival + (walk->index - run.first);
+		walk->end = run.first + run.length;
+	}
+	/* The table's cursor stands on the leaf before: this rarely leaves its page. */
+	r = oplog_leaf_at(walk->txn, walk->arrival, ret_leaf);
+	if (r)
+		return r == STORE_NOT_FOUND ? -EIO : r;
+	*ret_index = walk->index++;
+	*ret_arrival = walk->arrival++;
+	return 0;
+}
+
+struct oplog_walk *oplog_walk_close(struct oplog_walk *walk) {
+	free(walk);
+	return NULL;
+}
+
+void oplog_walk_closep(struct oplog_walk **walk) {
+	*walk = oplog_walk_close(*walk);
+}
+
+/* Heads */
+
+static int put_head_row(struct txn *txn, uint32_t number, const struct head_row *row) {
+	uint8_t key[NUMBERED_KEY_LEN], value[HEAD_VALUE_LEN];
+
+	numbered_key(number, row->head.size, key);
+	memcpy(value, row->head.root.b, 32);
+	memcpy(value + 32, row->head.signature, SIGN_SIGNATURE_LEN);
+	value[96] = row->checked;
+	put_be64(value + 97, row->bytes);
+	return txn_put(txn, TABLE_HEADS, (struct span){ key, sizeof(key) },
+		(struct span){ value, sizeof(value) });
+}
+
+/* STORE_NOT_FOUND: the row is another oplog's. */
+static int decode_head_row(uint32_t number, struct span key, struct span value,
+	struct head_row *ret_row) {
+	if (key.len != NUMBERED_KEY_LEN || value.len != HEAD_VALUE_LEN)
+		return -EIO;
+	if (get_be32(key.data) != number)
+		return STORE_NOT_FOUND;
+	ret_row->head.size = get_be64(key.data + 4);
+	memcpy(ret_row->head.root.b, value.data, 32);
+	memcpy(ret_row->head.signature, value.data + 32, SIGN_SIGNATURE_LEN);
+	ret_row->checked = value.data[96] != 0;
+	ret_row->bytes = get_be64(value.data + 97);
+	return 0;
+}
+
+/* The greatest head of at most @size leaves. */
+static int head_floor(struct txn *txn, uint32_t number, uint64_t size, struct head_row *ret_row) {
+	uint8_t bytes[NUMBERED_KEY_LEN];
+	struct span key, value;
+	int r;
+
+	numbered_key(number, size, bytes);
+	r = scan_floor(txn, TABLE_HEADS, (struct span){ bytes, sizeof(bytes) }, &key, &value);
+	return r ? r : decode_head_row(number, key, value, ret_row);
+}
+
+/* The least head of more than @size leaves. */
+static int head_beyond(struct txn *txn, uint32_t number, uint64_t size, struct head_row *ret_row) {
+	uint8_t bytes[NUMBERED_KEY_LEN];
+	struct span key, value;
+	int r;
+
+	if (size == UINT64_MAX)
+		return STORE_NOT_FOUND;
+	numbered_key(number, size + 1, bytes);
+	r = scan_ceiling(txn, TABLE_HEADS, (struct span){ bytes, sizeof(bytes) }, &key, &value);
+	return r ? r : decode_head_row(number, key, value, ret_row);
+}
+
+static bool fits_batch(uint64_t bytes, uint64_t leaves) {
+	return bytes <= BATCH_BYTES_MAX && leaves <= BATCH_LEAVES_MAX;
+}
+
+/*
+ * Between any two heads that stay there is at most a batch, if that was so between the heads as
+ * they came: the newest but one is where the last batch that must stay possible ends, and the
+ * newest goes only while one batch still leads from there to its successor. Between any head that
+ * stays and the next but one there is more than a batch, so there are not many.
+ */
+int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool checked) {
+	const struct head_row row = { *head, checked, oplog->bytes };
+	int r;
+
+	assert(head->size == oplog->frontier.size);
+	if (head->size == 0) /* a head over nothing says nothing */
+		return 0;
+	if (oplog->head.size > 0 && oplog->head.size < head->size) {
+		if (fits_batch(oplog->bytes - oplog->kept_bytes, head->size - oplog->kept_size)) {
+			uint8_t key[NUMBERED_KEY_LEN];
+
+			numbered_key(oplog->number, oplog->head.size, key);
+			r = txn_delete(txn, TABLE_HEADS, (struct span){ key, sizeof(key) });
+			if (r)
+				return r == STORE_NOT_FOUND ? -EIO : r;
+		} else {
+			oplog->kept_size = oplog->head.size;
+			oplog->kept_bytes = oplog->head_bytes;
+		}
+	}
+	r = put_head_row(txn, oplog->number, &row);
+	if (r)
+		return r;
+	oplog->head = *head;
+	oplog->head_bytes = oplog->bytes;
+	oplog->dirty = true;
+	return 0;
+}
+
+/* What bytes was when the oplog had @size leaves, counted from the head before. */
+static int bytes_at(struct txn *txn, uint32_t number, uint64_t size, uint64_t *ret_bytes) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct head_row row = { 0 };
+	uint64_t index, arrival;
+	struct leaf leaf;
+	int r;
+
+	r = head_floor(txn, number, size, &row);
+	if (r < 0)
+		return r;
+	r = oplog_walk_open(txn, number, row.head.size, &walk);
+	for (uint64_t at = row.head.size; at < size && !r; at++) {
+		r = oplog_walk_next(walk, &index, &leaf, &arrival);
+		if (!r)
+			row.bytes += leaf.withheld ? sizeof(leaf.hash.b) : leaf.bytes.len;
+	}
+	if (r)
+		return r == STORE_NOT_FOUND ? -EIO : r;
+	*ret_bytes = row.bytes;
+	return 0;
+}
+
+int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
+	struct head *ret_head, bool *ret_checked) {
+	struct head_row best, row;
+	uint64_t bytes;
+	int r;
+
+	r = head_beyond(txn, oplog->number, from, &best);
+	if (r)
+		return r;
+	if (best.head.size < oplog->head.size) { /* there are more: which is the farthest? */
+		r = bytes_at(txn, oplog->number, from, &bytes);
+		if (r)
+			return r;
+		row = best;
+		while (fits_batch(row.bytes - bytes, row.head.size - from)) {
+			best = row;
+			r = head_beyond(txn, oplog->number, best.head.size, &row);
+			if (r < 0)
+				return r;
+			if (r == STORE_NOT_FOUND)
+				break;
+		}
+	}
+	*ret_head = best.head;
+	*ret_checked = best.checked;
+	return 0;
+}
+
+int oplog_mark_checked(struct txn *txn, uint32_t number, uint64_t size) {
+	struct head_row row;
+	int r;
+
+	r = head_floor(txn, number, size, &row);
+	if (r)
+		return r;
+	if (row.head.size != size)
+		return STORE_NOT_FOUND;
+	row.checked = true;
+	return put_head_row(txn, number, &row);
+}
+
+int oplog_next_head(struct txn *txn, uint32_t number, uint64_t from, struct head *ret_head,
+	bool *ret_checked) {
+	struct head_row row;
+	int r;
+
+	r = head_beyond(txn, number, from, &row);
+	if (r)
+		return r;
+	*ret_head = row.head;
+	*ret_checked = row.checked;
+	return 0;
+}

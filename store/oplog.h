@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * oplog - the append-only logs of every origin that this office holds
+ *
+ * Promises: no gap, never two leaves with one number. Leaves of all oplogs stand in one table in
+ * the order in which they arrived (its pages fill to the end, whatever number of oplogs comes in
+ * turn); a run says which stretch of an oplog stands where. Heads are kept so that no more than
+ * BATCH_BYTES_MAX of leaves lie between two of them; a head that is not needed for that goes.
+ * Not here: whether a head may be believed. Callers verify before they append.
+ * Failing: -errno as in store.h.
+ */
+#include "proto/head.h"
+#include "proto/merkle.h"
+#include "proto/message.h"
+#include "store/store.h"
+
+enum {
+	OPLOG_QUARANTINED = 1, /* flag: what comes for this oplog is refused; the evidence is kept */
+	OPLOG_KEY_LEN = 21,
+};
+
+/*
+ * A working copy of an oplog's row: loaded, appended to, and written back once a turn. Two working
+ * copies of one oplog must not be in use at a time. Until it is written back, what was appended is
+ * found by its arrival, and not by its number.
+ */
+struct oplog {
+	struct oplog_id id;
+	uint32_t number;           /* this store's short name for it, never reused */
+	uint8_t flags;
+	uint64_t bytes;            /* of leaves, a withheld one counting 32 */
+	struct frontier frontier;  /* its size is the oplog's size */
+	struct head head;          /* the newest; size 0: none yet */
+	uint64_t head_bytes;       /* what bytes was at the newest head */
+	uint64_t kept_bytes;       /* what bytes was at the newest head but one */
+	uint64_t kept_size;        /* and its size */
+	/* the run at the end, written with the row */
+	uint64_t run_first;
+	uint64_t run_arrival;
+	uint64_t run_length;       /* 0: none yet */
+	bool dirty;
+};
+
+/* 0, STORE_NOT_FOUND or -errno. */
+int oplog_load(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog);
+int oplog_by_number(struct txn *txn, uint32_t number, struct oplog *ret_oplog);
+/* Loads, or makes an empty one with the next number. 0 or -errno. */
+int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog);
+/* Appends one leaf and its hash to the frontier. @hash is merkle_leaf() of the bytes, or what is withheld. */
+int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
+	const struct hash *hash, uint64_t *ret_arrival);
+/*
+ * Keeps a head of the present size; @checked: its signature was verified (or is our own). The head
+ * before it goes if a batch can reach from the one before that to this.
+ */
+int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool checked);
+/* Writes the working copy back if it changed. */
+int oplog_flush(struct txn *txn, struct oplog *oplog);
+
+/* One leaf by its number, or by its arrival. Spans are borrowed from the store. */
+int oplog_leaf(struct txn *txn, uint32_t number, uint64_t index, struct leaf *ret_leaf,
+	uint64_t *ret_arrival);
+int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf);
+/* Which oplog and number an arrival belongs to: a search; for listings, not for the hot path. */
+int oplog_locate(struct txn *txn, uint64_t arrival, uint32_t *ret_number, uint64_t *ret_index);
+
+/* Calls @fn for every leaf in order of arrival; stops at its first non-zero, which is returned. */
+typedef int (*leaf_fn)(void *userdata, const struct oplog_id *oplog, uint64_t index,
+	uint64_t arrival, const struct leaf *leaf);
+int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata);
+
+/* Walks the leaves of an oplog from @first on. */
+struct oplog_walk;
+int oplog_walk_open(struct txn *txn, uint32_t number, uint64_t first, struct oplog_walk **ret_walk);
+int oplog_walk_next(struct oplog_walk *walk, uint64_t *ret_index, struct leaf *ret_leaf,
+	uint64_t *ret_arrival); /* 0, STORE_NOT_FOUND at the end, or -errno */
+struct oplog_walk *oplog_walk_close(struct oplog_walk *walk);
+void oplog_walk_closep(struct oplog_walk **walk);
+
+/*
+ * The farthest head beyond @from that leaves at most BATCH_BYTES_MAX bytes and BATCH_LEAVES_MAX
+ * leaves between; at least the next head. 0, STORE_NOT_FOUND (no head beyond), or -errno.
+ */
+int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
+	struct head *ret_head, bool *ret_checked);
+int oplog_mark_checked(struct txn *txn, uint32_t number, uint64_t size); /* STORE_NOT_FOUND */
+/* The heads of an oplog in rising order of size, for a verifier: the first beyond @from. */
+int oplog_next_head(struct txn *txn, uint32_t number, uint64_t from, struct head *ret_head,
+	bool *ret_checked);
+
+/* Calls @fn for every oplog, in key order (office, epoch, lane); stops at its first non-zero, which is returned. */
+typedef int (*oplog_fn)(void *userdata, const struct oplog *oplog);
+int oplog_each(struct txn *txn, oplog_fn fn, void *userdata);
+
+/* Office, epoch, lane: bytes in the order of oplog ids, for keys. */
+void oplog_key(const struct oplog_id *id, uint8_t ret_key[OPLOG_KEY_LEN]);

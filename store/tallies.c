@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "store/tallies.h"
+
+#include <errno.h>
+
+enum {
+	TALLIES_VALUE_LEN = 12, /* n, epoch */
+};
+
+void tallies_key(uint32_t office, const struct tally_row *row, uint8_t ret_key[TALLIES_KEY_LEN]) {
+	put_be32(ret_key, office);
+	put_be32(ret_key + 4, row->period);
+	ret_key[8] = row->category;
+	ret_key[9] = row->organisation;
+	ret_key[10] = row->measure;
+}
+
+int tallies_get(struct txn *txn, uint32_t office, const struct tally_row *row, uint64_t *ret_n,
+	uint32_t *ret_epoch) {
+	uint8_t key[TALLIES_KEY_LEN];
+	struct span value;
+	int r;
+
+	tallies_key(office, row, key);
+	r = txn_get(txn, TABLE_TALLIES, (struct span){ key, sizeof(key) }, &value);
+	if (r)
+		return r;
+	if (value.len != TALLIES_VALUE_LEN)
+		return -EIO;
+	*ret_n = get_be64(value.data);
+	*ret_epoch = get_be32(value.data + 8);
+	return 0;
+}
+
+int tallies_put(struct txn *txn, const struct tally_entry *entry) {
+	uint8_t key[TALLIES_KEY_LEN], value[TALLIES_VALUE_LEN];
+	uint32_t epoch;
+	uint64_t n;
+	int r;
+
+	r = tallies_get(txn, entry->office, &entry->row, &n, &epoch);
+	if (r < 0)
+		return r;
+	if (r == 0 && epoch > entry->epoch)
+		return 0;
+	tallies_key(entry->office, &entry->row, key);
+	put_be64(value, entry->row.n);
+	put_be32(value + 8, entry->epoch);
+	return txn_put(txn, TABLE_TALLIES, (struct span){ key, sizeof(key) },
+		(struct span){ value, sizeof(value) });
+}
+
+int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdata) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(txn, TABLE_TALLIES, after, &scan);
+	if (r)
+		return r;
+	while ((r = scan_next(scan, &key, &value)) == 0) {
+		struct tally_entry entry;
+
+		if (span_eq(key, after))
+			continue;
+		if (key.len != TALLIES_KEY_LEN || value.len != TALLIES_VALUE_LEN)
+			return -EIO;
+		entry.office = get_be32(key.data);
+		entry.epoch = get_be32(value.data + 8);
+		entry.row.period = get_be32(key.data + 4);
+		entry.row.category = key.data[8];
+		entry.row.organisation = key.data[9];
+		entry.row.measure = key.data[10];
+		entry.row.n = get_be64(value.data);
+		r = fn(userdata, &entry);
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+int tallies_each(struct txn *txn, tally_fn fn, void *userdata) {
+	return tallies_after(txn, (struct span){ 0 }, fn, userdata);
+}

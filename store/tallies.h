@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * tallies - absolute counts, each owned by exactly one office
+ *
+ * Derived (see fold.h). A row that came by record carries the epoch of its origin: an older life's
+ * row never replaces a newer one's. A count of 0 is kept: it replaces what was there before.
+ */
+#include "proto/kinds/tally.h"
+#include "store/store.h"
+
+struct tally_entry {
+	uint32_t office; /* number in the register */
+	uint32_t epoch;
+	struct tally_row row;
+};
+
+enum {
+	TALLIES_KEY_LEN = 11,
+};
+
+/* 0, or STORE_NOT_FOUND with nothing returned. @row's n is not looked at. */
+int tallies_get(struct txn *txn, uint32_t office, const struct tally_row *row, uint64_t *ret_n,
+	uint32_t *ret_epoch);
+/* Adds or replaces; an entry of an older epoch than what is there changes nothing. */
+int tallies_put(struct txn *txn, const struct tally_entry *entry);
+/* In key order: office, period, category, organisation, measure. */
+typedef int (*tally_fn)(void *userdata, const struct tally_entry *entry);
+int tallies_each(struct txn *txn, tally_fn fn, void *userdata);
+/* From the first key after @after (empty: all); for answers in pieces. */
+int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdata);
+void tallies_key(uint32_t office, const struct tally_row *row, uint8_t ret_key[TALLIES_KEY_LEN]);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tools/dates.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum {
+	OFFSET_S = 7 * 60 * 60,
+	YEAR_MIN = 1900,
+	YEAR_MAX = 2199,
+};
+
+/* Reads digits, at most @digits_max of them, up to @end or the end of the text. */
+static bool take_number(struct span *text, unsigned digits_max, char end, unsigned *ret_n) {
+	unsigned n = 0;
+	unsigned digits = 0;
+
+	while (digits < text->len && text->data[digits] >= '0' && text->data[digits] <= '9') {
+		if (digits == digits_max)
+			return false;
+		n = n * 10 + (text->data[digits++] - '0');
+	}
+	if (digits == 0)
+		return false;
+	text->data += digits;
+	text->len -= digits;
+	*ret_n = n;
+	if (!end)
+		return text->len == 0;
+	if (text->len == 0 || *text->data != end)
+		return false;
+	text->data++;
+	text->len--;
+	return true;
+}
+
+bool date_parse(struct span text, uint64_t *ret_ms) {
+	struct span iso = text;
+	struct span spoken = text;
+	unsigned year, month, day;
+	struct tm tm = { 0 };
+	int64_t seconds;
+
+	if (!(take_number(&iso, 4, '-', &year) && take_number(&iso, 2, '-', &month) &&
+			take_number(&iso, 2, '\0', &day)) &&
+		!(take_number(&spoken, 2, '/', &day) && take_number(&spoken, 2, '/', &month) &&
+			take_number(&spoken, 4, '\0', &year)))
+		return false;
+	if (year < YEAR_MIN || year > YEAR_MAX)
+		return false;
+	tm.tm_year = (int)year - 1900;
+	tm.tm_mon = (int)month - 1;
+	tm.tm_mday = (int)day;
+	seconds = timegm(&tm);
+	/* timegm() turns 31 February into March */
+	if (tm.tm_mon != (int)month - 1 || tm.tm_mday != (int)day)
+		return false;
+	seconds -= OFFSET_S;
+	if (seconds < 0) /* before 1970 there is no way to say it */
+		return false;
+	*ret_ms = (uint64_t)seconds * 1000;
+	return true;
+}
+
+static void split(uint64_t ms, struct tm *ret_tm) {
+	uint64_t seconds = ms / 1000;
+	time_t t;
+
+	/* what came from outside may be any number; gmtime_r() would refuse those */
+	if (seconds > 253402300799 - OFFSET_S)
+		seconds = 253402300799 - OFFSET_S;
+	t = (time_t)seconds + OFFSET_S;
+	gmtime_r(&t, ret_tm);
+}
+
+unsigned date_year(uint64_t ms) {
+	struct tm tm;
+
+	split(ms, &tm);
+	return (unsigned)tm.tm_year + 1900;
+}
+
+void date_format(uint64_t ms, char ret_text[DATE_TEXT_MAX]) {
+	struct tm tm;
+
+	split(ms, &tm);
+	strftime(ret_text, DATE_TEXT_MAX, "%Y-%m-%d", &tm);
+}
+
+void date_format_time(uint64_t ms, char ret_text[DATE_TEXT_MAX]) {
+	struct tm tm;
+
+	split(ms, &tm);
+	strftime(ret_text, DATE_TEXT_MAX, "%Y-%m-%d %H:%M", &tm);
+}
+
+void date_format_iso(uint64_t ms, char ret_text[DATE_TEXT_MAX]) {
+	struct tm tm;
+	size_t len;
+
+	split(ms, &tm);
+	len = strftime(ret_text, DATE_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret_text + len, DATE_TEXT_MAX - len, ".%03u+07:00", (unsigned)(ms % 1000));
+}
+
+uint64_t date_now_ms(void) {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
