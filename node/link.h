@@ -19,9 +19,13 @@
 #include "store/oplog.h"
 
 enum {
-	LINK_WINDOW = 64,                /* batches under way */
-	LINK_ACK_TIMEOUT_MS = 60000,     /* without any word from them */
-	LINK_IDLE_MS = 10000,            /* then we say we are alive */
+	LINK_WINDOW = 64,              /* batches under way */
+	LINK_PUMP_MAX = 16,            /* batches pushed in one turn, so that others get theirs */
+	LINK_REFUSALS_MAX = 32,        /* told in one turn; what is beyond is refused again when resent */
+	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
+	LINK_IDLE_MS = 10000,          /* then we say we are alive */
+	LINK_GREET_AGAIN_MS = 1000,
+	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled */
 	LINK_WHY_MAX = 200,
 };
 
@@ -31,34 +35,94 @@ enum link_state {
 	LINK_STREAMING,
 };
 
-/* What the neighbour holds of one oplog that we push, and what is under way. */
-struct link_oplog {
+/* An oplog as it stands in this node, shared by the links; the core keeps it in step. */
+struct held_oplog {
 	struct oplog_id id;
 	uint32_t number;
-	uint16_t distance; /* levels between its origin and us */
-	bool aside;        /* refused in this session: not offered again before the next */
-	uint64_t acked;    /* they hold so many */
-	uint64_t sent;     /* sent in this session */
-	uint64_t size;     /* we hold so many, as far as we know */
+	uint64_t size;
+};
+
+/* What the neighbour holds of an oplog that we push, and what is under way. */
+struct link_oplog {
+	struct held_oplog *held;
+	int distance;            /* levels between its origin and us */
+	uint64_t acked;          /* they hold so many */
+	uint64_t sent;           /* sent in this session */
+	uint64_t aside_until_ms; /* refused: not offered again before; UINT64_MAX: in this session */
+};
+
+struct link_flight {
+	const struct held_oplog *held;
+	uint64_t end;
 };
 
 struct link {
 	struct id neighbour;
-	bool up; /* the neighbour is our parent */
+	bool up;                    /* the neighbour is our parent */
+	bool open;                  /* the transport carries frames */
+	bool blocked;               /* the transport takes no more for now */
 	enum link_state state;
+	bool say_hello, say_heads;  /* at the end of this turn */
+	bool greeted;               /* they have said HELLO in this session */
 	uint64_t since_ms;          /* wall clock: when the state began */
 	uint64_t last_progress_ms;  /* wall clock: last batch taken or acknowledged */
-	uint64_t last_heard_ms;     /* monotonic */
-	uint64_t last_said_ms;      /* monotonic */
+	uint64_t last_heard_ms;     /* monotonic, as the next two */
+	uint64_t last_said_ms;
+	uint64_t greet_at_ms;       /* child: when to say HELLO again */
 	uint64_t session;
 	uint64_t out_sequence;
 	uint64_t in_sequence;
 	int64_t clock_skew_ms;
-	char why[LINK_WHY_MAX];     /* it does not stream: a sentence for people */
-	struct link_oplog *oplogs;  /* sorted by lane, distance, id: the order of sending */
-	size_t n_oplogs;
-	size_t cap_oplogs;
-	size_t n_under_way;         /* batches sent and not yet acknowledged */
+	char why[LINK_WHY_MAX];     /* why nothing moves: a sentence for people; empty: it does */
+	struct link_oplog *oplogs;  /* by lane, then distance: the order of sending */
+	size_t n_oplogs, cap_oplogs;
+	struct link_flight flights[LINK_WINDOW];
+	size_t n_flights;
+	struct oplog_id *acks;      /* oplogs of which something came in this turn */
+	size_t n_acks, cap_acks;
+	struct refuse refusals[LINK_REFUSALS_MAX];
+	size_t n_refusals;
 	struct compressor *out;
 	struct decompressor *in;
 };
+
+/* What a link needs of its surroundings to speak. */
+struct link_io {
+	void *userdata;
+	bool (*send)(void *userdata, const struct id *neighbour, struct span frame);
+	const struct office_register *reg;
+	uint64_t wall_ms, now_ms;
+	uint64_t random; /* for a session's number */
+};
+
+int link_new(const struct id *neighbour, bool up, uint64_t wall_ms, struct link **ret_link);
+struct link *link_free(struct link *link);
+
+/* Offers an oplog to the neighbour from now on; @acked is its cursor. 0 or -errno. */
+int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_t acked);
+void link_opened(struct link *link, const struct link_io *io);
+void link_lost(struct link *link, const struct link_io *io, const char *why);
+
+/* Messages other than BATCH. 0 or -errno. @txn is a write transaction: cursors move in it. */
+int link_hello(struct link *link, const struct link_io *io, const struct hello *hello);
+int link_held(struct link *link, const struct link_io *io, struct txn *txn, struct message *message);
+void link_refused(struct link *link, const struct link_io *io, const struct refuse *refuse);
+/* Before a batch is looked at: its place in the session, and its bytes. 0, a refusal, or -errno. */
+int link_unpack(struct link *link, const struct link_io *io, const struct batch *batch,
+	struct span *ret_plain);
+
+/* Notes for the end of the turn. */
+void link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why);
+int link_ack(struct link *link, const struct oplog_id *oplog);
+/* Ends the session, telling them why: they begin another. */
+void link_reset(struct link *link, const struct link_io *io, enum refusal why);
+
+/*
+ * After the commit: says what the turn decided, then pushes batches. @txn is a read transaction of
+ * what was committed: nothing is ever sent that could still be lost here.
+ */
+int link_flush(struct link *link, const struct link_io *io, struct txn *txn);
+/* Whether more could be pushed at once. */
+bool link_busy(const struct link *link, uint64_t now_ms);
+/* When something must be done though nothing comes: on the monotonic clock. */
+uint64_t link_wakeup_ms(const struct link *link);

@@ -274,6 +274,9 @@ static void enter(struct reader *r, uint64_t n) {
 		r->left[++r->depth] = n;
 }
 
+/* A word of eight bytes, all alike. */
+#define EIGHT(byte) ((byte) * 0x0101010101010101ULL)
+
 static inline bool is_utf8(struct span text) {
 	uint64_t eight;
 	size_t i;
@@ -281,7 +284,7 @@ static inline bool is_utf8(struct span text) {
 	/* Most words are ASCII: look at eight bytes at once while they are. */
 	for (i = 0; text.len - i >= sizeof(eight); i += sizeof(eight)) {
 		memcpy(&eight, text.data + i, sizeof(eight));
-		if (eight & 0x8080808080808080)
+		if (eight & EIGHT(0x80))
 			break;
 	}
 	return i == text.len || !u8_check(text.data + i, text.len - i);
@@ -329,14 +332,28 @@ struct span read_str(struct reader *r, size_t min, size_t max) {
 	return (struct span){ 0 };
 }
 
+/* Not 0 if a byte of @eight is below @limit, which is at most 0x80. */
+static inline uint64_t has_below(uint64_t eight, uint8_t limit) {
+	return (eight - EIGHT(limit)) & ~eight & EIGHT(0x80);
+}
+
 /*
  * Whether @text, which is UTF-8, has none of the characters that command a terminal: C0, DEL and
  * C1, which is 0xc2 followed by 0x80 to 0x9f.
  */
 static bool is_printable(struct span text, bool lines) {
 	uint8_t previous = 0;
+	uint64_t eight;
+	size_t i;
 
-	for (size_t i = 0; i < text.len; i++) {
+	/* Passes over eight bytes at once while none of them is the beginning of such a character. */
+	for (i = 0; text.len - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, text.data + i, sizeof(eight));
+		if (has_below(eight, 0x20) || has_below(eight ^ EIGHT(0x7f), 1) ||
+			has_below(eight ^ EIGHT(0xc2), 1))
+			break;
+	}
+	for (; i < text.len; i++) {
 		uint8_t c = text.data[i];
 
 		if (c < 0x20 && !(lines && (c == '\n' || c == '\t')))

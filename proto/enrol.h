@@ -29,7 +29,10 @@ struct enrol_answer {
 	struct office chain[ENROL_CHAIN_MAX]; /* the topmost first, the new office last */
 };
 
-/* @w gets the file's bytes. 0 or -errno; @office is the asker, its parent nil. */
+/*
+ * @w gets the file's bytes; @office is the asker, its parent nil. 0 or -errno: -EKEYREJECTED where
+ * the signer's key is not the one in the body it signs for.
+ */
 int enrol_request_write(const struct office *office, struct signer *own, struct writer *w);
 /* 0, an outcome, or -errno. Spans borrow from @file. */
 int enrol_request_read(struct span file, struct office *ret_office);

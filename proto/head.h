@@ -46,7 +46,7 @@ size_t head_text(const struct oplog_id *oplog, uint64_t size, const struct hash 
 int head_sign(struct signer *signer, const struct oplog_id *oplog, struct head *head);
 /* 0, SIGN_BAD_SIGNATURE or -errno. */
 int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct head *head);
-/* The whole signed note, terminated by a zero; returns its length. @public is the origin's key. */
+/* The whole signed note, terminated by a zero; returns its length. @key is the origin's key. */
 size_t head_note(const struct oplog_id *oplog, const struct head *head,
 	const uint8_t key[SIGN_PUBLIC_LEN], char ret_note[HEAD_NOTE_MAX]);
 

@@ -110,6 +110,8 @@ static bool form_fits(const struct code_form *form, const uint8_t *digits, unsig
 		return false;
 	if (check_at - serial_at > SERIAL_DIGITS_MIN && digits[serial_at] == 0)
 		return false; /* filled up beyond five digits: never written so */
+	if (divided && (divided & ((2U << form->digits) - 1)) != 1U << form->digits)
+		return false; /* the first separator is not behind the code */
 	return (divided & ~(1U << form->digits | 1U << serial_at | 1U << check_at)) == 0;
 }
 

@@ -3,7 +3,7 @@
 /*
  * reference - the number of a petition that a clerk can read over the telephone
  *
- * "09163-24-00042-61": the office's official code, the year, a running number of that office and
+ * "09163-24-00042-13": the office's official code, the year, a running number of that office and
  * year, two check digits (ISO/IEC 7064, MOD 97-10), which find any one wrong digit and any two
  * that were swapped. As a number: office * 10^10 + year * 10^8 + serial, without the check digits;
  * office is the code, plus 100000 for a code of three digits and 200000 for one of two: district
@@ -29,8 +29,9 @@ uint64_t reference_make(uint32_t code, unsigned code_digits, unsigned year, uint
 /* The serial is written with at least five digits. "-" for a number that is no reference, as 0. */
 void reference_format(uint64_t reference, char ret_text[REFERENCE_TEXT_MAX]);
 /*
- * The inverse. Each "-" may be spaces, dots or dashes, any number of them, or be left out as long as
- * the digits can be read in one way only: "09163 240004261" can, "09163240004261" might also be
- * office 091 in 63, and is malformed. Nothing else may stand between digits. 0 or an outcome above.
+ * The inverse. For each "-" there may be spaces, dots or dashes, any number of them. Those after the
+ * first, which ends the code, may be left out; all of them only where the digits can be read in one
+ * way: "09163240004213" might also be number 2400042 of office 091 in 63, and is malformed. Nothing
+ * else may stand between digits. 0 or an outcome above.
  */
 int reference_parse(struct span text, uint64_t *ret_reference);

@@ -114,7 +114,7 @@ int signer_sign(struct signer *signer, struct span bytes, uint8_t ret_sig[SIGN_S
 	return 0;
 }
 
-/* All but the lowest byte of p = 2^255 - 19, from the least significant on, is 0xff, then 0x7f. */
+/* p = 2^255 - 19 is, from the least significant byte on, 0xed, thirty times 0xff, 0x7f. */
 static bool is_below_p(const uint8_t y[SIGN_PUBLIC_LEN]) {
 	if (y[0] < 0xed || y[SIGN_PUBLIC_LEN - 1] != 0x7f)
 		return true;
@@ -126,9 +126,9 @@ static bool is_below_p(const uint8_t y[SIGN_PUBLIC_LEN]) {
 
 /*
  * The y of the eight points whose order divides the cofactor, little-endian, in their only
- * encodings below p; each with either sign of x. Under such a key a signature can be made that
- * fits many messages. The encodings are listed in Chalkias, Garillot, Nikolaenko, "Taming the many
- * EdDSAs" (2020), table 1; those of them at or beyond p is_below_p() has refused already.
+ * encodings below p; each with either sign of x. Under such a key one signature can fit many
+ * messages. See Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs" (2020), which lists the
+ * encodings at or beyond p too: those is_below_p() has refused already.
  */
 static const uint8_t small_order[][SIGN_PUBLIC_LEN] = {
 	{ 0x00 }, /* order 4 */

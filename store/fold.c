@@ -205,8 +205,7 @@ int fold_may_step(const struct case_row *row, uint32_t office, uint8_t action) {
 	return course[action].from & STATE(row->state) ? 0 : FOLD_WRONG_STATE;
 }
 
-/* What a step that counts makes of a row. */
-static void step_change(struct case_row *row, const struct step *step, uint32_t next_holder) {
+void fold_step(struct case_row *row, const struct step *step, uint32_t next_holder) {
 	uint8_t to = course[step->action].to;
 
 	if (to && to != row->state) {
@@ -315,7 +314,7 @@ static int refold_step(void *userdata, uint32_t sequence, const struct id *recor
 	if (sequence > refold->row->n_steps)
 		refold->row->n_steps = sequence;
 	if (fold_may_step(refold->row, writer, step.action) == 0)
-		step_change(refold->row, &step, holder);
+		fold_step(refold->row, &step, holder);
 	return 0;
 }
 
@@ -397,7 +396,7 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 		if (r < 0)
 			return r;
 		if (r == 0 && fold_may_step(&row, origin, step.action) == 0)
-			step_change(&row, &step, holder);
+			fold_step(&row, &step, holder);
 		/* an escalation of this very clock may have come first, by a faster lane */
 		if (row.escalated && row.clock_step != old.clock_step) {
 			struct refold ctx = { txn, fold->records ? fold->records : txn, &row };

@@ -66,6 +66,9 @@ enum {
 	FOLD_WRONG_STATE = 4,
 };
 int fold_may_step(const struct case_row *row, uint32_t office, uint8_t action);
+/* What a step that is allowed makes of a row; @next_holder: for a hand-over. */
+struct step;
+void fold_step(struct case_row *row, const struct step *step, uint32_t next_holder);
 
 /*
  * Folds every record of @from again, in order of arrival, into the empty store @into (made with

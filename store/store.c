@@ -92,6 +92,7 @@ static int from_mdb(const struct store *store, int r) {
 	case EIO: /* also what LMDB makes of a write that was cut short by a full disk */
 		return disk_is_full(store) ? -ENOSPC : -EIO;
 	case MDB_READERS_FULL:
+	case MDB_MAP_RESIZED: /* and another transaction is open: see begin_mdb() */
 		return -EAGAIN;
 	default:
 		return r > 0 ? -r : -EIO;
@@ -101,6 +102,26 @@ static int from_mdb(const struct store *store, int r) {
 /* For what cannot fail to find anything in a sound store. */
 static int from_mdb_write(const struct store *store, int r) {
 	return r == MDB_NOTFOUND ? -EIO : from_mdb(store, r);
+}
+
+/* An LMDB code. What can be put right is put right here. */
+static int begin_mdb(struct store *store, unsigned flags, MDB_txn **ret_txn) {
+	int n_dead, r;
+
+	r = mdb_txn_begin(store->env, NULL, flags, ret_txn);
+	if (r == MDB_MAP_RESIZED && store->n_txns == 0) {
+		/* The writer was started anew with a larger map. The map may move only while
+		 * nobody in this process looks at it. */
+		r = mdb_env_set_mapsize(store->env, 0);
+		if (!r)
+			r = mdb_txn_begin(store->env, NULL, flags, ret_txn);
+	}
+	if (r == MDB_READERS_FULL) {
+		r = mdb_reader_check(store->env, &n_dead);
+		if (!r)
+			r = mdb_txn_begin(store->env, NULL, flags, ret_txn);
+	}
+	return r;
 }
 
 static void on_assertion(MDB_env *env, const char *message) {
@@ -305,7 +326,7 @@ static int open_tables(struct store *store) {
 	MDB_txn *txn;
 	int r;
 
-	r = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+	r = begin_mdb(store, MDB_RDONLY, &txn);
 	if (r)
 		return from_mdb_open(store, r);
 	r = read_tables(store, txn, &newer);
@@ -413,22 +434,10 @@ static int begin(struct store *store, unsigned flags, struct txn **ret_txn) {
 	if (!txn)
 		return -ENOMEM;
 	txn->store = store;
-	r = mdb_txn_begin(store->env, NULL, flags, &txn->mdb);
-	if (r == MDB_MAP_RESIZED && store->n_txns == 0) {
-		/* The writer was started anew with a larger map. The map may move only while
-		 * nobody in this process looks at it. */
-		r = mdb_env_set_mapsize(store->env, 0);
-		if (!r)
-			r = mdb_txn_begin(store->env, NULL, flags, &txn->mdb);
-	}
-	if (r == MDB_READERS_FULL) {
-		r = store_clear_readers(store);
-		if (!r)
-			r = mdb_txn_begin(store->env, NULL, flags, &txn->mdb);
-	}
+	r = begin_mdb(store, flags, &txn->mdb);
 	if (r) {
 		free(txn);
-		return r == MDB_MAP_RESIZED ? -EAGAIN : from_mdb_write(store, r);
+		return from_mdb_write(store, r);
 	}
 	store->n_txns++;
 	*ret_txn = txn;
@@ -458,12 +467,12 @@ int txn_refresh(struct txn *txn) {
 	close_cursors(txn);
 	mdb_txn_reset(txn->mdb);
 	r = mdb_txn_renew(txn->mdb);
-	if (r == MDB_MAP_RESIZED && store->n_txns == 1) { /* as in begin(), and only ours is open */
+	if (r == MDB_MAP_RESIZED && store->n_txns == 1) { /* as in begin_mdb(); only ours is open */
 		r = mdb_env_set_mapsize(store->env, 0);
 		if (!r)
 			r = mdb_txn_renew(txn->mdb);
 	}
-	return r == MDB_MAP_RESIZED ? -EAGAIN : from_mdb_write(store, r);
+	return from_mdb_write(store, r);
 }
 
 int store_commit(struct txn *txn) {

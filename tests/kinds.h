@@ -96,6 +96,7 @@ static inline struct escalation sample_escalation(void) {
 		.cause = CAUSE_OVERDUE,
 		.rule = span_str("overdue-30"),
 		.state = 2,
+		.clock_step = 1,
 		.measured = 33,
 		.threshold = 30,
 		.people = 120,

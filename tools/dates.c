@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <time.h>
 
+#define YEAR_9999_END INT64_C(253402300799)
+
 enum {
 	OFFSET_S = 7 * 60 * 60,
-	YEAR_MIN = 1900,
+	YEAR_MIN = 1971, /* times are counted from 1970 in UTC, and cannot be before */
 	YEAR_MAX = 2199,
 };
 
@@ -55,22 +57,17 @@ bool date_parse(struct span text, uint64_t *ret_ms) {
 	/* timegm() turns 31 February into March */
 	if (tm.tm_mon != (int)month - 1 || tm.tm_mday != (int)day)
 		return false;
-	seconds -= OFFSET_S;
-	if (seconds < 0) /* before 1970 there is no way to say it */
-		return false;
-	*ret_ms = (uint64_t)seconds * 1000;
+	*ret_ms = (uint64_t)(seconds - OFFSET_S) * 1000;
 	return true;
 }
 
 static void split(uint64_t ms, struct tm *ret_tm) {
-	uint64_t seconds = ms / 1000;
-	time_t t;
+	time_t seconds = (time_t)(ms / 1000) + OFFSET_S;
 
-	/* what came from outside may be any number; gmtime_r() would refuse those */
-	if (seconds > 253402300799 - OFFSET_S)
-		seconds = 253402300799 - OFFSET_S;
-	t = (time_t)seconds + OFFSET_S;
-	gmtime_r(&t, ret_tm);
+	/* what came from outside may be any number; gmtime_r() would refuse some */
+	if (seconds > YEAR_9999_END)
+		seconds = YEAR_9999_END;
+	gmtime_r(&seconds, ret_tm);
 }
 
 unsigned date_year(uint64_t ms) {

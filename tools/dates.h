@@ -10,7 +10,7 @@ enum {
 	DATE_TEXT_MAX = 40,
 };
 
-/* "2024-05-31" or "31/5/2024", years 1900 to 2199: the first millisecond of that day. */
+/* "2024-05-31" or "31/5/2024", years 1971 to 2199: the first millisecond of that day. */
 bool date_parse(struct span text, uint64_t *ret_ms);
 unsigned date_year(uint64_t ms);
 

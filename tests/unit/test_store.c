@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,6 +85,7 @@ static pid_t spawn(void (*fn)(const char *path, int fd), const char *path, int *
 	pid = fork();
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a test that failed */
 		close(fds[0]);
 		fn(path, fds[1]);
 		_exit(0);

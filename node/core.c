@@ -1,0 +1,758 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/core_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/cursor.h"
+
+enum {
+	OVERDUE_EVERY_MS = 60000,
+	OVERDUE_TURN_MAX = 500,   /* escalations written in one turn; the rest in the next */
+	READERS_EVERY_MS = 60000,
+	FORGET_TURN_MAX = 1000,   /* change rows forgotten in one turn */
+	ROOM_MIN = 64 << 20,      /* bytes kept free for cursors and acknowledgements */
+};
+
+/* Keeps the first error of a turn; it ends with it. */
+static void core_fail(struct core *core, int r) {
+	if (r < 0 && !core->failed)
+		core->failed = r;
+}
+
+int core_txn(struct core *core, struct txn **ret_txn) {
+	int r;
+
+	if (!core->txn) {
+		r = store_begin_write(core->store, &core->txn);
+		if (r)
+			return r;
+		author_begin(&core->author);
+	}
+	*ret_txn = core->txn;
+	return 0;
+}
+
+static struct held_oplog *find_oplog(struct core *core, uint32_t number) {
+	for (size_t i = 0; i < core->n_oplogs; i++)
+		if (core->oplogs[i]->number == number)
+			return core->oplogs[i];
+	return NULL;
+}
+
+/* Levels between an oplog's origin and us, or -1 if this link does not push it. */
+static int push_distance(const struct core *core, const struct link *link, const struct id *origin) {
+	const struct id *own = &core->reg.own->row.office.id;
+
+	return link->up ? register_depth(&core->reg, origin, own) : register_depth(&core->reg, own, origin);
+}
+
+static int offer(struct core *core, struct txn *txn, struct link *link, struct held_oplog *held) {
+	int distance = push_distance(core, link, &held->id.office);
+	uint64_t acked;
+	int r;
+
+	if (distance < 0)
+		return 0;
+	r = cursor_get(txn, &link->neighbour, &held->id, &acked);
+	return r ? r : link_offer(link, held, distance, acked);
+}
+
+static int add_oplog(struct core *core, struct txn *txn, const struct oplog *oplog) {
+	struct held_oplog *held;
+
+	if (core->n_oplogs == core->cap_oplogs) {
+		size_t cap = core->cap_oplogs ? 2 * core->cap_oplogs : 64;
+		struct held_oplog **oplogs = realloc(core->oplogs, cap * sizeof(*oplogs));
+
+		if (!oplogs)
+			return -ENOMEM;
+		core->oplogs = oplogs;
+		core->cap_oplogs = cap;
+	}
+	held = calloc(1, sizeof(*held));
+	if (!held)
+		return -ENOMEM;
+	*held = (struct held_oplog){ oplog->id, oplog->number, oplog->frontier.size };
+	core->oplogs[core->n_oplogs++] = held;
+	for (size_t i = 0; i < core->n_links; i++) {
+		int r = offer(core, txn, core->links[i], held);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int oplog_grown(void *userdata, const struct oplog *oplog) {
+	struct core *core = userdata;
+	struct held_oplog *held = find_oplog(core, oplog->number);
+
+	if (!held)
+		return add_oplog(core, core->txn, oplog);
+	held->size = oplog->frontier.size;
+	return 0;
+}
+
+static struct link *find_link(struct core *core, const struct id *neighbour) {
+	for (size_t i = 0; i < core->n_links; i++)
+		if (id_eq(&core->links[i]->neighbour, neighbour))
+			return core->links[i];
+	return NULL;
+}
+
+static int meet(struct core *core, struct txn *txn, const struct id *neighbour, bool up) {
+	struct link **links, *link;
+	int r;
+
+	if (find_link(core, neighbour))
+		return 0;
+	links = realloc(core->links, (core->n_links + 1) * sizeof(*links));
+	if (!links)
+		return -ENOMEM;
+	core->links = links;
+	r = link_new(neighbour, up, core->wall_ms, &link);
+	if (r)
+		return r;
+	links[core->n_links++] = link;
+	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
+		r = offer(core, txn, link, core->oplogs[i]);
+	return r;
+}
+
+static int meet_neighbours(struct core *core, struct txn *txn) {
+	const struct office *own = &core->reg.own->row.office;
+	const struct register_entry *parent = register_parent(&core->reg);
+	int r = parent ? meet(core, txn, &parent->row.office.id, true) : 0;
+
+	for (size_t i = 0; r == 0 && i < core->reg.n; i++) {
+		const struct office *office = &core->reg.entries[i]->row.office;
+
+		if (id_eq(&office->parent, &own->id))
+			r = meet(core, txn, &office->id, false);
+	}
+	return r;
+}
+
+int core_meet_neighbours(struct core *core) {
+	struct txn *txn;
+	int r = core_txn(core, &txn);
+
+	return r ? r : meet_neighbours(core, txn);
+}
+
+/* What folding reports. */
+
+static int on_case(void *userdata, const struct id *id, const struct case_row *row) {
+	struct core *core = userdata;
+
+	core->changed_row = *row;
+	core->changed = true;
+	return 0;
+}
+
+static int add_change(struct core *core, const struct change *change) {
+	uint8_t buf[CHANGE_MAX];
+	struct writer w;
+	uint64_t number;
+	int r;
+
+	writer_init(&w, buf, sizeof(buf));
+	change_encode(change, &w);
+	if (!writer_ok(&w))
+		return -ENOBUFS;
+	r = changes_append(core->txn, writer_span(&w), &number);
+	if (r == 0 && core->first_change == 0)
+		core->first_change = number;
+	return r;
+}
+
+static int on_tally(void *userdata, const struct tally_entry *entry) {
+	struct core *core = userdata;
+	const struct register_entry *office = register_by_number(&core->reg, entry->office);
+
+	if (!office)
+		return -EIO;
+	return add_change(core, &(struct change){ .type = CHANGE_TALLY, .time_ms = core->wall_ms,
+		.office = office->row.office.id, .tally = entry->row });
+}
+
+static int on_escalation(void *userdata, const struct id *finder, const struct escalation *escalation) {
+	struct core *core = userdata;
+
+	return add_change(core, &(struct change){ .type = CHANGE_ESCALATION, .time_ms = core->wall_ms,
+		.office = *finder, .escalation = *escalation });
+}
+
+static int on_office(void *userdata, const struct office *office, uint32_t number) {
+	struct core *core = userdata;
+	int r = register_refresh(&core->reg, core->txn, &office->id);
+
+	return r ? r : meet_neighbours(core, core->txn);
+}
+
+/* Judging: what a rule finds becomes a record of our own. */
+
+static int escalate(struct core *core, const struct id *id, const struct case_row *row,
+	const struct finding *finding) {
+	const struct register_entry *origin = register_by_number(&core->reg, row->origin);
+	const struct escalation escalation = {
+		.petition = *id,
+		.reference = row->reference,
+		.cause = finding->rule->cause,
+		.rule = span_str(finding->rule->name),
+		.state = row->state,
+		.clock_step = row->clock_step,
+		.measured = finding->measured,
+		.threshold = finding->threshold,
+		.people = row->people,
+		.category = row->category,
+	};
+	struct record rec = { .kind = KIND_ESCALATION, .organisation = row->organisation };
+	uint8_t body[256];
+	struct writer w;
+	bool own = origin == core->reg.own;
+	int r;
+
+	writer_init(&w, body, sizeof(body));
+	escalation_encode(&escalation, &w);
+	rec.body = writer_span(&w);
+	rec.time_ms = core->wall_ms;
+	r = author_make_id(&core->author, core->wall_ms, &rec.id);
+	if (r == 0 && (!writer_ok(&w) || !origin))
+		r = -ENOBUFS;
+	/* the office whose petition it is hears of it too */
+	return r ? r : core_write(core, finding->rule->lane, &rec, &origin->row.office.id, own ? 0 : 1);
+}
+
+static int judge(struct core *core, const struct id *id, const struct case_row *row) {
+	struct finding findings[CONFIG_RULES_MAX];
+	size_t n = rules_on_record(core->config, row, row->holder == core->fold.own, findings);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = escalate(core, id, row, &findings[i]);
+	return r;
+}
+
+/* Folds one record that was just kept, and judges what it made. */
+static int fold_and_judge(struct core *core, const struct oplog_id *origin, uint32_t origin_number,
+	uint64_t arrival, const struct record *rec) {
+	struct case_row row;
+	int r;
+
+	core->changed = false;
+	r = fold_apply(&core->fold, core->txn, origin, origin_number, arrival, rec);
+	if (r)
+		return r < 0 ? r : 0; /* set aside: kept and forwarded all the same */
+	if (rec->kind != KIND_PETITION || !core->changed)
+		return 0;
+	row = core->changed_row; /* judging folds records of its own */
+	return judge(core, &rec->id, &row);
+}
+
+int core_write(struct core *core, enum lane lane, const struct record *rec, const struct id *audience,
+	size_t n_audience) {
+	const struct oplog_id own = { core->author.office, core->author.epoch, lane };
+	struct record kept = *rec;
+	struct span bytes;
+	struct txn *txn;
+	uint64_t arrival;
+	int r;
+
+	r = core_txn(core, &txn);
+	if (!r)
+		r = author_write(&core->author, txn, lane, rec, audience, n_audience, &arrival, &bytes);
+	return r ? r : fold_and_judge(core, &own, core->fold.own, arrival, &kept);
+}
+
+static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arrival, struct span bytes) {
+	struct core *core = userdata;
+	const struct register_entry *origin = register_find(&core->reg, &oplog->office);
+	struct record rec;
+
+	core->n_records++;
+	if (!origin || record_decode(bytes, &rec))
+		return 0; /* not a record as we know them: kept and forwarded */
+	return fold_and_judge(core, oplog, origin->row.number, arrival, &rec);
+}
+
+struct overdue {
+	struct core *core;
+	const struct rule *rule;
+	struct {
+		struct id id;
+		struct case_row row;
+		struct finding finding;
+	} found[OVERDUE_TURN_MAX];
+	size_t n;
+};
+
+static int check_overdue(void *userdata, uint64_t time_ms, const struct id *id) {
+	struct overdue *overdue = userdata;
+	struct core *core = overdue->core;
+	struct case_row row;
+	struct finding finding;
+	int r;
+
+	r = cases_get(core->txn, id, &row);
+	if (r)
+		return r < 0 ? r : -EIO;
+	if (rules_overdue(overdue->rule, &row, row.holder == core->fold.own, core->wall_ms, &finding)) {
+		overdue->found[overdue->n].id = *id;
+		overdue->found[overdue->n].row = row;
+		overdue->found[overdue->n++].finding = finding;
+	}
+	return overdue->n == OVERDUE_TURN_MAX; /* the rest in the next turn */
+}
+
+/* Finds what became overdue, all first and then one by one: writing moves the index. */
+static int look_at_clocks(struct core *core) {
+	struct overdue *overdue;
+	struct txn *txn;
+	bool more = false;
+	int r = core_txn(core, &txn);
+
+	if (r)
+		return r;
+	overdue = malloc(sizeof(*overdue));
+	if (!overdue)
+		return -ENOMEM;
+	for (size_t i = 0; r >= 0 && i < 2 * core->config->n_rules; i++) {
+		const struct rule *rule = &core->config->rules[i / 2];
+		bool has_due = i % 2;
+
+		if (rule->cause != CAUSE_OVERDUE)
+			continue;
+		*overdue = (struct overdue){ .core = core, .rule = rule };
+		r = waiting_each(txn, has_due, rule->state, rules_horizon_ms(rule, has_due, core->wall_ms),
+			check_overdue, overdue);
+		more |= r > 0;
+		for (size_t k = 0; r >= 0 && k < overdue->n; k++)
+			r = escalate(core, &overdue->found[k].id, &overdue->found[k].row,
+				&overdue->found[k].finding);
+	}
+	free(overdue);
+	core->overdue_at_ms = core->now_ms + (more ? 0 : OVERDUE_EVERY_MS);
+	return r < 0 ? r : 0;
+}
+
+/* This office's changed counts leave as a tally record: absolute, so that nothing counts twice. */
+static int publish_counts(struct core *core) {
+	const struct tally_entry *entries;
+	struct tally_row rows[TALLY_ROWS_MAX];
+	size_t n_entries;
+	int r = fold_finish(&core->fold, core->txn, &entries, &n_entries);
+
+	for (size_t at = 0; r == 0 && at < n_entries;) {
+		struct record rec = { .kind = KIND_TALLY, .time_ms = core->wall_ms };
+		uint8_t body[RECORD_MAX / 2];
+		struct writer w;
+		size_t n = 0;
+
+		for (; n < 256 && at < n_entries; n++, at++)
+			rows[n] = entries[at].row;
+		writer_init(&w, body, sizeof(body));
+		tally_encode(rows, n, &w);
+		rec.body = writer_span(&w);
+		r = writer_ok(&w) ? author_make_id(&core->author, core->wall_ms, &rec.id) : -ENOBUFS;
+		if (r == 0)
+			r = core_write(core, LANE_NORMAL, &rec, NULL, 0);
+	}
+	return r;
+}
+
+/* Answers */
+
+void core_answer_begin(struct core *core, struct span client) {
+	struct core_answer *answer;
+
+	if (core->n_answers == core->cap_answers) {
+		size_t cap = core->cap_answers ? 2 * core->cap_answers : 64;
+		struct core_answer *list = realloc(core->answer_list, cap * sizeof(*list));
+
+		if (!list) {
+			core_fail(core, -ENOMEM);
+			return;
+		}
+		core->answer_list = list;
+		core->cap_answers = cap;
+	}
+	answer = &core->answer_list[core->n_answers];
+	*answer = (struct core_answer){ core->clients.len, client.len, core->answers.len, 0 };
+	write_raw(&core->clients, client);
+}
+
+int core_answer_end(struct core *core) {
+	struct core_answer *answer = &core->answer_list[core->n_answers];
+
+	if (core->failed)
+		return core->failed;
+	if (!writer_ok(&core->answers) || !writer_ok(&core->clients))
+		return -ENOMEM;
+	answer->frame_len = core->answers.len - answer->frame;
+	core->n_answers++;
+	return 0;
+}
+
+int core_answer_failure(struct core *core, struct span client, uint64_t number,
+	enum control_result result, uint64_t index, struct span detail) {
+	core_answer_begin(core, client);
+	control_write_failure(&core->answers, number, result, index, detail);
+	return core_answer_end(core);
+}
+
+static void give_answers(struct core *core) {
+	for (size_t i = 0; i < core->n_answers; i++) {
+		const struct core_answer *answer = &core->answer_list[i];
+
+		core->io->answer(core->io->userdata,
+			(struct span){ core->clients.data + answer->client, answer->client_len },
+			(struct span){ core->answers.data + answer->frame, answer->frame_len });
+	}
+	core->n_answers = 0;
+	core->answers.len = core->clients.len = 0;
+}
+
+static int defer_query(struct core *core, struct span client, const struct request *request) {
+	struct core_query *queries;
+	uint8_t *copy;
+
+	queries = realloc(core->queries, (core->n_queries + 1) * sizeof(*queries));
+	if (!queries)
+		return -ENOMEM;
+	core->queries = queries;
+	copy = malloc(client.len + 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, client.data, client.len);
+	queries[core->n_queries++] = (struct core_query){ { copy, client.len }, *request };
+	return 0;
+}
+
+/* Events */
+
+void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
+	uint64_t used, max;
+
+	core->wall_ms = wall_ms;
+	core->now_ms = now_ms;
+	core->n_records = 0;
+	core->first_change = 0;
+	core->full = store_usage(core->store, &used, &max) == 0 && max - used < ROOM_MIN;
+}
+
+static struct link_io link_surroundings(struct core *core) {
+	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
+		0 };
+
+	core_fail(core, core->io->random(core->io->userdata, &io.random, sizeof(io.random)));
+	return io;
+}
+
+void core_link_open(struct core *core, const struct id *office) {
+	struct link_io io = link_surroundings(core);
+	struct link *link = find_link(core, office);
+
+	if (link)
+		link_opened(link, &io);
+}
+
+void core_link_lost(struct core *core, const struct id *office, const char *why) {
+	struct link_io io = link_surroundings(core);
+	struct link *link = find_link(core, office);
+
+	if (link)
+		link_lost(link, &io, why);
+}
+
+void core_link_ready(struct core *core, const struct id *office) {
+	struct link *link = find_link(core, office);
+
+	if (link)
+		link->blocked = false;
+}
+
+static int take_batch(struct core *core, struct link *link, const struct link_io *io,
+	const struct batch *batch) {
+	struct span plain;
+	struct txn *txn;
+	int r;
+
+	r = link_unpack(link, io, batch, &plain);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		core->refusals[r]++;
+		link_reset(link, io, r == REFUSAL_MALFORMED ? REFUSAL_OUT_OF_STEP : r);
+		return 0;
+	}
+	if (core->full) {
+		core->refusals[REFUSAL_FULL]++;
+		link_refuse(link, &batch->oplog, batch->first, REFUSAL_FULL);
+		return 0;
+	}
+	r = core_txn(core, &txn);
+	return r ? r : receive_batch(core->receive, txn, link, batch, plain, core->refusals);
+}
+
+void core_message(struct core *core, const struct id *office, struct span frame) {
+	struct link *link = find_link(core, office);
+	struct link_io io = link_surroundings(core);
+	struct message message;
+	struct txn *txn;
+	int r = 0;
+
+	if (!link || core->failed)
+		return;
+	link->open = true;
+	link->last_heard_ms = core->now_ms;
+	if (message_decode(frame, &message)) {
+		core->refusals[REFUSAL_MALFORMED]++;
+		link_refuse(link, &(struct oplog_id){ 0 }, 0, REFUSAL_MALFORMED);
+		return;
+	}
+	switch (message.type) {
+	case MESSAGE_HELLO:
+		r = link_hello(link, &io, &message.hello);
+		break;
+	case MESSAGE_HEADS:
+	case MESSAGE_ACK:
+		r = core_txn(core, &txn);
+		if (!r)
+			r = link_held(link, &io, txn, &message);
+		break;
+	case MESSAGE_BATCH:
+		r = take_batch(core, link, &io, &message.batch);
+		break;
+	case MESSAGE_REFUSE:
+		link_refused(link, &io, &message.refuse);
+		break;
+	}
+	core_fail(core, r);
+}
+
+void core_request(struct core *core, struct span client, struct span frame) {
+	struct request request;
+	int r = 0;
+
+	if (core->failed)
+		return;
+	if (control_request_decode(frame, &request)) {
+		r = core_answer_failure(core, client, 0, CONTROL_BAD_REQUEST, 0, span_str(""));
+	} else {
+		bool writes = request.command == COMMAND_SUBMIT || request.command == COMMAND_ADD_OFFICE ||
+			request.command == COMMAND_JOIN;
+
+		if (writes && core->full)
+			r = core_answer_failure(core, client, request.number, CONTROL_FULL, 0, span_str(""));
+		else if (request.command == COMMAND_SUBMIT)
+			r = core_submit(core, client, &request);
+		else if (request.command == COMMAND_ADD_OFFICE)
+			r = core_add_office(core, client, &request);
+		else if (request.command == COMMAND_JOIN)
+			r = core_join(core, client, &request);
+		else
+			r = defer_query(core, client, &request);
+	}
+	core_fail(core, r);
+}
+
+size_t core_turn_records(const struct core *core) {
+	return core->n_records + receive_waiting(core->receive);
+}
+
+/* Everything the turn wrote, in one synced transaction. */
+static int turn_commit(struct core *core) {
+	uint64_t keep_ms = (uint64_t)core->config->changes_days * 24 * 3600 * 1000;
+	int r = 0;
+
+	if (core->txn)
+		r = receive_finish(core->receive, core->txn, core->refusals);
+	if (r == 0 && core->now_ms >= core->overdue_at_ms && !core->full)
+		r = look_at_clocks(core);
+	if (r || !core->txn)
+		return r;
+	r = publish_counts(core);
+	if (r == 0 && core->serial_dirty) {
+		char name[32];
+		uint8_t value[4];
+
+		snprintf(name, sizeof(name), "serial-%u", core->serial_year);
+		put_be32(value, core->serial);
+		r = meta_put(core->txn, name, (struct span){ value, sizeof(value) });
+		core->serial_dirty = false;
+	}
+	if (r == 0)
+		r = author_finish(&core->author, core->txn, oplog_grown, core);
+	if (r == 0 && core->first_change && core->wall_ms > keep_ms)
+		r = changes_forget(core->txn, core->wall_ms - keep_ms, FORGET_TURN_MAX);
+	return r ? r : store_commit(TAKE(core->txn));
+}
+
+static int publish_row(void *userdata, uint64_t number, struct span row) {
+	struct core *core = userdata;
+
+	core->io->publish(core->io->userdata, number, row);
+	return 0;
+}
+
+/* After the commit: everybody is told what is now on disk. */
+static int turn_effects(struct core *core) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct link_io io = link_surroundings(core);
+	int r = core->failed ? core->failed : store_begin_read(core->store, &txn);
+
+	for (size_t i = 0; r == 0 && i < core->n_queries; i++)
+		r = core_query(core, txn, &core->queries[i]);
+	if (r == 0)
+		give_answers(core);
+	for (size_t i = 0; r == 0 && i < core->n_links; i++)
+		r = link_flush(core->links[i], &io, txn);
+	if (r == 0 && core->first_change)
+		r = changes_each(txn, core->first_change - 1, publish_row, core);
+	if (r == 0 && core->joined) {
+		core->joined = false;
+		core->io->joined(core->io->userdata);
+	}
+	return r;
+}
+
+int core_turn_end(struct core *core) {
+	int r = core->failed ? core->failed : turn_commit(core);
+
+	core->txn = store_abort(core->txn);
+	if (r == 0)
+		r = turn_effects(core);
+	for (size_t i = 0; i < core->n_queries; i++)
+		free((void *)core->queries[i].client.data);
+	core->n_queries = 0;
+	if (r == 0 && core->now_ms >= core->readers_at_ms) {
+		core->readers_at_ms = core->now_ms + READERS_EVERY_MS;
+		r = store_clear_readers(core->store);
+	}
+	core->turns++;
+	return r > 0 ? -EIO : r;
+}
+
+uint64_t core_wakeup_ms(const struct core *core) {
+	uint64_t at = core->overdue_at_ms;
+
+	for (size_t i = 0; i < core->n_links; i++) {
+		uint64_t link_at = link_wakeup_ms(core->links[i]);
+
+		if (link_at < at)
+			at = link_at;
+	}
+	return at;
+}
+
+bool core_busy(const struct core *core) {
+	for (size_t i = 0; i < core->n_links; i++)
+		if (link_busy(core->links[i], core->now_ms))
+			return true;
+	return false;
+}
+
+const struct office *core_child_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]) {
+	const struct register_entry *entry = register_by_curve(&core->reg, key);
+
+	return entry && id_eq(&entry->row.office.parent, &core->reg.own->row.office.id)
+		? &entry->row.office : NULL;
+}
+
+const struct office *core_own(const struct core *core) {
+	return &core->reg.own->row.office;
+}
+
+const struct office *core_parent(const struct core *core) {
+	const struct register_entry *parent = register_parent(&core->reg);
+
+	return parent ? &parent->row.office : NULL;
+}
+
+const char *core_parent_address(const struct core *core) {
+	return core->address;
+}
+
+static int load_oplog(void *userdata, const struct oplog *oplog) {
+	struct core *core = userdata;
+
+	return add_oplog(core, core->txn, oplog);
+}
+
+static int core_load(struct core *core) {
+	struct span address;
+	int r;
+
+	r = store_begin_read(core->store, &core->txn);
+	if (!r)
+		r = register_init(&core->reg, core->txn);
+	if (!r)
+		r = fold_init(&core->fold, core->txn, &core->fold_sink);
+	if (!r)
+		r = oplog_each(core->txn, load_oplog, core);
+	if (!r)
+		r = meet_neighbours(core, core->txn);
+	if (!r) {
+		r = offices_parent_address(core->txn, &address);
+		if (r == 0 && address.len <= CONFIG_ADDRESS_MAX)
+			memcpy(core->address, address.data, address.len);
+		r = r < 0 ? r : 0;
+	}
+	core->txn = store_abort(core->txn);
+	return r > 0 ? -EIO : r;
+}
+
+int core_new(struct store *store, const struct config *config, const struct core_keys *keys,
+	const struct core_io *io, uint64_t wall_ms, struct core **ret_core) {
+	struct core *core = calloc(1, sizeof(*core));
+	int r;
+
+	if (!core)
+		return -ENOMEM;
+	core->store = store;
+	core->config = config;
+	core->keys = keys;
+	core->io = io;
+	core->wall_ms = core->started_ms = wall_ms;
+	core->fold_sink = (struct fold_sink){ core, on_case, on_tally, on_office, on_escalation };
+	core->receive_sink = (struct receive_sink){ core, on_kept, oplog_grown };
+	writer_init_grow(&core->answers);
+	writer_init_grow(&core->clients);
+	r = core_load(core);
+	if (!r)
+		r = receive_new(&core->reg, &core->receive_sink, &core->receive);
+	if (r) {
+		core_free(core);
+		return r;
+	}
+	core->author.office = core->reg.own->row.office.id;
+	core->author.epoch = core->fold.epoch;
+	core->author.signer = keys->signer;
+	core->author.random = io->random;
+	core->author.random_userdata = io->userdata;
+	*ret_core = core;
+	return 0;
+}
+
+struct core *core_free(struct core *core) {
+	if (!core)
+		return NULL;
+	store_abort(core->txn);
+	receive_free(core->receive);
+	for (size_t i = 0; i < core->n_links; i++)
+		link_free(core->links[i]);
+	free(core->links);
+	for (size_t i = 0; i < core->n_oplogs; i++)
+		free(core->oplogs[i]);
+	free(core->oplogs);
+	free(core->queries);
+	free(core->answer_list);
+	writer_done(&core->answers);
+	writer_done(&core->clients);
+	fold_done(&core->fold);
+	register_done(&core->reg);
+	free(core);
+	return NULL;
+}

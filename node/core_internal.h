@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * core_internal - what core.c, intake.c, enrolment.c and queries.c share, and nobody else
+ */
+#include "node/author.h"
+#include "node/core.h"
+#include "node/receive.h"
+#include "node/rules.h"
+#include "store/changes.h"
+#include "store/fold.h"
+
+/* A request that only reads: it is answered after the commit, from what was committed. */
+struct core_query {
+	struct span client; /* in core->clients */
+	struct request request;
+};
+
+/* An answer, as offsets into the turn's buffers, which may move while the turn lasts. */
+struct core_answer {
+	size_t client, client_len;
+	size_t frame, frame_len;
+};
+
+struct core {
+	struct store *store;
+	const struct config *config;
+	const struct core_keys *keys;
+	const struct core_io *io;
+	struct office_register reg;
+	struct author author;
+	struct fold fold;
+	struct fold_sink fold_sink;
+	struct receive *receive;
+	struct receive_sink receive_sink;
+	struct link **links;
+	size_t n_links;
+	struct held_oplog **oplogs; /* every oplog here; entries stay where they are */
+	size_t n_oplogs, cap_oplogs;
+
+	/* the turn */
+	struct txn *txn; /* NULL: nothing has been written yet */
+	uint64_t wall_ms, now_ms;
+	size_t n_records;
+	int failed;      /* the first -errno: the turn ends with it */
+	bool full;       /* hardly any room is left: nothing new is taken in */
+	struct writer answers;
+	struct writer clients;
+	struct core_answer *answer_list;
+	size_t n_answers, cap_answers;
+	struct core_query *queries;
+	size_t n_queries, cap_queries;
+	uint64_t first_change; /* number of the turn's first change row; 0: none */
+	bool joined;
+	struct case_row changed_row; /* of the record folded last */
+	bool changed;
+
+	uint32_t serial_year, serial; /* running number of references; 0: not loaded */
+	bool serial_dirty;
+	uint64_t overdue_at_ms; /* when the clocks are looked at next, monotonic */
+	uint64_t readers_at_ms; /* and the reader slots */
+	char address[CONFIG_ADDRESS_MAX + 1];
+	uint64_t started_ms;
+	uint64_t turns;
+	uint64_t refusals[REFUSAL_N];
+};
+
+/* The turn's write transaction, begun on the first need. 0 or -errno. */
+int core_txn(struct core *core, struct txn **ret_txn);
+/* Writes, folds and judges one record of our own. 0, AUTHOR_TOO_LONG or -errno. */
+int core_write(struct core *core, enum lane lane, const struct record *rec, const struct id *audience,
+	size_t n_audience);
+/* Begins an answer to @client in the turn's buffer; core_answer_end() closes it. */
+void core_answer_begin(struct core *core, struct span client);
+int core_answer_end(struct core *core);
+int core_answer_failure(struct core *core, struct span client, uint64_t number,
+	enum control_result result, uint64_t index, struct span detail);
+/* Opens links to neighbours that the register has now and had not before. 0 or -errno. */
+int core_meet_neighbours(struct core *core);
+
+/* intake.c, enrolment.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
+int core_submit(struct core *core, struct span client, struct request *request);
+int core_add_office(struct core *core, struct span client, const struct request *request);
+int core_join(struct core *core, struct span client, const struct request *request);
+int core_query(struct core *core, struct txn *txn, const struct core_query *query);

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What a clerk submits: all drafts of a request are kept, or none. So each is first checked against
+ * the store and against the drafts before it, without writing anything; only when all may be kept
+ * are they written. After the check nothing can be refused any more.
+ */
+#include "node/core_internal.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/kinds/meeting.h"
+#include "proto/kinds/petition.h"
+#include "proto/kinds/step.h"
+#include "proto/reference.h"
+
+/* A case as the drafts so far will have made it. */
+struct planned {
+	struct id id;
+	struct case_row row;
+};
+
+struct refusal_words {
+	enum control_result result;
+	struct span detail;
+};
+
+struct intake {
+	struct core *core;
+	struct txn *txn;
+	void *planned; /* tsearch(3) tree of struct planned */
+	uint8_t *held; /* per draft: an enum outcome */
+	struct id *ids;
+	struct refusal_words why;
+};
+
+static int compare_planned(const void *a, const void *b) {
+	return memcmp(a, b, sizeof(struct id)); /* the id stands first */
+}
+
+static int refuse(struct intake *intake, enum control_result result, const char *detail) {
+	intake->why = (struct refusal_words){ result, span_str(detail) };
+	return 1;
+}
+
+/* The case as it is, or will be once the drafts before this one are kept. NULL: there is none. */
+static int plan(struct intake *intake, const struct id *id, struct planned **ret_planned) {
+	struct planned **found = tfind(id, &intake->planned, compare_planned);
+	struct planned *planned;
+	int r;
+
+	if (found) {
+		*ret_planned = *found;
+		return 0;
+	}
+	planned = calloc(1, sizeof(*planned));
+	if (!planned)
+		return -ENOMEM;
+	planned->id = *id;
+	r = cases_get(intake->txn, id, &planned->row);
+	if (r == 0 && !tsearch(planned, &intake->planned, compare_planned))
+		r = -ENOMEM;
+	if (r) {
+		free(planned);
+		*ret_planned = NULL;
+		return r < 0 ? r : 0;
+	}
+	*ret_planned = planned;
+	return 0;
+}
+
+static int plan_new(struct intake *intake, const struct id *id, const struct case_row *row) {
+	struct planned *planned = calloc(1, sizeof(*planned));
+
+	if (!planned)
+		return -ENOMEM;
+	planned->id = *id;
+	planned->row = *row;
+	if (!tsearch(planned, &intake->planned, compare_planned)) {
+		free(planned);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The body of a record that is held already. 0 or -errno. */
+static int held_body(struct intake *intake, uint64_t arrival, struct span *ret_body) {
+	struct record rec;
+	struct leaf leaf;
+	int r;
+
+	r = oplog_leaf_at(intake->txn, arrival, &leaf);
+	if (r || leaf.withheld || record_decode(leaf.bytes, &rec))
+		return r < 0 ? r : -EIO;
+	*ret_body = rec.body;
+	return 0;
+}
+
+static bool same_petition(const struct petition *a, const struct petition *b) {
+	/* everything but the reference, which the node gave */
+	return a->legal_kind == b->legal_kind && a->category == b->category && a->channel == b->channel &&
+		a->urgent == b->urgent && a->people == b->people && a->received_ms == b->received_ms &&
+		span_eq(a->number, b->number) && span_eq(a->village, b->village) &&
+		span_eq(a->text, b->text) && span_eq(a->asked_of, b->asked_of);
+}
+
+static int check_petition(struct intake *intake, const struct draft *draft, const struct id *id,
+	uint8_t *ret_outcome) {
+	struct petition petition, held;
+	struct planned *planned;
+	struct span body;
+	int r;
+
+	if (petition_decode(draft->body, &petition) || petition.reference)
+		return refuse(intake, CONTROL_BAD_FIELD, "petition");
+	if (petition.legal_kind == 0 || petition.legal_kind >= LEGAL_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "kind");
+	if (petition.category >= CATEGORY_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "category");
+	if (petition.channel == 0 || petition.channel >= CHANNEL_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "channel");
+	if (petition.text.len == 0)
+		return refuse(intake, CONTROL_BAD_FIELD, "text");
+	if (draft->has_id) {
+		r = plan(intake, id, &planned);
+		if (r)
+			return r;
+		if (planned && planned->row.arrival == UINT64_MAX)
+			return refuse(intake, CONTROL_CONFLICT, "");
+		if (planned) {
+			r = held_body(intake, planned->row.arrival, &body);
+			if (r)
+				return r;
+			if (petition_decode(body, &held) || !same_petition(&petition, &held))
+				return refuse(intake, CONTROL_CONFLICT, "");
+			*ret_outcome = OUTCOME_HELD;
+			return 0;
+		}
+		return plan_new(intake, id, &(struct case_row){ .kind = KIND_PETITION,
+			.state = CASE_RECEIVED, .origin = intake->core->fold.own,
+			.holder = intake->core->fold.own, .arrival = UINT64_MAX });
+	}
+	return 0;
+}
+
+static int check_meeting(struct intake *intake, const struct draft *draft, const struct id *id,
+	uint8_t *ret_outcome) {
+	struct meeting meeting;
+	struct planned *planned;
+	struct span body;
+	int r;
+
+	if (meeting_decode(draft->body, &meeting))
+		return refuse(intake, CONTROL_BAD_FIELD, "meeting");
+	if (meeting.type == 0 || meeting.type >= MEETING_TYPE_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "type");
+	if (!draft->has_id)
+		return 0;
+	r = plan(intake, id, &planned);
+	if (r)
+		return r;
+	if (!planned)
+		return plan_new(intake, id, &(struct case_row){ .kind = KIND_MEETING, .state = CASE_HELD,
+			.arrival = UINT64_MAX });
+	if (planned->row.arrival == UINT64_MAX)
+		return refuse(intake, CONTROL_CONFLICT, "");
+	r = held_body(intake, planned->row.arrival, &body);
+	if (r)
+		return r;
+	if (!span_eq(body, draft->body))
+		return refuse(intake, CONTROL_CONFLICT, "");
+	*ret_outcome = OUTCOME_HELD;
+	return 0;
+}
+
+struct step_search {
+	const struct id *record;
+	uint64_t arrival;
+};
+
+static int find_step(void *userdata, uint32_t sequence, const struct id *record, uint32_t office,
+	uint64_t arrival) {
+	struct step_search *search = userdata;
+
+	if (!id_eq(record, search->record))
+		return 0;
+	search->arrival = arrival;
+	return 1;
+}
+
+/* Whether the step is held already, perhaps under another sequence. 0, 1 (refused) or -errno. */
+static int check_held_step(struct intake *intake, const struct step *step, const struct id *id,
+	uint8_t *ret_outcome) {
+	struct step_search search = { id, 0 };
+	struct span body;
+	struct step held;
+	int r;
+
+	r = steps_each(intake->txn, &step->petition, find_step, &search);
+	if (r <= 0)
+		return r;
+	r = held_body(intake, search.arrival, &body);
+	if (r)
+		return r;
+	if (step_decode(body, &held) || held.action != step->action || held.date_ms != step->date_ms ||
+		held.due_ms != step->due_ms || !id_eq(&held.office, &step->office) ||
+		!span_eq(held.to, step->to) || !span_eq(held.text, step->text))
+		return refuse(intake, CONTROL_CONFLICT, "");
+	*ret_outcome = OUTCOME_HELD;
+	return 0;
+}
+
+static const char *missing_field(const struct step *step) {
+	switch (step->action) {
+	case ACTION_RETURNED:
+	case ACTION_RESOLVED:
+	case ACTION_ANSWERED:
+	case ACTION_REOPENED:
+		return step->text.len ? NULL : "text";
+	case ACTION_FORWARDED:
+	case ACTION_PUBLISHED:
+		return step->to.len ? NULL : "to";
+	case ACTION_EXTENDED:
+		return step->due_ms == 0 ? "due" : step->text.len ? NULL : "text";
+	case ACTION_MERGED:
+	case ACTION_HANDED_OVER:
+		return id_is_nil(&step->office) ? "office" : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static int check_hand_over(struct intake *intake, const struct step *step, uint32_t *ret_next) {
+	const struct office_register *reg = &intake->core->reg;
+	const struct register_entry *next = register_find(reg, &step->office);
+	const struct id *own = &reg->own->row.office.id;
+
+	*ret_next = 0;
+	if (step->action == ACTION_MERGED) {
+		struct planned *into;
+		int r = plan(intake, &step->office, &into);
+
+		return r ? r : into && into->row.kind == KIND_PETITION &&
+				!id_eq(&step->office, &step->petition) ? 0 : refuse(intake, CONTROL_NO_CASE, "");
+	}
+	if (step->action != ACTION_HANDED_OVER)
+		return 0;
+	/* only to a neighbour above: it can read the petition, and its steps come back down */
+	if (!next || !id_eq(&reg->own->row.office.parent, &step->office) ||
+		id_eq(own, &step->office))
+		return refuse(intake, CONTROL_UNKNOWN_OFFICE, "");
+	*ret_next = next->row.number;
+	return 0;
+}
+
+static int check_step(struct intake *intake, const struct draft *draft, const struct id *id,
+	uint8_t *ret_outcome) {
+	const struct register_entry *holder;
+	struct planned *planned;
+	struct step step;
+	uint32_t next;
+	int r;
+
+	if (step_decode(draft->body, &step) || step.sequence)
+		return refuse(intake, CONTROL_BAD_FIELD, "step");
+	if (step.action == 0 || step.action >= ACTION_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "step");
+	if (missing_field(&step))
+		return refuse(intake, CONTROL_BAD_FIELD, missing_field(&step));
+	if (draft->has_id) {
+		r = check_held_step(intake, &step, id, ret_outcome);
+		if (r || *ret_outcome == OUTCOME_HELD)
+			return r;
+	}
+	r = plan(intake, &step.petition, &planned);
+	if (r)
+		return r;
+	if (!planned || planned->row.kind != KIND_PETITION)
+		return refuse(intake, CONTROL_NO_CASE, "");
+	switch (fold_may_step(&planned->row, intake->core->fold.own, step.action)) {
+	case 0:
+		break;
+	case FOLD_NOT_HOLDER:
+		holder = register_by_number(&intake->core->reg, planned->row.holder);
+		intake->why = (struct refusal_words){ CONTROL_NOT_HOLDER,
+			holder ? holder->row.office.name : span_str("") };
+		return 1;
+	default:
+		return refuse(intake, CONTROL_WRONG_STATE, case_state_name(planned->row.state));
+	}
+	r = check_hand_over(intake, &step, &next);
+	if (r)
+		return r;
+	step.sequence = ++planned->row.n_steps;
+	fold_step(&planned->row, &step, next);
+	return 0;
+}
+
+static int check(struct intake *intake, const struct draft *draft, const struct id *id,
+	uint8_t *ret_outcome) {
+	if (draft->organisation >= ORGANISATION_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "organisation");
+	if (draft->lane >= LANE_N)
+		return refuse(intake, CONTROL_BAD_FIELD, "lane");
+	switch (draft->kind) {
+	case KIND_PETITION:
+		return check_petition(intake, draft, id, ret_outcome);
+	case KIND_MEETING:
+		return check_meeting(intake, draft, id, ret_outcome);
+	case KIND_STEP:
+		return check_step(intake, draft, id, ret_outcome);
+	default:
+		return refuse(intake, CONTROL_BAD_FIELD, "kind of record");
+	}
+}
+
+/* The next reference of the year in which a petition was received. */
+static int next_reference(struct core *core, struct txn *txn, uint64_t received_ms,
+	uint64_t *ret_reference) {
+	const struct office *own = &core->reg.own->row.office;
+	uint32_t year = fold_period(received_ms) / 100;
+	struct span value;
+	uint8_t bytes[4];
+	char name[32];
+	int r;
+
+	if (year != core->serial_year) {
+		if (core->serial_dirty) {
+			snprintf(name, sizeof(name), "serial-%u", core->serial_year);
+			put_be32(bytes, core->serial);
+			r = meta_put(txn, name, (struct span){ bytes, sizeof(bytes) });
+			if (r)
+				return r;
+			core->serial_dirty = false;
+		}
+		snprintf(name, sizeof(name), "serial-%u", year);
+		r = meta_get(txn, name, &value);
+		if (r < 0)
+			return r;
+		core->serial = r == 0 && value.len == 4 ? get_be32(value.data) : 0;
+		core->serial_year = year;
+	}
+	core->serial++; /* beyond REFERENCE_SERIAL_MAX a store has long been full */
+	core->serial_dirty = true;
+	*ret_reference = reference_make(own->code, own->code_digits, year, core->serial);
+	return 0;
+}
+
+static int keep_petition(struct intake *intake, struct record *rec, struct writer *w) {
+	struct petition petition;
+	int r;
+
+	if (petition_decode(rec->body, &petition))
+		return -EINVAL; /* it was checked */
+	r = next_reference(intake->core, intake->txn, petition.received_ms, &petition.reference);
+	if (r)
+		return r;
+	petition_encode(&petition, w);
+	return 0;
+}
+
+static int keep_step(struct intake *intake, struct record *rec, struct writer *w,
+	struct id *ret_audience, size_t *ret_n) {
+	const struct register_entry *origin;
+	struct case_row row;
+	struct step step;
+	int r;
+
+	if (step_decode(rec->body, &step))
+		return -EINVAL;
+	r = cases_get(intake->txn, &step.petition, &row);
+	if (r)
+		return r < 0 ? r : -EIO;
+	step.sequence = row.n_steps + 1;
+	step_encode(&step, w);
+	origin = register_by_number(&intake->core->reg, row.origin);
+	if (origin && origin != intake->core->reg.own) {
+		/* what is done above goes back to the office that took the petition in */
+		*ret_audience = origin->row.office.id;
+		*ret_n = 1;
+	}
+	return 0;
+}
+
+static int keep(struct intake *intake, const struct draft *draft, const struct id *id) {
+	struct record rec = {
+		.kind = draft->kind,
+		.organisation = draft->organisation,
+		.time_ms = intake->core->wall_ms,
+		.id = *id,
+		.body = draft->body,
+	};
+	uint8_t body[RECORD_MAX];
+	struct id audience;
+	size_t n_audience = 0;
+	struct writer w;
+	int r = 0;
+
+	writer_init(&w, body, sizeof(body));
+	if (draft->kind == KIND_PETITION)
+		r = keep_petition(intake, &rec, &w);
+	else if (draft->kind == KIND_STEP)
+		r = keep_step(intake, &rec, &w, &audience, &n_audience);
+	else
+		write_raw(&w, draft->body);
+	if (r == 0 && !writer_ok(&w))
+		r = -ENOBUFS;
+	rec.body = writer_span(&w);
+	if (r == 0)
+		r = core_write(intake->core, draft->lane, &rec, &audience, n_audience);
+	intake->core->n_records++;
+	return r;
+}
+
+/* Checks every draft. 0, 1 (refused; *ret_index says which) or -errno. */
+static int check_all(struct intake *intake, struct request request, uint64_t *ret_index) {
+	struct draft draft;
+	int r = 0;
+
+	for (*ret_index = 0; r == 0 && control_draft_next(&request, &draft); ++*ret_index) {
+		struct id *id = &intake->ids[*ret_index];
+
+		*id = draft.id;
+		if (!draft.has_id)
+			r = author_make_id(&intake->core->author, intake->core->wall_ms, id);
+		if (r == 0)
+			r = check(intake, &draft, id, &intake->held[*ret_index]);
+		if (r)
+			break;
+	}
+	return r;
+}
+
+static int keep_all(struct intake *intake, struct span client, struct request request) {
+	struct core *core = intake->core;
+	struct writer *w = &core->answers;
+	struct draft draft;
+	int r = 0;
+
+	core_answer_begin(core, client);
+	control_write_ok(w, request.number, 1);
+	write_array(w, request.n_drafts);
+	for (uint64_t i = 0; r == 0 && control_draft_next(&request, &draft); i++) {
+		struct case_row row = { 0 };
+
+		if (intake->held[i] == OUTCOME_ADDED)
+			r = keep(intake, &draft, &intake->ids[i]);
+		if (r == 0 && draft.kind == KIND_PETITION) {
+			if (intake->held[i] == OUTCOME_ADDED)
+				row = core->changed_row;
+			else
+				r = cases_get(intake->txn, &intake->ids[i], &row);
+		}
+		write_array(w, 3);
+		write_uint(w, intake->held[i]);
+		write_id(w, &intake->ids[i]);
+		write_uint(w, row.reference);
+	}
+	return r ? (r < 0 ? r : -EIO) : core_answer_end(core);
+}
+
+int core_submit(struct core *core, struct span client, struct request *request) {
+	struct intake intake = { .core = core };
+	uint64_t index = 0;
+	int r;
+
+	r = core_txn(core, &intake.txn);
+	if (r)
+		return r;
+	intake.held = calloc(request->n_drafts + 1, sizeof(*intake.held));
+	intake.ids = calloc(request->n_drafts + 1, sizeof(*intake.ids));
+	r = intake.held && intake.ids ? check_all(&intake, *request, &index) : -ENOMEM;
+	if (r == 0)
+		r = keep_all(&intake, client, *request);
+	else if (r > 0)
+		r = core_answer_failure(core, client, request->number, intake.why.result, index,
+			intake.why.detail);
+	tdestroy(intake.planned, free);
+	free(intake.held);
+	free(intake.ids);
+	return r;
+}

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/record.h"
+#include "store/cursor.h"
+
+enum {
+	ZSTD_LEVEL = 3, /* a third fewer bytes than level 1 on petitions, for a little time */
+};
+
+int link_new(const struct id *neighbour, bool up, uint64_t wall_ms, struct link **ret_link) {
+	struct link *link = calloc(1, sizeof(*link));
+	int r;
+
+	if (!link)
+		return -ENOMEM;
+	link->neighbour = *neighbour;
+	link->up = up;
+	link->since_ms = wall_ms;
+	snprintf(link->why, sizeof(link->why), "%s", up ? "not connected yet" : "has not connected yet");
+	r = compressor_new(ZSTD_LEVEL, &link->out);
+	if (!r)
+		r = decompressor_new(BATCH_PLAIN_MAX, &link->in);
+	if (r) {
+		link_free(link);
+		return r;
+	}
+	*ret_link = link;
+	return 0;
+}
+
+struct link *link_free(struct link *link) {
+	if (!link)
+		return NULL;
+	compressor_free(link->out);
+	decompressor_free(link->in);
+	free(link->oplogs);
+	free(link->acks);
+	free(link);
+	return NULL;
+}
+
+int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_t acked) {
+	size_t at;
+
+	if (link->n_oplogs == link->cap_oplogs) {
+		size_t cap = link->cap_oplogs ? 2 * link->cap_oplogs : 8;
+		struct link_oplog *oplogs = realloc(link->oplogs, cap * sizeof(*oplogs));
+
+		if (!oplogs)
+			return -ENOMEM;
+		link->oplogs = oplogs;
+		link->cap_oplogs = cap;
+	}
+	for (at = link->n_oplogs; at > 0; at--) {
+		const struct link_oplog *before = &link->oplogs[at - 1];
+
+		if (before->held->id.lane < held->id.lane ||
+			(before->held->id.lane == held->id.lane && before->distance <= distance))
+			break;
+		link->oplogs[at] = link->oplogs[at - 1];
+	}
+	/* In a session they have said what they hold; an oplog they did not name they do not hold. */
+	link->oplogs[at] = (struct link_oplog){
+		held, distance, acked, link->state == LINK_STREAMING ? 0 : acked, 0,
+	};
+	link->n_oplogs++;
+	return 0;
+}
+
+static void link_enter(struct link *link, const struct link_io *io, enum link_state state) {
+	if (link->state != state)
+		link->since_ms = io->wall_ms;
+	link->state = state;
+}
+
+static void link_begin(struct link *link, const struct link_io *io) {
+	link_enter(link, io, LINK_GREETING);
+	link->greeted = false;
+	link->blocked = false;
+	link->out_sequence = link->in_sequence = 0;
+	link->n_flights = 0;
+	link->n_acks = link->n_refusals = 0;
+	link->say_heads = false;
+	link->last_heard_ms = io->now_ms;
+	compressor_reset(link->out);
+	decompressor_reset(link->in);
+	for (size_t i = 0; i < link->n_oplogs; i++)
+		link->oplogs[i].aside_until_ms = 0;
+}
+
+static void link_greet(struct link *link, const struct link_io *io) {
+	link_begin(link, io);
+	link->session = io->random;
+	link->say_hello = true;
+	link->greet_at_ms = UINT64_MAX;
+}
+
+void link_opened(struct link *link, const struct link_io *io) {
+	link->open = true;
+	if (link->up)
+		link_greet(link, io);
+}
+
+static void link_down(struct link *link, const struct link_io *io, const char *why) {
+	link_enter(link, io, LINK_DOWN);
+	link->n_flights = 0;
+	link->n_acks = 0;
+	link->say_hello = link->say_heads = link->greeted = false;
+	snprintf(link->why, sizeof(link->why), "%s", why);
+	link->greet_at_ms = io->now_ms + LINK_GREET_AGAIN_MS;
+}
+
+void link_lost(struct link *link, const struct link_io *io, const char *why) {
+	link_down(link, io, why);
+	link->n_refusals = 0;
+	link->open = false;
+}
+
+void link_reset(struct link *link, const struct link_io *io, enum refusal why) {
+	link_down(link, io, refusal_name(why));
+	link->n_refusals = 0;
+	link_refuse(link, &(struct oplog_id){ 0 }, 0, why);
+}
+
+int link_hello(struct link *link, const struct link_io *io, const struct hello *hello) {
+	if (hello->version < MESSAGE_VERSION) {
+		link_reset(link, io, REFUSAL_VERSION);
+		return 0;
+	}
+	if (!id_eq(&hello->office, &link->neighbour)) {
+		link_reset(link, io, REFUSAL_STRANGER);
+		return 0;
+	}
+	if (link->up) {
+		if (link->state != LINK_GREETING || hello->session != link->session)
+			return 0; /* an answer to a session that is over */
+	} else {
+		link_begin(link, io);
+		link->open = true;
+		link->session = hello->session;
+		link->say_hello = true;
+	}
+	link->clock_skew_ms = (int64_t)(hello->time_ms - io->wall_ms);
+	link->greeted = true;
+	link->say_heads = true;
+	return 0;
+}
+
+static struct link_oplog *link_find(struct link *link, const struct oplog_id *id) {
+	for (size_t i = 0; i < link->n_oplogs; i++)
+		if (oplog_id_eq(&link->oplogs[i].held->id, id))
+			return &link->oplogs[i];
+	return NULL;
+}
+
+static void flights_landed(struct link *link, const struct held_oplog *held, uint64_t size) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < link->n_flights; i++)
+		if (link->flights[i].held != held || link->flights[i].end > size)
+			link->flights[n++] = link->flights[i];
+	link->n_flights = n;
+}
+
+int link_held(struct link *link, const struct link_io *io, struct txn *txn, struct message *message) {
+	struct held said;
+	int r;
+
+	if (!link->greeted) {
+		link_reset(link, io, REFUSAL_NO_SESSION);
+		return 0;
+	}
+	while (message_held_next(message, &said)) {
+		struct link_oplog *oplog = link_find(link, &said.oplog);
+
+		/* More than we ever had: a life of this office that it has forgotten. Not a cursor. */
+		if (!oplog || said.size > oplog->held->size)
+			continue;
+		if (said.size != oplog->acked) {
+			r = cursor_put(txn, &link->neighbour, &said.oplog, said.size);
+			if (r)
+				return r;
+			link->last_progress_ms = io->wall_ms;
+		}
+		oplog->acked = said.size;
+		if (message->type == MESSAGE_HEADS)
+			oplog->sent = said.size;
+		flights_landed(link, oplog->held, said.size);
+	}
+	if (message->type == MESSAGE_HEADS && !message->more && link->state == LINK_GREETING) {
+		link_enter(link, io, LINK_STREAMING);
+		link->why[0] = '\0';
+	}
+	return 0;
+}
+
+void link_refused(struct link *link, const struct link_io *io, const struct refuse *refuse) {
+	struct link_oplog *oplog;
+
+	if (id_is_nil(&refuse->oplog.office)) {
+		char why[LINK_WHY_MAX];
+
+		snprintf(why, sizeof(why), "they ended the session: %s", refusal_name(refuse->reason));
+		link_down(link, io, why);
+		return;
+	}
+	oplog = link_find(link, &refuse->oplog);
+	if (!oplog)
+		return;
+	flights_landed(link, oplog->held, UINT64_MAX);
+	oplog->sent = refuse->size < oplog->held->size ? refuse->size : oplog->held->size;
+	switch (refuse->reason) {
+	case REFUSAL_GAP: /* their size says where to go on */
+		break;
+	case REFUSAL_FULL:
+	case REFUSAL_UNKNOWN_OFFICE:
+		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
+		break;
+	default:
+		oplog->aside_until_ms = UINT64_MAX;
+	}
+	if (refuse->reason != REFUSAL_GAP)
+		snprintf(link->why, sizeof(link->why), "they refused an oplog: %s",
+			refusal_name(refuse->reason));
+}
+
+int link_unpack(struct link *link, const struct link_io *io, const struct batch *batch,
+	struct span *ret_plain) {
+	int r;
+
+	if (!link->greeted)
+		return REFUSAL_NO_SESSION;
+	if (batch->sequence != link->in_sequence)
+		return REFUSAL_OUT_OF_STEP;
+	r = decompressor_run(link->in, batch->payload, ret_plain);
+	if (r)
+		return r < 0 ? r : REFUSAL_MALFORMED;
+	link->in_sequence++;
+	link->last_progress_ms = io->wall_ms;
+	return 0;
+}
+
+void link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why) {
+	if (link->n_refusals < LINK_REFUSALS_MAX)
+		link->refusals[link->n_refusals++] = (struct refuse){ *oplog, size, why, { NULL, 0 } };
+}
+
+int link_ack(struct link *link, const struct oplog_id *oplog) {
+	for (size_t i = 0; i < link->n_acks; i++)
+		if (oplog_id_eq(&link->acks[i], oplog))
+			return 0;
+	if (link->n_acks == link->cap_acks) {
+		size_t cap = link->cap_acks ? 2 * link->cap_acks : 8;
+		struct oplog_id *acks = realloc(link->acks, cap * sizeof(*acks));
+
+		if (!acks)
+			return -ENOMEM;
+		link->acks = acks;
+		link->cap_acks = cap;
+	}
+	link->acks[link->n_acks++] = *oplog;
+	return 0;
+}
+
+static int link_say(struct link *link, const struct link_io *io, const struct writer *w) {
+	if (!writer_ok(w))
+		return -ENOBUFS; /* ours, not theirs: a message of our own that does not fit */
+	link->last_said_ms = io->now_ms;
+	if (!io->send(io->userdata, &link->neighbour, writer_span(w)))
+		link->blocked = true;
+	return 0;
+}
+
+struct heads {
+	const struct link *link;
+	const struct link_io *io;
+	struct held *held;
+	size_t n;
+};
+
+static bool link_takes(const struct link *link, const struct link_io *io, const struct id *origin) {
+	if (id_eq(origin, &io->reg->own->row.office.id))
+		return false;
+	return link->up ? register_is_within(io->reg, &io->reg->own->row.office.id, origin)
+			: register_is_within(io->reg, origin, &link->neighbour);
+}
+
+static int list_head(void *userdata, const struct oplog *oplog) {
+	struct heads *heads = userdata;
+	struct held *held;
+
+	if (!link_takes(heads->link, heads->io, &oplog->id.office))
+		return 0;
+	held = realloc(heads->held, (heads->n + 1) * sizeof(*held));
+	if (!held)
+		return -ENOMEM;
+	heads->held = held;
+	held[heads->n++] = (struct held){ oplog->id, oplog->frontier.size };
+	return 0;
+}
+
+/* All that we hold of what they would push, in as many messages as it takes. */
+static int say_heads(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *buf) {
+	struct heads heads = { link, io, NULL, 0 };
+	struct writer w;
+	size_t at = 0;
+	int r;
+
+	r = oplog_each(txn, list_head, &heads);
+	while (r == 0) {
+		size_t n = heads.n - at < MESSAGE_HELD_MAX ? heads.n - at : MESSAGE_HELD_MAX;
+
+		writer_init(&w, buf, MESSAGE_MAX);
+		message_write_heads(&w, at + n < heads.n, heads.held + at, n);
+		r = link_say(link, io, &w);
+		at += n;
+		if (at == heads.n)
+			break;
+	}
+	free(heads.held);
+	return r;
+}
+
+static int say_acks(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *buf) {
+	struct held held[256];
+	struct oplog oplog;
+	struct writer w;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < link->n_acks; i++) {
+		r = oplog_load(txn, &link->acks[i], &oplog);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			held[n++] = (struct held){ link->acks[i], oplog.frontier.size };
+		if (n == N_ELEMENTS(held) || i + 1 == link->n_acks) {
+			writer_init(&w, buf, MESSAGE_MAX);
+			message_write_ack(&w, held, n);
+			r = link_say(link, io, &w);
+			if (r)
+				return r;
+			n = 0;
+		}
+	}
+	link->n_acks = 0;
+	return 0;
+}
+
+/* Whether the neighbour may read a record, by its kind, its way and its audience. */
+static bool may_read(const struct link *link, const struct link_io *io, int distance,
+	struct span bytes) {
+	struct record rec;
+
+	switch (record_kind(bytes)) {
+	case KIND_OFFICE:
+		return true;
+	case KIND_TALLY:
+		return link->up;
+	case KIND_ESCALATION:
+		if (link->up)
+			return true;
+		break;
+	default: /* detail goes one level up: the province sees to the commune, the district to the village */
+		if (link->up)
+			return distance == 0;
+	}
+	if (record_decode(bytes, &rec))
+		return false;
+	for (size_t i = 0; i < rec.n_audience; i++) {
+		struct id office;
+
+		record_audience(&rec, i, &office);
+		if (register_is_within(io->reg, &link->neighbour, &office) ||
+			register_is_within(io->reg, &office, &link->neighbour))
+			return true;
+	}
+	return false;
+}
+
+static int write_leaves(struct link *link, const struct link_io *io, struct txn *txn,
+	const struct link_oplog *oplog, uint64_t end, struct writer *w) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct leaf leaf;
+	uint64_t index, arrival;
+	int r;
+
+	r = oplog_walk_open(txn, oplog->held->number, oplog->sent, &walk);
+	write_array(w, end - oplog->sent);
+	for (uint64_t i = oplog->sent; r == 0 && i < end; i++) {
+		r = oplog_walk_next(walk, &index, &leaf, &arrival);
+		if (r || index != i)
+			return r < 0 ? r : -EIO; /* the store lacks what its own sizes promise */
+		if (!leaf.withheld && !may_read(link, io, oplog->distance, leaf.bytes)) {
+			merkle_leaf(leaf.bytes, &leaf.hash);
+			leaf.withheld = true;
+		}
+		leaf_write(w, &leaf);
+	}
+	return r;
+}
+
+/* A head taken in on the strength of a later one is verified before it is passed on. */
+static bool head_good(const struct link_io *io, const struct oplog_id *id, const struct head *head,
+	bool checked) {
+	const struct register_entry *entry;
+
+	if (checked)
+		return true;
+	entry = register_find(io->reg, &id->office);
+	return entry && entry->key && head_verify(entry->key, id, head) == 0;
+}
+
+/* Pushes one batch. 0, STORE_NOT_FOUND if there is nothing to push, or -errno. */
+static int push_batch(struct link *link, const struct link_io *io, struct txn *txn,
+	struct link_oplog *oplog, uint8_t *plain, uint8_t *frame) {
+	struct batch batch = { .sequence = link->out_sequence, .oplog = oplog->held->id };
+	const struct oplog view = { .id = oplog->held->id, .number = oplog->held->number };
+	struct writer w;
+	bool checked;
+	int r;
+
+	r = oplog_head_after(txn, &view, oplog->sent, &batch.head, &checked);
+	if (r)
+		return r;
+	if (!head_good(io, &batch.oplog, &batch.head, checked)) {
+		oplog->aside_until_ms = UINT64_MAX;
+		snprintf(link->why, sizeof(link->why), "an oplog is held back: its origin signed a head badly");
+		return STORE_NOT_FOUND;
+	}
+	batch.first = oplog->sent;
+	batch.n = batch.head.size - oplog->sent;
+	writer_init(&w, plain, BATCH_PLAIN_MAX);
+	r = write_leaves(link, io, txn, oplog, batch.head.size, &w);
+	if (r)
+		return r;
+	if (!writer_ok(&w)) {
+		oplog->aside_until_ms = UINT64_MAX; /* heads too far apart: its origin's doing */
+		snprintf(link->why, sizeof(link->why), "an oplog is held back: its heads are too far apart");
+		return STORE_NOT_FOUND;
+	}
+	r = compressor_run(link->out, writer_span(&w), &batch.payload);
+	if (r)
+		return r;
+	writer_init(&w, frame, MESSAGE_MAX);
+	message_write_batch(&w, &batch);
+	r = link_say(link, io, &w);
+	if (r)
+		return r;
+	link->flights[link->n_flights++] = (struct link_flight){ oplog->held, batch.head.size };
+	link->out_sequence++;
+	oplog->sent = batch.head.size;
+	return 0;
+}
+
+static bool pushable(const struct link_oplog *oplog, uint64_t now_ms) {
+	return oplog->sent < oplog->held->size && now_ms >= oplog->aside_until_ms;
+}
+
+bool link_busy(const struct link *link, uint64_t now_ms) {
+	if (link->state != LINK_STREAMING || link->blocked || link->n_flights == LINK_WINDOW)
+		return false;
+	for (size_t i = 0; i < link->n_oplogs; i++)
+		if (pushable(&link->oplogs[i], now_ms))
+			return true;
+	return false;
+}
+
+static int pump(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *frame) {
+	uint8_t plain[BATCH_PLAIN_MAX];
+	unsigned pushed = 0;
+
+	for (size_t i = 0; i < link->n_oplogs; i++) {
+		struct link_oplog *oplog = &link->oplogs[i];
+
+		if (io->now_ms >= oplog->aside_until_ms)
+			oplog->aside_until_ms = 0;
+		while (pushable(oplog, io->now_ms) && !link->blocked && link->n_flights < LINK_WINDOW &&
+			pushed < LINK_PUMP_MAX) {
+			int r = push_batch(link, io, txn, oplog, plain, frame);
+
+			if (r == STORE_NOT_FOUND)
+				break;
+			if (r)
+				return r;
+			pushed++;
+		}
+	}
+	return 0;
+}
+
+int link_flush(struct link *link, const struct link_io *io, struct txn *txn) {
+	const struct office *own = &io->reg->own->row.office;
+	uint8_t frame[MESSAGE_MAX];
+	struct writer w;
+	int r = 0;
+
+	if (link->state != LINK_DOWN && io->now_ms >= link->last_heard_ms + LINK_SILENCE_MAX_MS)
+		link_down(link, io, "no word from them for a minute");
+	if (!link->open)
+		return 0;
+	if (link->up && link->state == LINK_DOWN && io->now_ms >= link->greet_at_ms)
+		link_greet(link, io);
+	for (size_t i = 0; r == 0 && i < link->n_refusals; i++) {
+		writer_init(&w, frame, sizeof(frame));
+		message_write_refuse(&w, &link->refusals[i]);
+		r = link_say(link, io, &w);
+	}
+	link->n_refusals = 0;
+	if (r == 0 && link->say_hello) {
+		writer_init(&w, frame, sizeof(frame));
+		message_write_hello(&w, &(struct hello){ MESSAGE_VERSION, own->id, link->session,
+			io->wall_ms, span_str("lienthong " LIENTHONG_VERSION) });
+		r = link_say(link, io, &w);
+		link->say_hello = false;
+	}
+	if (r == 0 && link->say_heads) {
+		r = say_heads(link, io, txn, frame);
+		link->say_heads = false;
+	}
+	if (r == 0 && link->n_acks)
+		r = say_acks(link, io, txn, frame);
+	if (r == 0 && link->state == LINK_STREAMING)
+		r = pump(link, io, txn, frame);
+	if (r == 0 && link->state == LINK_STREAMING && io->now_ms >= link->last_said_ms + LINK_IDLE_MS) {
+		writer_init(&w, frame, sizeof(frame));
+		message_write_ack(&w, NULL, 0);
+		r = link_say(link, io, &w);
+	}
+	return r;
+}
+
+uint64_t link_wakeup_ms(const struct link *link) {
+	uint64_t at = UINT64_MAX;
+
+	if (link->state == LINK_DOWN)
+		return link->up && link->open ? link->greet_at_ms : UINT64_MAX;
+	at = link->last_heard_ms + LINK_SILENCE_MAX_MS;
+	if (link->state == LINK_STREAMING && link->last_said_ms + LINK_IDLE_MS < at)
+		at = link->last_said_ms + LINK_IDLE_MS;
+	for (size_t i = 0; i < link->n_oplogs; i++) {
+		const struct link_oplog *oplog = &link->oplogs[i];
+
+		if (oplog->aside_until_ms && oplog->sent < oplog->held->size && oplog->aside_until_ms < at)
+			at = oplog->aside_until_ms;
+	}
+	return at;
+}

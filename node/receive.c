@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/receive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A batch whose root fits, waiting for its signature. */
+struct waiting {
+	struct waiting *next;
+	struct head head;
+	uint64_t first;    /* of the leaves that are new here */
+	uint64_t n;
+	struct hash *hashes;
+	struct leaf *leaves;
+	uint8_t bytes[]; /* the plain payload, into which the leaves point */
+};
+
+struct incoming {
+	struct incoming *next;
+	struct link *link;
+	struct oplog oplog;        /* as it is in the store */
+	struct frontier frontier;  /* with everything that waits */
+	struct waiting *first;
+	struct waiting *last;
+	bool given_up;             /* a batch of this turn was refused: what follows it is too */
+};
+
+struct receive {
+	const struct office_register *reg;
+	const struct receive_sink *sink;
+	struct incoming *oplogs; /* in the order in which they began to come */
+	struct incoming *oplogs_last;
+	size_t n_leaves;
+};
+
+int receive_new(const struct office_register *reg, const struct receive_sink *sink,
+	struct receive **ret_receive) {
+	struct receive *receive = calloc(1, sizeof(*receive));
+
+	if (!receive)
+		return -ENOMEM;
+	receive->reg = reg;
+	receive->sink = sink;
+	*ret_receive = receive;
+	return 0;
+}
+
+static void waiting_free(struct waiting *waiting) {
+	while (waiting) {
+		struct waiting *next = waiting->next;
+
+		free(waiting->hashes);
+		free(waiting->leaves);
+		free(waiting);
+		waiting = next;
+	}
+}
+
+static void receive_clear(struct receive *receive) {
+	for (struct incoming *in = receive->oplogs, *next; in; in = next) {
+		next = in->next;
+		waiting_free(in->first);
+		free(in);
+	}
+	receive->oplogs = receive->oplogs_last = NULL;
+	receive->n_leaves = 0;
+}
+
+struct receive *receive_free(struct receive *receive) {
+	if (!receive)
+		return NULL;
+	receive_clear(receive);
+	free(receive);
+	return NULL;
+}
+
+size_t receive_waiting(const struct receive *receive) {
+	return receive->n_leaves;
+}
+
+static void refuse(struct incoming *in, uint64_t size, enum refusal why,
+	uint64_t refusals[REFUSAL_N]) {
+	link_refuse(in->link, &in->oplog.id, size, why);
+	refusals[why]++;
+	in->given_up = true;
+}
+
+static int incoming_get(struct receive *receive, struct txn *txn, struct link *link,
+	const struct oplog_id *id, uint64_t refusals[REFUSAL_N], struct incoming **ret_in) {
+	struct incoming *in;
+	int r;
+
+	for (in = receive->oplogs; in; in = in->next)
+		if (oplog_id_eq(&in->oplog.id, id))
+			break;
+	if (in && in->link != link) {
+		/* the same oplog by two ways in one turn: one after the other */
+		r = receive_finish(receive, txn, refusals);
+		if (r)
+			return r;
+		in = NULL;
+	}
+	if (!in) {
+		in = calloc(1, sizeof(*in));
+		if (!in)
+			return -ENOMEM;
+		in->link = link;
+		r = oplog_load(txn, id, &in->oplog);
+		if (r < 0) {
+			free(in);
+			return r;
+		}
+		if (r == STORE_NOT_FOUND) {
+			memset(&in->oplog, 0, sizeof(in->oplog));
+			in->oplog.id = *id;
+			frontier_init(&in->oplog.frontier);
+		}
+		in->frontier = in->oplog.frontier;
+		if (receive->oplogs)
+			receive->oplogs_last->next = in;
+		else
+			receive->oplogs = in;
+		receive->oplogs_last = in;
+	}
+	*ret_in = in;
+	return 0;
+}
+
+/* Whether this neighbour may send an oplog of that office: 0 or a refusal. */
+static enum refusal permitted(const struct receive *receive, const struct link *link,
+	const struct id *origin) {
+	const struct id *own = &receive->reg->own->row.office.id;
+
+	if (!register_find(receive->reg, origin))
+		return REFUSAL_UNKNOWN_OFFICE;
+	if (id_eq(origin, own) || !(link->up ? register_is_within(receive->reg, own, origin)
+					      : register_is_within(receive->reg, origin, &link->neighbour)))
+		return REFUSAL_NOT_YOURS;
+	return 0;
+}
+
+static void leaf_hash(const struct leaf *leaf, struct hash *ret_hash) {
+	if (leaf->withheld)
+		*ret_hash = leaf->hash;
+	else
+		merkle_leaf(leaf->bytes, ret_hash);
+}
+
+/* A leaf that we hold already must be the same one. 0, REFUSAL_FORK or -errno. */
+static int same_leaf(struct txn *txn, uint32_t number, uint64_t index, const struct hash *hash) {
+	struct leaf held;
+	struct hash held_hash;
+	uint64_t arrival;
+	int r;
+
+	r = oplog_leaf(txn, number, index, &held, &arrival);
+	if (r)
+		return r < 0 ? r : -EIO;
+	leaf_hash(&held, &held_hash);
+	return memcmp(held_hash.b, hash->b, sizeof(hash->b)) == 0 ? 0 : REFUSAL_FORK;
+}
+
+/* Reads and hashes the leaves; those that are new move @frontier. 0, a refusal, or -errno. */
+static int hash_leaves(struct txn *txn, const struct incoming *in, const struct batch *batch,
+	struct span plain, struct frontier *frontier, struct waiting *waiting) {
+	struct reader r;
+	int err;
+
+	reader_init(&r, plain);
+	read_array(&r, batch->n, batch->n);
+	for (uint64_t i = batch->first; i < batch->head.size; i++) {
+		struct leaf leaf;
+		struct hash hash;
+
+		leaf_read(&r, &leaf);
+		if (r.failed)
+			return REFUSAL_MALFORMED;
+		leaf_hash(&leaf, &hash);
+		if (i < in->oplog.frontier.size) {
+			err = same_leaf(txn, in->oplog.number, i, &hash);
+			if (err)
+				return err;
+		} else if (i >= in->frontier.size) {
+			frontier_append(frontier, &hash);
+			waiting->hashes[waiting->n] = hash;
+			waiting->leaves[waiting->n++] = leaf;
+		}
+	}
+	read_end(&r);
+	return reader_done(&r) ? REFUSAL_MALFORMED : 0;
+}
+
+static int take_batch(struct txn *txn, struct incoming *in, const struct batch *batch,
+	struct span plain, struct waiting **ret_waiting) {
+	struct frontier frontier = in->frontier;
+	struct waiting *waiting;
+	struct hash root;
+	int r;
+
+	waiting = calloc(1, sizeof(*waiting) + plain.len);
+	if (!waiting)
+		return -ENOMEM;
+	waiting->hashes = calloc(batch->n, sizeof(*waiting->hashes));
+	waiting->leaves = calloc(batch->n, sizeof(*waiting->leaves));
+	if (!waiting->hashes || !waiting->leaves) {
+		waiting_free(waiting);
+		return -ENOMEM;
+	}
+	memcpy(waiting->bytes, plain.data, plain.len);
+	waiting->first = in->frontier.size;
+	waiting->head = batch->head;
+	r = hash_leaves(txn, in, batch, (struct span){ waiting->bytes, plain.len }, &frontier, waiting);
+	if (r == 0 && waiting->n) {
+		frontier_root(&frontier, &root);
+		if (memcmp(root.b, batch->head.root.b, sizeof(root.b)) != 0)
+			r = REFUSAL_ROOT;
+	}
+	if (r || waiting->n == 0) {
+		waiting_free(waiting);
+		return r;
+	}
+	in->frontier = frontier;
+	*ret_waiting = waiting;
+	return 0;
+}
+
+int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
+	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]) {
+	struct waiting *waiting = NULL;
+	struct incoming *in;
+	enum refusal why;
+	int r;
+
+	why = permitted(receive, link, &batch->oplog.office);
+	if (why == REFUSAL_UNKNOWN_OFFICE && receive->oplogs) {
+		/* its enrolment may be among what waits */
+		r = receive_finish(receive, txn, refusals);
+		if (r)
+			return r;
+		why = permitted(receive, link, &batch->oplog.office);
+	}
+	if (why) {
+		link_refuse(link, &batch->oplog, 0, why);
+		refusals[why]++;
+		return 0;
+	}
+	r = incoming_get(receive, txn, link, &batch->oplog, refusals, &in);
+	if (r)
+		return r;
+	if (in->given_up)
+		return 0; /* told once already in this turn */
+	if (batch->first > in->frontier.size) {
+		refuse(in, in->frontier.size, REFUSAL_GAP, refusals);
+		return 0;
+	}
+	r = take_batch(txn, in, batch, plain, &waiting);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		refuse(in, in->frontier.size, r, refusals);
+		return 0;
+	}
+	r = link_ack(link, &batch->oplog);
+	if (r || !waiting)
+		return r; /* all of it is held already: the acknowledgement says so again */
+	if (in->first)
+		in->last->next = waiting;
+	else
+		in->first = waiting;
+	in->last = waiting;
+	receive->n_leaves += waiting->n;
+	return 0;
+}
+
+/* Cuts off, from the back, the batches that no good signature covers. 0 or -errno. */
+static int verify(struct receive *receive, struct incoming *in, uint64_t refusals[REFUSAL_N],
+	struct waiting **ret_good) {
+	const struct register_entry *origin = register_find(receive->reg, &in->oplog.id.office);
+	struct waiting *good = NULL;
+	int r;
+
+	*ret_good = NULL;
+	if (!in->first)
+		return 0;
+	if (origin && origin->key) {
+		r = head_verify(origin->key, &in->oplog.id, &in->last->head);
+		if (r <= 0) {
+			*ret_good = r == 0 ? in->last : NULL;
+			return r;
+		}
+		for (struct waiting *at = in->first; at != in->last; at = at->next) {
+			r = head_verify(origin->key, &in->oplog.id, &at->head);
+			if (r < 0)
+				return r;
+			if (r == 0)
+				good = at;
+		}
+	}
+	refuse(in, good ? good->head.size : in->oplog.frontier.size, REFUSAL_SIGNATURE, refusals);
+	*ret_good = good;
+	return 0;
+}
+
+static int keep(struct receive *receive, struct txn *txn, struct incoming *in,
+	const struct waiting *good) {
+	uint64_t arrival;
+	int r = 0;
+
+	if (in->oplog.number == 0) {
+		r = oplog_load_or_create(txn, &in->oplog.id, &in->oplog);
+		if (r)
+			return r;
+	}
+	for (const struct waiting *at = in->first; r == 0; at = at->next) {
+		for (uint64_t i = 0; r == 0 && i < at->n; i++) {
+			r = oplog_append(txn, &in->oplog, &at->leaves[i], &at->hashes[i], &arrival);
+			if (r == 0 && !at->leaves[i].withheld)
+				r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, arrival,
+					at->leaves[i].bytes);
+		}
+		if (r == 0)
+			r = oplog_put_head(txn, &in->oplog, &at->head, at == good);
+		if (at == good)
+			break;
+	}
+	if (r == 0)
+		r = oplog_flush(txn, &in->oplog);
+	return r ? r : receive->sink->grown(receive->sink->userdata, &in->oplog);
+}
+
+int receive_finish(struct receive *receive, struct txn *txn, uint64_t refusals[REFUSAL_N]) {
+	struct waiting *good;
+	int r = 0;
+
+	for (struct incoming *in = receive->oplogs; r == 0 && in; in = in->next) {
+		r = verify(receive, in, refusals, &good);
+		if (r == 0 && good)
+			r = keep(receive, txn, in, good);
+	}
+	receive_clear(receive);
+	return r;
+}

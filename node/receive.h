@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * receive - batches from neighbours: checked in memory first, then kept
+ *
+ * While a turn lasts, the leaves of each batch are hashed and must give the root of its head. At
+ * the end of the turn the newest head of each oplog is verified: its signature covers every record
+ * before it, so one signature does for all; if it is bad the batches are given up from the back
+ * until one verifies. Only then is anything written. So nothing has to be undone.
+ */
+#include "node/link.h"
+
+struct receive;
+
+/* What the core does with what was received. */
+struct receive_sink {
+	void *userdata;
+	/* A readable record was just kept. 0 or -errno. */
+	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t arrival, struct span bytes);
+	/* An oplog has grown, or is new. 0 or -errno. */
+	int (*grown)(void *userdata, const struct oplog *oplog);
+};
+
+int receive_new(const struct office_register *reg, const struct receive_sink *sink,
+	struct receive **ret_receive);
+struct receive *receive_free(struct receive *receive);
+
+/*
+ * Takes a batch whose payload was unpacked to @plain (copied). What cannot be accepted is noted on
+ * the link as a refusal and counted in @refusals. 0 or -errno.
+ */
+int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
+	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]);
+/* Leaves waiting in memory. */
+size_t receive_waiting(const struct receive *receive);
+/* Verifies and keeps all that waits, and notes the acknowledgements. 0 or -errno. */
+int receive_finish(struct receive *receive, struct txn *txn, uint64_t refusals[REFUSAL_N]);

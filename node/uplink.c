@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/uplink.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+
+enum {
+	RECONNECT_MAX_MS = 60000,
+	CONNECT_TIMEOUT_MS = 15000,
+	HANDSHAKE_MS = 30000,
+	GREETING_MS = 60000,               /* CONNECTED, before the first word */
+	DEAF_MS = 2 * LINK_SILENCE_MAX_MS, /* CONNECTED, since the last: they say they live */
+	/* Batches under way and the acknowledgements between them; the link's window is the limit. */
+	SEND_FRAMES = 2 * LINK_WINDOW,
+	SEND_BUFFER = 128 * 1024, /* what is in the kernel cannot be overtaken by an urgent record */
+	EVENTS = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
+		 ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+		 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+};
+
+void uplink_init(struct uplink *uplink, void *context, struct core *core,
+	const struct config *config, const struct keyfile *keys, struct log *log) {
+	*uplink = (struct uplink){
+		.context = context,
+		.core = core,
+		.config = config,
+		.keys = keys,
+		.log = log,
+		.deadline_ms = UINT64_MAX,
+		.renew = core_parent_address(core)[0] != '\0',
+	};
+}
+
+static void close_sockets(struct uplink *uplink) {
+	if (uplink->socket) {
+		/* first the monitor: libzmq's thread would wait for a reader of its events */
+		(void)zmq_socket_monitor(uplink->socket, NULL, 0);
+		(void)zmq_close(TAKE(uplink->socket));
+	}
+	if (uplink->monitor)
+		(void)zmq_close(TAKE(uplink->monitor));
+	outbox_clear(&uplink->outbox);
+	uplink->blocked = false;
+}
+
+void uplink_done(struct uplink *uplink) {
+	close_sockets(uplink);
+}
+
+void uplink_renew(struct uplink *uplink) {
+	uplink->renew = true;
+}
+
+/* Full jitter: children that lost their parent together must not come back together. */
+static uint32_t random_below(uint32_t limit) {
+	uint32_t value = 0;
+
+	(void)random_bytes(&value, sizeof(value)); /* without it, at once */
+	return limit ? value % limit : 0;
+}
+
+/* Tells the core, and the log where it is news, why there is no line. */
+__attribute__((format(printf, 2, 3))) static void lost(struct uplink *uplink, const char *format,
+	...) {
+	char why[LINK_WHY_MAX];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	if (strcmp(why, uplink->why) == 0)
+		return;
+	memcpy(uplink->why, why, sizeof(why));
+	log_cause(uplink->log, LOG_WARNING, "the parent cannot be reached: %s", why);
+	(void)sd_notifyf(0, "STATUS=the parent cannot be reached: %s", why);
+	core_link_lost(uplink->core, &uplink->parent, why);
+}
+
+static uint64_t longest_pause(const struct uplink *uplink) {
+	uint64_t first = uplink->config->reconnect_ms;
+
+	return first > RECONNECT_MAX_MS ? first : RECONNECT_MAX_MS;
+}
+
+/* TRYING: libzmq says something with each attempt; after so long without it has given up. */
+static void expect_event(struct uplink *uplink, uint64_t now_ms) {
+	uplink->state = UPLINK_TRYING;
+	uplink->deadline_ms =
+		now_ms + 3 * longest_pause(uplink) + CONNECT_TIMEOUT_MS + HANDSHAKE_MS;
+}
+
+static void pause_a_while(struct uplink *uplink, uint64_t now_ms) {
+	uint64_t most = uplink->config->reconnect_ms;
+
+	close_sockets(uplink);
+	for (unsigned i = 0; i < uplink->n_failures && most < longest_pause(uplink); i++)
+		most *= 2;
+	if (most > longest_pause(uplink))
+		most = longest_pause(uplink);
+	uplink->n_failures++;
+	uplink->state = UPLINK_PAUSING;
+	uplink->deadline_ms = now_ms + random_below((uint32_t)most);
+}
+
+static bool set(void *socket, int option, int value) {
+	return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+static bool set_options(struct uplink *uplink, const struct office *parent) {
+	int first = (int)uplink->config->reconnect_ms;
+	char text[41], own[41];
+	bool ok;
+
+	ok = zmq_z85_encode(text, uplink->keys->curve_secret, 32) && zmq_curve_public(own, text) == 0 &&
+	     zmq_setsockopt(uplink->socket, ZMQ_CURVE_SECRETKEY, text, 41) == 0 &&
+	     zmq_setsockopt(uplink->socket, ZMQ_CURVE_PUBLICKEY, own, 41) == 0 &&
+	     zmq_setsockopt(uplink->socket, ZMQ_CURVE_SERVERKEY, parent->curve_key, 32) == 0;
+	explicit_bzero(text, sizeof(text));
+	return ok && set(uplink->socket, ZMQ_IMMEDIATE, 1) &&
+	       set(uplink->socket, ZMQ_IPV6, uplink->address[strcspn(uplink->address, "[")] == '[') &&
+	       set(uplink->socket, ZMQ_SNDHWM, SEND_FRAMES) &&
+	       set(uplink->socket, ZMQ_RCVHWM, LINK_WINDOW) &&
+	       set(uplink->socket, ZMQ_SNDBUF, SEND_BUFFER) &&
+	       set(uplink->socket, ZMQ_RECONNECT_IVL, first + (int)random_below((uint32_t)first)) &&
+	       set(uplink->socket, ZMQ_RECONNECT_IVL_MAX, (int)longest_pause(uplink)) &&
+	       set(uplink->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS) &&
+	       set(uplink->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
+	       set(uplink->socket, ZMQ_TCP_KEEPALIVE, 1) &&
+	       set(uplink->socket, ZMQ_TCP_KEEPALIVE_IDLE, 60) &&
+	       set(uplink->socket, ZMQ_TCP_KEEPALIVE_INTVL, 15) &&
+	       set(uplink->socket, ZMQ_TCP_KEEPALIVE_CNT, 4) &&
+	       set(uplink->socket, ZMQ_TCP_MAXRT, 120000) &&
+	       zmq_setsockopt(uplink->socket, ZMQ_MAXMSGSIZE, &(int64_t){ MESSAGE_MAX + 1024 },
+		       sizeof(int64_t)) == 0;
+}
+
+/* 0 or -errno of libzmq, which then has no sockets or memory left, or cannot read the address. */
+static int open_sockets(struct uplink *uplink, const struct office *parent) {
+	char events[64];
+
+	/* a new name each time: the old one is given back only when libzmq's thread gets to it */
+	(void)snprintf(events, sizeof(events), "inproc://uplink-events-%llu",
+		(unsigned long long)uplink->n_sockets++);
+	uplink->socket = zmq_socket(uplink->context, ZMQ_DEALER);
+	uplink->monitor = zmq_socket(uplink->context, ZMQ_PAIR);
+	if (!uplink->socket || !uplink->monitor || !set_options(uplink, parent) ||
+		zmq_socket_monitor(uplink->socket, events, EVENTS) < 0 ||
+		zmq_connect(uplink->monitor, events) < 0 ||
+		zmq_connect(uplink->socket, uplink->address) < 0)
+		return -errno;
+	return 0;
+}
+
+static void try_parent(struct uplink *uplink, uint64_t now_ms) {
+	const struct office *parent = core_parent(uplink->core);
+	const char *address = core_parent_address(uplink->core);
+	int r;
+
+	close_sockets(uplink);
+	uplink->renew = false;
+	if (!parent || !address[0] || strlen(address) >= sizeof(uplink->address)) {
+		uplink->state = UPLINK_IDLE;
+		uplink->deadline_ms = UINT64_MAX;
+		return;
+	}
+	uplink->parent = parent->id;
+	memcpy(uplink->address, address, strlen(address) + 1);
+	r = open_sockets(uplink, parent);
+	if (r) {
+		lost(uplink, "%s cannot be used: %s", uplink->address, zmq_strerror(-r));
+		pause_a_while(uplink, now_ms);
+		return;
+	}
+	expect_event(uplink, now_ms);
+}
+
+static void flush(struct uplink *uplink) {
+	if (!uplink->blocked || !uplink->socket ||
+		outbox_flush(&uplink->outbox, uplink->socket, (struct span){ NULL, 0 }) != 0)
+		return;
+	uplink->blocked = false;
+	core_link_ready(uplink->core, &uplink->parent);
+}
+
+void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
+	if (uplink->renew) {
+		if (uplink->state == UPLINK_CONNECTED)
+			lost(uplink, "it listens elsewhere now");
+		uplink->n_failures = 0;
+		try_parent(uplink, now_ms);
+	} else if (now_ms >= uplink->deadline_ms) {
+		switch (uplink->state) {
+		case UPLINK_PAUSING:
+			try_parent(uplink, now_ms);
+			break;
+		case UPLINK_CONNECTED:
+			lost(uplink, "%s accepts connections but does not answer", uplink->address);
+			pause_a_while(uplink, now_ms);
+			break;
+		default:
+			lost(uplink, "no answer at %s", uplink->address);
+			pause_a_while(uplink, now_ms);
+		}
+	}
+	flush(uplink);
+}
+
+uint64_t uplink_wakeup_ms(const struct uplink *uplink) {
+	return uplink->renew ? 0 : uplink->deadline_ms;
+}
+
+static void connected(struct uplink *uplink, uint64_t now_ms) {
+	log_cause(uplink->log, LOG_INFO, "connected to the parent at %s", uplink->address);
+	(void)sd_notifyf(0, "STATUS=connected to the parent at %s", uplink->address);
+	uplink->state = UPLINK_CONNECTED;
+	uplink->deadline_ms = now_ms + GREETING_MS;
+	uplink->why[0] = '\0';
+	core_link_open(uplink->core, &uplink->parent);
+}
+
+void uplink_event(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint64_t now_ms) {
+	uint16_t event;
+	uint32_t value;
+
+	if (n_parts < 1 || zmq_msg_size(&parts[0]) != sizeof(event) + sizeof(value))
+		return;
+	memcpy(&event, zmq_msg_data(&parts[0]), sizeof(event));
+	memcpy(&value, (const uint8_t *)zmq_msg_data(&parts[0]) + sizeof(event), sizeof(value));
+
+	switch (event) {
+	case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+		connected(uplink, now_ms);
+		return;
+	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+		lost(uplink, "%s refused our key: its office must accept this one first",
+			uplink->address);
+		pause_a_while(uplink, now_ms);
+		return;
+	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+		lost(uplink, "what answers at %s is no node, or not our parent's", uplink->address);
+		pause_a_while(uplink, now_ms);
+		return;
+	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+		lost(uplink, "%s broke off before we knew each other (%s)", uplink->address,
+			zmq_strerror((int)value));
+		break;
+	case ZMQ_EVENT_DISCONNECTED:
+		if (uplink->state == UPLINK_CONNECTED)
+			lost(uplink, "the connection to %s was lost", uplink->address);
+		break;
+	case ZMQ_EVENT_CLOSED: /* an attempt failed */
+		if (uplink->state == UPLINK_TRYING)
+			lost(uplink, "no answer at %s", uplink->address);
+		break;
+	}
+	expect_event(uplink, now_ms);
+}
+
+void uplink_message(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint64_t now_ms) {
+	struct span frame = { NULL, 0 }; /* not one frame: the core refuses it as malformed */
+
+	if (n_parts == 1)
+		frame = (struct span){ zmq_msg_data(&parts[0]), zmq_msg_size(&parts[0]) };
+	if (uplink->state == UPLINK_CONNECTED) {
+		uplink->n_failures = 0;
+		uplink->deadline_ms = now_ms + DEAF_MS;
+	}
+	core_message(uplink->core, &uplink->parent, frame);
+}
+
+bool uplink_send(struct uplink *uplink, struct span frame) {
+	if (uplink->state != UPLINK_CONNECTED)
+		return true; /* the core has been told, or will be: it begins again from the cursor */
+	uplink->blocked =
+		outbox_send(&uplink->outbox, uplink->socket, (struct span){ NULL, 0 }, frame) != 0;
+	return !uplink->blocked;
+}

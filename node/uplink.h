@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * uplink - the line to the parent: one DEALER, watched, and made anew when it will not recover
+ *
+ *   IDLE       no parent is known                       -- joined ------------->  TRYING
+ *   TRYING     libzmq connects, again and again         -- handshake done ----->  CONNECTED
+ *   CONNECTED  frames flow                              -- disconnected ------->  TRYING
+ *   PAUSING    closed; a random pause, longer each time -- time --------------->  TRYING
+ *   TRYING, CONNECTED -- refused, not our protocol, no word in time ----------->  PAUSING
+ *
+ * libzmq gives up for good, and silently, after a refused key or an answer that is not ZMTP; hence
+ * the watchdog, and hence no trust in its reconnecting alone. The socket is a wire: what is in it
+ * when it is closed will be sent again.
+ */
+#include <zmq.h>
+
+#include "node/core.h"
+#include "node/log.h"
+#include "node/outbox.h"
+#include "proto/keyfile.h"
+
+enum uplink_state {
+	UPLINK_IDLE,
+	UPLINK_TRYING,
+	UPLINK_CONNECTED,
+	UPLINK_PAUSING,
+};
+
+struct uplink {
+	void *context;
+	struct core *core;
+	struct log *log;
+	const struct config *config;
+	const struct keyfile *keys;
+	enum uplink_state state;
+	void *socket;          /* NULL: IDLE, PAUSING */
+	void *monitor;         /* its events */
+	uint64_t n_sockets;    /* made so far */
+	uint64_t deadline_ms;  /* PAUSING: try again; otherwise no word came: make it anew */
+	unsigned n_failures;   /* since a word came: the pause grows */
+	bool renew;            /* where the parent listens has changed */
+	bool blocked;          /* the core was told to wait */
+	struct outbox outbox;
+	struct id parent;
+	char address[CONFIG_ADDRESS_MAX + 1];
+	char why[LINK_WHY_MAX]; /* it is not connected; empty: it is, or there is no parent */
+};
+
+/* All but @uplink are borrowed until uplink_done(). */
+void uplink_init(struct uplink *uplink, void *context, struct core *core,
+	const struct config *config, const struct keyfile *keys, struct log *log);
+void uplink_done(struct uplink *uplink);
+/* The parent is known, or listens elsewhere: connects in the next turn. */
+void uplink_renew(struct uplink *uplink);
+/* In a turn, before anything was received: timers, frames that wait. */
+void uplink_turn(struct uplink *uplink, uint64_t now_ms);
+/* When uplink_turn() must be called, if nothing else happens. */
+uint64_t uplink_wakeup_ms(const struct uplink *uplink);
+void uplink_event(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint64_t now_ms);
+void uplink_message(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint64_t now_ms);
+/* As core_io.send(). */
+bool uplink_send(struct uplink *uplink, struct span frame);

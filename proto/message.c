@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/message.h"
+
+#include <assert.h>
+
+#include "proto/record.h"
+
+/* Elements of each, with the type. A later version may add to HELLO, which says the version. */
+enum {
+	HELLO_FIELDS = 6,
+	HEADS_FIELDS = 3,
+	BATCH_FIELDS = 10,
+	ACK_FIELDS = 2,
+	REFUSE_FIELDS = 7,
+	HELD_FIELDS = 4,
+};
+
+static void read_oplog_id(struct reader *r, struct oplog_id *ret_oplog) {
+	read_id(r, &ret_oplog->office);
+	ret_oplog->epoch = read_uint(r, UINT32_MAX);
+	ret_oplog->lane = read_uint(r, LANE_N - 1);
+}
+
+static void write_oplog_id(struct writer *w, const struct oplog_id *oplog) {
+	write_id(w, &oplog->office);
+	write_uint(w, oplog->epoch);
+	write_uint(w, oplog->lane);
+}
+
+static void read_held(struct reader *r, struct held *ret_held) {
+	read_array(r, HELD_FIELDS, HELD_FIELDS);
+	read_oplog_id(r, &ret_held->oplog);
+	ret_held->size = read_uint(r, UINT64_MAX);
+	read_end(r);
+}
+
+/* Checks every entry, and keeps a reader at the first. */
+static void read_held_list(struct reader *r, struct message *m) {
+	struct held held;
+
+	m->n_held = read_array(r, 0, MESSAGE_HELD_MAX);
+	m->held = *r;
+	for (uint64_t i = 0; i < m->n_held; i++)
+		read_held(r, &held);
+	read_end(r);
+}
+
+static void read_hello(struct reader *r, struct hello *hello) {
+	hello->version = read_uint(r, UINT64_MAX);
+	read_id(r, &hello->office);
+	hello->session = read_uint(r, UINT64_MAX);
+	hello->time_ms = read_uint(r, UINT64_MAX);
+	hello->software = read_line(r, 0, MESSAGE_SOFTWARE_MAX);
+}
+
+static void read_batch(struct reader *r, struct batch *batch) {
+	struct span signature;
+
+	batch->sequence = read_uint(r, UINT64_MAX);
+	read_oplog_id(r, &batch->oplog);
+	batch->first = read_uint(r, UINT64_MAX);
+	batch->n = read_uint(r, BATCH_LEAVES_MAX);
+	read_hash(r, &batch->head.root);
+	signature = read_bin(r, SIGN_SIGNATURE_LEN, SIGN_SIGNATURE_LEN);
+	batch->payload = read_bin(r, 1, MESSAGE_MAX);
+	if (batch->n == 0 || __builtin_add_overflow(batch->first, batch->n, &batch->head.size))
+		reader_fail(r);
+	if (signature.len > 0)
+		memcpy(batch->head.signature, signature.data, signature.len);
+}
+
+static void read_refuse(struct reader *r, struct refuse *refuse) {
+	read_oplog_id(r, &refuse->oplog);
+	refuse->size = read_uint(r, UINT64_MAX);
+	refuse->reason = read_uint(r, UINT64_MAX);
+	refuse->text = read_line(r, 0, MESSAGE_TEXT_MAX);
+}
+
+int message_decode(struct span in, struct message *ret_message) {
+	struct message m = { 0 };
+	uint64_t n, n_fields;
+	struct reader r;
+
+	if (in.len > MESSAGE_MAX)
+		return MESSAGE_MALFORMED;
+	reader_init(&r, in);
+	n = read_array(&r, 1, UINT64_MAX);
+	m.type = read_uint(&r, MESSAGE_REFUSE);
+	switch (m.type) {
+	case MESSAGE_HELLO:
+		read_hello(&r, &m.hello);
+		n_fields = n > HELLO_FIELDS ? n : HELLO_FIELDS;
+		break;
+	case MESSAGE_HEADS:
+		m.more = read_bool(&r);
+		read_held_list(&r, &m);
+		n_fields = HEADS_FIELDS;
+		break;
+	case MESSAGE_BATCH:
+		read_batch(&r, &m.batch);
+		n_fields = BATCH_FIELDS;
+		break;
+	case MESSAGE_ACK:
+		read_held_list(&r, &m);
+		n_fields = ACK_FIELDS;
+		break;
+	case MESSAGE_REFUSE:
+		read_refuse(&r, &m.refuse);
+		n_fields = REFUSE_FIELDS;
+		break;
+	default:
+		return MESSAGE_MALFORMED;
+	}
+	read_end(&r);
+	if (reader_done(&r) != 0 || n != n_fields)
+		return MESSAGE_MALFORMED;
+	*ret_message = m;
+	return 0;
+}
+
+bool message_held_next(struct message *message, struct held *ret_held) {
+	if (reader_peek(&message->held) == VALUE_END)
+		return false;
+	read_held(&message->held, ret_held);
+	return true;
+}
+
+static void write_held_list(struct writer *w, const struct held *held, size_t n) {
+	assert(n <= MESSAGE_HELD_MAX);
+	write_array(w, n);
+	for (size_t i = 0; i < n; i++) {
+		write_array(w, HELD_FIELDS);
+		write_oplog_id(w, &held[i].oplog);
+		write_uint(w, held[i].size);
+	}
+}
+
+void message_write_hello(struct writer *w, const struct hello *hello) {
+	write_array(w, HELLO_FIELDS);
+	write_uint(w, MESSAGE_HELLO);
+	write_uint(w, hello->version);
+	write_id(w, &hello->office);
+	write_uint(w, hello->session);
+	write_uint(w, hello->time_ms);
+	write_str(w, hello->software);
+}
+
+void message_write_heads(struct writer *w, bool more, const struct held *held, size_t n) {
+	write_array(w, HEADS_FIELDS);
+	write_uint(w, MESSAGE_HEADS);
+	write_bool(w, more);
+	write_held_list(w, held, n);
+}
+
+void message_write_batch(struct writer *w, const struct batch *batch) {
+	write_array(w, BATCH_FIELDS);
+	write_uint(w, MESSAGE_BATCH);
+	write_uint(w, batch->sequence);
+	write_oplog_id(w, &batch->oplog);
+	write_uint(w, batch->first);
+	write_uint(w, batch->n);
+	write_hash(w, &batch->head.root);
+	write_bin(w, (struct span){ batch->head.signature, SIGN_SIGNATURE_LEN });
+	write_bin(w, batch->payload);
+}
+
+void message_write_ack(struct writer *w, const struct held *held, size_t n) {
+	write_array(w, ACK_FIELDS);
+	write_uint(w, MESSAGE_ACK);
+	write_held_list(w, held, n);
+}
+
+void message_write_refuse(struct writer *w, const struct refuse *refuse) {
+	write_array(w, REFUSE_FIELDS);
+	write_uint(w, MESSAGE_REFUSE);
+	write_oplog_id(w, &refuse->oplog);
+	write_uint(w, refuse->size);
+	write_uint(w, refuse->reason);
+	write_str(w, refuse->text);
+}
+
+void leaf_write(struct writer *w, const struct leaf *leaf) {
+	if (!leaf->withheld) {
+		write_bin(w, leaf->bytes);
+		return;
+	}
+	write_array(w, 1);
+	write_hash(w, &leaf->hash);
+}
+
+void leaf_read(struct reader *r, struct leaf *ret_leaf) {
+	struct leaf leaf = { .withheld = reader_peek(r) == VALUE_ARRAY };
+
+	if (leaf.withheld) {
+		read_array(r, 1, 1);
+		read_hash(r, &leaf.hash);
+		read_end(r);
+	} else {
+		leaf.bytes = read_bin(r, 1, RECORD_MAX);
+	}
+	*ret_leaf = leaf;
+}
+
+const char *refusal_name(uint64_t reason) {
+	static const char *const names[REFUSAL_N] = {
+		[REFUSAL_MALFORMED] = "malformed",
+		[REFUSAL_VERSION] = "no version in common",
+		[REFUSAL_STRANGER] = "stranger",
+		[REFUSAL_NO_SESSION] = "no session",
+		[REFUSAL_OUT_OF_STEP] = "out of step",
+		[REFUSAL_UNKNOWN_OFFICE] = "unknown office",
+		[REFUSAL_GAP] = "gap",
+		[REFUSAL_ROOT] = "bad root",
+		[REFUSAL_SIGNATURE] = "bad signature",
+		[REFUSAL_FORK] = "fork",
+		[REFUSAL_NOT_YOURS] = "not yours to send",
+		[REFUSAL_FULL] = "full",
+		[REFUSAL_QUARANTINED] = "quarantined",
+	};
+
+	return reason < REFUSAL_N && names[reason] ? names[reason] : "unknown reason";
+}

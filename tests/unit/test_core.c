@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/cores.h"
+
+Test(core, a_petition_reaches_the_district_whole_and_the_province_as_a_hash_and_a_count, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	uint64_t withheld, n;
+
+	cores_take_petitions(commune, 0, 50);
+	cores_settle(cores);
+	n = cores_leaves(commune, commune, LANE_NORMAL, &withheld);
+	cr_assert_eq(n, 100, "50 petitions and as many tallies, not %lu", (unsigned long)n);
+	cr_assert_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), n);
+	cr_assert_eq(withheld, 0);
+	cr_assert_eq(cores_leaves(province, commune, LANE_NORMAL, &withheld), n);
+	cr_assert_eq(withheld, 50);
+	cr_assert_eq(cores_count(province, commune, MEASURE_RECEIVED), 50);
+	cr_assert_eq(cores_count(province, commune, MEASURE_PEOPLE), 150);
+	cr_assert_gt(province->n_published, 0);
+}
+
+Test(core, what_was_taken_in_while_the_parent_was_down_arrives_once_when_it_is_up, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	uint64_t withheld;
+
+	cores_down(district);
+	cores_take_petitions(commune, 0, 300);
+	cores_settle(cores);
+	cr_assert_eq(cores_count(province, commune, MEASURE_RECEIVED), 0);
+	cores_up(district);
+	cores_connect(cores, 1);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cr_assert_eq(cores_count(province, commune, MEASURE_RECEIVED), 300);
+	cr_assert_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), 600);
+}
+
+/* Frames are lost at random on their way, again and again. */
+static void lose_some(struct cores *cores, struct cores_frame *frame) {
+	uint8_t dice;
+
+	cores_random(&cores->nodes[0], &dice, 1);
+	if (dice < 40)
+		frame->len = 0; /* what is left is not a message */
+}
+
+Test(core, frames_lost_on_the_way_lose_no_record_and_count_none_twice, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[2];
+
+	cores->on_frame = lose_some;
+	for (unsigned i = 0; i < 20; i++) {
+		cores_take_petitions(commune, i * 10, 10);
+		cores_settle(cores);
+		cores->now_ms += 2000;
+	}
+	cores->on_frame = NULL;
+	for (unsigned i = 0; i < 40; i++) {
+		cores->now_ms += 2000;
+		cores_settle(cores);
+	}
+	cores->now_ms += 70000; /* what was lost without a word is missed after the silence */
+	for (unsigned i = 0; i < 5; i++) {
+		cores_settle(cores);
+		cores->now_ms += 2000;
+	}
+	cr_assert_eq(cores_count(province, commune, MEASURE_RECEIVED), 200);
+}
+
+static void alter_batches(struct cores *cores, struct cores_frame *frame) {
+	if (frame->len > 300 && frame->data[1] == MESSAGE_BATCH)
+		frame->data[frame->len / 2] ^= 1;
+}
+
+Test(core, a_batch_altered_by_one_byte_is_refused_and_the_link_goes_on, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+	struct control_status status;
+	struct answer answer;
+	uint8_t buf[64];
+	struct writer w;
+	uint64_t refused = 0, withheld;
+
+	cores->on_frame = alter_batches;
+	cores_take_petitions(district, 0, 5);
+	cores_settle(cores);
+	cr_assert_eq(cores_leaves(province, district, LANE_NORMAL, &withheld), 0);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_status(&w, 3);
+	answer = cores_ask(province, writer_span(&w));
+	cr_assert_eq(control_status_read(&answer, &status), 0);
+	for (unsigned i = 0; i < REFUSAL_N; i++)
+		refused += status.refusals[i];
+	cr_assert_gt(refused, 0);
+	cores->on_frame = NULL;
+	for (unsigned i = 0; i < 5; i++) {
+		cores->now_ms += 61000;
+		cores_settle(cores);
+	}
+	cr_assert_eq(cores_count(province, district, MEASURE_RECEIVED), 5);
+}
+
+Test(core, an_urgent_petition_is_escalated_all_the_way_up, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[2];
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, true);
+	uint64_t n;
+
+	cr_assert_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	cores_settle(cores);
+	cr_assert_eq(cores_count(province, commune, MEASURE_ESCALATED), 1);
+	cr_assert_eq(store_begin_read(province->store, &txn), 0);
+	cr_assert_eq(txn_count(txn, TABLE_ESCALATIONS, &n), 0);
+	cr_assert_eq(n, 1);
+}
+
+static struct draft step_draft(uint8_t *buf, size_t len, const struct id *petition, uint8_t action) {
+	struct step step = { .petition = *petition, .action = action, .date_ms = CORES_START_MS + 1000,
+		.to = span_str(action == ACTION_FORWARDED ? "UBND huyện" : ""),
+		.text = span_str("Đã xử lý xong.") };
+	struct writer w;
+
+	writer_init(&w, buf, len);
+	step_encode(&step, &w);
+	return (struct draft){ .kind = KIND_STEP, .lane = LANE_NORMAL,
+		.organisation = ORGANISATION_FRONT, .body = writer_span(&w) };
+}
+
+Test(core, a_request_is_kept_whole_or_not_at_all, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t bodies[3][512];
+	struct draft drafts[3];
+	struct answer answer;
+
+	drafts[0] = cores_petition(bodies[0], sizeof(bodies[0]), 1, false);
+	drafts[1] = cores_petition(bodies[1], sizeof(bodies[1]), 2, false);
+	drafts[2] = step_draft(bodies[2], sizeof(bodies[2]), &node->id, ACTION_ACCEPTED);
+	answer = cores_submit(node, drafts, 3);
+	cr_assert_eq(answer.result, CONTROL_NO_CASE);
+	cr_assert_eq(answer.index, 2);
+	cr_assert_eq(cores_count(node, node, MEASURE_RECEIVED), 0);
+	cr_assert_eq(cores_submit(node, drafts, 2).result, CONTROL_OK);
+	cr_assert_eq(cores_count(node, node, MEASURE_RECEIVED), 2);
+}
+
+Test(core, a_draft_with_an_id_counts_once_however_often_it_is_sent, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t bodies[5][512];
+	struct draft drafts[5];
+	struct answer answer;
+	static const uint8_t actions[] = { ACTION_ACCEPTED, ACTION_FORWARDED, ACTION_RESOLVED,
+		ACTION_ANSWERED };
+
+	drafts[0] = cores_petition(bodies[0], sizeof(bodies[0]), 1, false);
+	drafts[0].has_id = true;
+	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &drafts[0].id);
+	for (unsigned i = 0; i < 4; i++) {
+		drafts[i + 1] = step_draft(bodies[i + 1], sizeof(bodies[i + 1]), &drafts[0].id, actions[i]);
+		drafts[i + 1].has_id = true;
+		record_make_id(CORES_START_MS + i, (const uint8_t *)"0123456789", &drafts[i + 1].id);
+		drafts[i + 1].id.b[15] = (uint8_t)i;
+	}
+	for (unsigned round = 0; round < 3; round++) {
+		answer = cores_submit(node, drafts, 5);
+		cr_assert_eq(answer.result, CONTROL_OK, "round %u: %d at %d", round, (int)answer.result,
+			(int)answer.index);
+		cr_assert_eq(read_array(&answer.values, 0, 5), 5);
+		for (unsigned i = 0; i < 5; i++) {
+			read_array(&answer.values, 3, 3);
+			cr_assert_eq(read_uint(&answer.values, 1), round ? OUTCOME_HELD : OUTCOME_ADDED);
+			read_end(&answer.values);
+		}
+	}
+	cr_assert_eq(cores_count(node, node, MEASURE_RECEIVED), 1);
+	cr_assert_eq(cores_count(node, node, MEASURE_FORWARDED), 1);
+	cr_assert_eq(cores_count(node, node, MEASURE_RESOLVED), 1);
+	cr_assert_eq(cores_count(node, node, MEASURE_ANSWERED), 1);
+	drafts[0] = cores_petition(bodies[0], sizeof(bodies[0]), 2, false);
+	drafts[0].has_id = true;
+	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &drafts[0].id);
+	cr_assert_eq(cores_submit(node, drafts, 1).result, CONTROL_CONFLICT);
+}
+
+Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	static const enum table tables[] = { TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING,
+		TABLE_TALLIES };
+	uint8_t body[512], step[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, true);
+	struct answer answer;
+	struct id petition;
+
+	answer = cores_submit(&cores->nodes[2], &draft, 1);
+	read_array(&answer.values, 1, 1);
+	read_array(&answer.values, 3, 3);
+	read_uint(&answer.values, 1);
+	read_id(&answer.values, &petition);
+	draft = step_draft(step, sizeof(step), &petition, ACTION_ACCEPTED);
+	cr_assert_eq(cores_submit(&cores->nodes[2], &draft, 1).result, CONTROL_OK);
+	cores_take_petitions(&cores->nodes[2], 2, 30);
+	cores_settle(cores);
+	for (size_t i = 0; i < cores->n; i++) {
+		struct scratch again = scratch_new();
+		struct store *into = scratch_store(&again);
+		struct txn *a, *b;
+
+		cr_assert_eq(store_begin_read(cores->nodes[i].store, &a), 0);
+		cr_assert_eq(fold_rebuild(a, into), 0);
+		cr_assert_eq(store_begin_read(into, &b), 0);
+		for (size_t t = 0; t < N_ELEMENTS(tables); t++) {
+			struct scan *sa, *sb;
+			struct span ka, va, kb, vb;
+			int ra, rb;
+
+			cr_assert_eq(scan_open(a, tables[t], (struct span){ NULL, 0 }, &sa), 0);
+			cr_assert_eq(scan_open(b, tables[t], (struct span){ NULL, 0 }, &sb), 0);
+			do {
+				ra = scan_next(sa, &ka, &va);
+				rb = scan_next(sb, &kb, &vb);
+				cr_assert_eq(ra, rb, "node %zu table %zu: rows differ in number", i, t);
+				cr_assert(ra || (span_eq(ka, kb) && span_eq(va, vb)), "node %zu table %zu", i, t);
+			} while (ra == 0);
+			scan_close(sa);
+			scan_close(sb);
+		}
+		store_abort(a);
+		store_abort(b);
+		store_close(into);
+		scratch_done(&again);
+	}
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * format_page - store/FORMAT.md tells the truth: a store that the code makes has exactly the rows
+ * that are its examples, and no others
+ */
+#include <ctype.h>
+
+#include "proto/kinds/petition.h"
+#include "proto/record.h"
+#include "store/cases.h"
+#include "store/changes.h"
+#include "store/cursor.h"
+#include "store/offices.h"
+#include "store/oplog.h"
+#include "store/tallies.h"
+#include "tests/unit/scratch.h"
+
+enum {
+	EXAMPLES_MAX = 64,
+};
+
+struct bytes {
+	uint8_t data[1024];
+	size_t len;
+};
+
+struct example {
+	enum table table;
+	struct bytes key;
+	struct bytes value;
+};
+
+static const char *const headings[TABLE_N] = {
+	"meta", "offices", "oplogs", "records", "runs", "heads", "cursors", "cases", "steps",
+	"escalations", "waiting", "tallies", "changes",
+};
+
+static const struct id office_id = { "\x01\x8f\x3a\0\0\0\x70\0\x80\0\0\0\0\0\0\x01" };
+static const struct id parent_id = { "\x01\x8f\x39\0\0\0\x70\0\x80\0\0\0\0\0\0\x02" };
+static const struct id petition_id = { "\x01\x8f\x3b\0\0\0\x70\0\x80\0\0\0\0\0\0\x03" };
+static const struct id step_id = { "\x01\x8f\x3c\0\0\0\x70\0\x80\0\0\0\0\0\0\x04" };
+static const struct id escalation_id = { "\x01\x8f\x3d\0\0\0\x70\0\x80\0\0\0\0\0\0\x05" };
+
+static const uint64_t received_ms = 1714545600000;  /* 2024-05-01 06:40 UTC */
+static const uint64_t reference = 91632400042;
+
+static void write_register(struct txn *txn, const struct signer *signer) {
+	struct office office = {
+		.id = office_id, .parent = parent_id, .code = 9163, .code_digits = 5,
+		.state = OFFICE_ACTIVE, .valid_from_ms = received_ms - 86400000,
+		.level = span_str("commune"), .name = span_str("Hòa Vang"),
+	};
+	uint32_t number;
+
+	signer_public(signer, office.sign_key);
+	memset(office.curve_key, 0xcc, sizeof(office.curve_key));
+	cr_assert_eq(offices_put(txn, &office, &number), 0);
+	cr_assert_eq(offices_set_own(txn, &office_id, 1), 0);
+	cr_assert_eq(offices_set_parent_address(txn, span_str("tcp://10.1.2.3:7250")), 0);
+}
+
+static void write_oplog(struct txn *txn, struct signer *signer) {
+	const struct oplog_id id = { office_id, 1, LANE_NORMAL };
+	const struct petition petition = {
+		.legal_kind = LEGAL_PETITION, .category = CATEGORY_FACILITIES,
+		.channel = CHANNEL_IN_PERSON, .people = 120, .received_ms = received_ms,
+		.reference = reference, .village = span_str("Túy Loan"),
+		.text = span_str("The bridge is out."),
+	};
+	struct leaf leaf = { .withheld = false };
+	uint8_t body[256], bytes[512];
+	struct writer body_w, w;
+	struct record rec = {
+		.kind = KIND_PETITION, .organisation = ORGANISATION_FRONT, .id = petition_id,
+		.time_ms = received_ms + 60000,
+	};
+	struct oplog oplog;
+	struct head head;
+	struct hash hash;
+	uint64_t arrival;
+
+	writer_init(&body_w, body, sizeof(body));
+	petition_encode(&petition, &body_w);
+	rec.body = writer_span(&body_w);
+	writer_init(&w, bytes, sizeof(bytes));
+	cr_assert_eq(record_encode(&rec, NULL, 0, &w), 0);
+	cr_assert(writer_ok(&w));
+	leaf.bytes = writer_span(&w);
+	merkle_leaf(leaf.bytes, &hash);
+
+	cr_assert_eq(oplog_load_or_create(txn, &id, &oplog), 0);
+	cr_assert_eq(oplog_append(txn, &oplog, &leaf, &hash, &arrival), 0);
+	leaf.withheld = true;
+	merkle_leaf(span_str("what this office may not read"), &leaf.hash);
+	cr_assert_eq(oplog_append(txn, &oplog, &leaf, &leaf.hash, &arrival), 0);
+	head.size = 2;
+	frontier_root(&oplog.frontier, &head.root);
+	cr_assert_eq(head_sign(signer, &id, &head), 0);
+	cr_assert_eq(oplog_put_head(txn, &oplog, &head, true), 0);
+	cr_assert_eq(oplog_flush(txn, &oplog), 0);
+	cr_assert_eq(cursor_put(txn, &parent_id, &id, 1), 0);
+}
+
+static void write_case(struct txn *txn) {
+	const struct case_row row = {
+		.kind = KIND_PETITION, .state = CASE_FORWARDED, .category = CATEGORY_FACILITIES,
+		.organisation = ORGANISATION_FRONT, .escalated = true, .origin = 1, .holder = 1,
+		.people = 120, .n_steps = 2, .clock_step = 2, .arrival = 1, .reference = reference,
+		.received_ms = received_ms, .recorded_ms = received_ms + 60000,
+		.since_ms = received_ms + 172800000, .due_ms = received_ms + 864000000,
+		.accepted_ms = received_ms + 86400000, .forwarded_ms = received_ms + 172800000,
+	};
+
+	cr_assert_eq(cases_put(txn, &petition_id, &row), 0);
+	cr_assert_eq(steps_put(txn, &petition_id, 2, &step_id, 1, 2), 0);
+	cr_assert_eq(escalations_put(txn, &petition_id, &escalation_id, 3), 0);
+	cr_assert_eq(waiting_put(txn, true, CASE_FORWARDED, row.due_ms, &petition_id), 0);
+}
+
+static void append_change(struct txn *txn, const struct change *change) {
+	uint8_t buf[CHANGE_MAX];
+	struct writer w;
+	uint64_t number;
+
+	writer_init(&w, buf, sizeof(buf));
+	change_encode(change, &w);
+	cr_assert(writer_ok(&w));
+	cr_assert_eq(changes_append(txn, writer_span(&w), &number), 0);
+}
+
+static void write_counts(struct txn *txn) {
+	const struct tally_entry entry = {
+		1, 1, { 202405, CATEGORY_FACILITIES, ORGANISATION_FRONT, MEASURE_RECEIVED, 42 },
+	};
+	const struct change tally = {
+		.type = CHANGE_TALLY, .time_ms = received_ms + 60001, .office = office_id,
+		.tally = entry.row,
+	};
+	const struct change escalation = {
+		.type = CHANGE_ESCALATION, .time_ms = received_ms + 60001, .office = office_id,
+		.escalation = {
+			.petition = petition_id, .reference = reference, .cause = CAUSE_PEOPLE,
+			.rule = span_str("many-people"), .state = CASE_RECEIVED, .measured = 120,
+			.threshold = 100, .people = 120, .category = CATEGORY_FACILITIES,
+		},
+	};
+
+	cr_assert_eq(tallies_put(txn, &entry), 0);
+	append_change(txn, &tally);
+	append_change(txn, &escalation);
+}
+
+static void add_hex(struct bytes *bytes, const char *text) {
+	for (; *text; text++) {
+		const char pair[3] = { text[0], text[1], 0 };
+
+		if (isspace((unsigned char)*text))
+			continue;
+		cr_assert(isxdigit((unsigned char)pair[0]) && isxdigit((unsigned char)pair[1]), "%s",
+			text);
+		cr_assert_lt(bytes->len, sizeof(bytes->data));
+		bytes->data[bytes->len++] = strtoul(pair, NULL, 16);
+		text++;
+	}
+}
+
+/* "## table" begins a table; in its fenced blocks "key" and "value" begin their bytes, in hex. */
+static size_t read_page(struct example *ret_examples) {
+	const char *root = getenv("SOURCE_ROOT");
+	int table = -1;
+	struct bytes *bytes = NULL;
+	bool fenced = false;
+	char path[PATH_MAX], line[512];
+	size_t n = 0;
+	FILE *f;
+
+	cr_assert_not_null(root, "SOURCE_ROOT says where store/FORMAT.md is");
+	snprintf(path, sizeof(path), "%s/store/FORMAT.md", root);
+	f = fopen(path, "r");
+	cr_assert_not_null(f, "%s", path);
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (strncmp(line, "```", 3) == 0) {
+			fenced = !fenced;
+			bytes = NULL;
+		} else if (!fenced && strncmp(line, "## ", 3) == 0) {
+			for (table = TABLE_N - 1; table >= 0; table--)
+				if (strcmp(line + 3, headings[table]) == 0)
+					break;
+		} else if (fenced && table >= 0 && strncmp(line, "key ", 4) == 0) {
+			cr_assert_lt(n, EXAMPLES_MAX);
+			ret_examples[n] = (struct example){ .table = table };
+			bytes = &ret_examples[n++].key;
+			add_hex(bytes, line + 4);
+		} else if (fenced && bytes && strncmp(line, "value", 5) == 0) {
+			bytes = &ret_examples[n - 1].value;
+			add_hex(bytes, line + 5);
+		} else if (fenced && bytes) {
+			add_hex(bytes, line);
+		}
+	}
+	fclose(f);
+	return n;
+}
+
+static void print_hex(const char *what, struct span bytes) {
+	fprintf(stderr, "%-6s", what);
+	for (size_t i = 0; i < bytes.len; i++)
+		fprintf(stderr, "%s%02x", i > 0 && i % 40 == 0 ? "\n      " : "", bytes.data[i]);
+	fprintf(stderr, "\n");
+}
+
+Test(format_page, shows_exactly_the_rows_that_the_code_writes) {
+	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
+	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
+	_cleanup_(store_abortp) struct txn *txn = scratch_txn(store);
+	_cleanup_(signer_freep) struct signer *signer = NULL;
+	const uint8_t seed[SIGN_SEED_LEN] = { 1 };
+	struct example *examples = calloc(EXAMPLES_MAX, sizeof(*examples));
+	size_t n, n_found = 0;
+
+	cr_assert_not_null(examples);
+	cr_assert_eq(signer_new(seed, &signer), 0);
+	write_register(txn, signer);
+	write_oplog(txn, signer);
+	write_case(txn);
+	write_counts(txn);
+
+	n = read_page(examples);
+	for (enum table table = 0; table < TABLE_N; table++) {
+		_cleanup_(scan_closep) struct scan *scan = NULL;
+		struct span key, value;
+
+		cr_assert_eq(scan_open(txn, table, (struct span){ 0 }, &scan), 0);
+		while (scan_next(scan, &key, &value) == 0) {
+			bool found = false;
+
+			for (size_t i = 0; i < n && !found; i++) {
+				const struct example *ex = &examples[i];
+
+				found = ex->table == table &&
+					span_eq(key, (struct span){ ex->key.data, ex->key.len }) &&
+					span_eq(value, (struct span){ ex->value.data, ex->value.len });
+			}
+			n_found += found;
+			cr_expect(found, "%s has a row that is not on the page", headings[table]);
+			if (!found) {
+				print_hex("key", key);
+				print_hex("value", value);
+			}
+		}
+	}
+	cr_expect_eq(n_found, n, "the page has %zu examples, %zu of them true", n, n_found);
+	free(examples);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <criterion/criterion.h>
+
+#include "tests/kinds.h"
+
+enum {
+	BODY_MAX = 16 * 1024,
+};
+
+/* What a terminal would obey, and what it would only show. */
+#define COMMAND "a\x1b[2Jb"
+#define LINES "a\nb\tc"
+
+static struct span body_of(uint8_t kind, uint8_t *buf) {
+	struct writer w;
+
+	writer_init(&w, buf, BODY_MAX);
+	sample_body(kind, &w);
+	cr_assert(writer_ok(&w) && w.len > 0, "kind %u", kind);
+	return writer_span(&w);
+}
+
+static bool decodes(uint8_t kind, struct span body) {
+	uint8_t buf[BODY_MAX];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	return reencode_body(kind, body, &w);
+}
+
+Test(kinds, come_back_as_they_were_written) {
+	for (size_t i = 0; i < N_ELEMENTS(sample_kinds); i++) {
+		uint8_t buf[BODY_MAX], again[BODY_MAX];
+		struct span body = body_of(sample_kinds[i], buf);
+		struct writer w;
+
+		writer_init(&w, again, sizeof(again));
+		cr_assert(reencode_body(sample_kinds[i], body, &w), "kind %u", sample_kinds[i]);
+		cr_expect(span_eq(writer_span(&w), body), "kind %u", sample_kinds[i]);
+	}
+}
+
+Test(kinds, are_malformed_when_cut_off_anywhere_or_followed_by_anything) {
+	for (size_t i = 0; i < N_ELEMENTS(sample_kinds); i++) {
+		uint8_t buf[BODY_MAX + 1];
+		struct span body = body_of(sample_kinds[i], buf);
+
+		buf[body.len] = 0;
+		for (size_t len = 0; len <= body.len + 1; len++)
+			cr_expect_eq(decodes(sample_kinds[i], (struct span){ buf, len }), len == body.len,
+				"kind %u, %zu of %zu bytes", sample_kinds[i], len, body.len);
+	}
+}
+
+Test(kinds, accept_what_a_newer_node_added_and_miss_what_is_missing) {
+	for (size_t i = 0; i < N_ELEMENTS(sample_kinds); i++) {
+		uint8_t kind = sample_kinds[i], buf[BODY_MAX], changed[BODY_MAX];
+		struct span body = body_of(kind, buf);
+		struct reader r;
+		struct writer w;
+		uint64_t n;
+
+		if (kind == KIND_TALLY) /* an array of rows: see below */
+			continue;
+		reader_init(&r, body);
+		n = read_array(&r, 0, UINT64_MAX);
+		writer_init(&w, changed, sizeof(changed));
+		write_array(&w, n + 2);
+		write_raw(&w, (struct span){ r.pos, (size_t)(r.end - r.pos) });
+		write_array(&w, 1);
+		write_nil(&w);
+		write_nil(&w);
+		cr_expect(decodes(kind, writer_span(&w)), "kind %u", kind);
+
+		writer_init(&w, changed, sizeof(changed));
+		write_array(&w, n - 1);
+		for (uint64_t j = 0; j < n - 1; j++)
+			write_raw(&w, read_raw(&r));
+		cr_expect_not(decodes(kind, writer_span(&w)), "kind %u", kind);
+	}
+}
+
+Test(kinds, want_every_element_in_its_own_type) {
+	for (size_t i = 0; i < N_ELEMENTS(sample_kinds); i++) {
+		uint8_t kind = sample_kinds[i], buf[BODY_MAX], changed[BODY_MAX];
+		struct span body = body_of(kind, buf);
+		struct reader r;
+		uint64_t n;
+
+		reader_init(&r, body);
+		n = read_array(&r, 0, UINT64_MAX);
+		for (uint64_t wrong = 0; wrong < n; wrong++) {
+			struct reader element = r;
+			struct writer w;
+
+			writer_init(&w, changed, sizeof(changed));
+			write_array(&w, n);
+			for (uint64_t j = 0; j < n; j++) {
+				struct span raw = read_raw(&element);
+
+				if (j == wrong)
+					write_array(&w, 0);
+				else
+					write_raw(&w, raw);
+			}
+			cr_expect_not(decodes(kind, writer_span(&w)), "kind %u, element %u", kind,
+				(unsigned)wrong);
+		}
+	}
+}
+
+static struct span long_text(size_t len) {
+	static uint8_t text[BODY_MAX];
+
+	memset(text, 'x', sizeof(text));
+	return (struct span){ text, len };
+}
+
+static int petition_try(const struct petition *petition) {
+	struct petition got = { .people = 77 };
+	uint8_t buf[BODY_MAX];
+	struct writer w;
+	int r;
+
+	writer_init(&w, buf, sizeof(buf));
+	petition_encode(petition, &w);
+	r = petition_decode(writer_span(&w), &got);
+	cr_expect_eq(got.people, r == 0 ? petition->people : 77);
+	return r;
+}
+
+Test(kinds, petition_has_limits) {
+	struct petition good[8], bad[12];
+
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		good[i] = sample_petition();
+	good[0].people = 1;
+	good[1].people = PETITION_PEOPLE_MAX;
+	good[2].legal_kind = good[2].category = good[2].channel = 255; /* a newer node's */
+	good[3].number = good[3].village = good[3].asked_of = good[3].text = (struct span){ 0 };
+	good[4].text = span_str(LINES);
+	good[5].text = long_text(PETITION_TEXT_MAX);
+	good[6].village = long_text(PETITION_VILLAGE_MAX);
+	good[7].reference = 0;
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		cr_expect_eq(petition_try(&good[i]), 0, "good %zu", i);
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		bad[i] = sample_petition();
+	bad[0].people = 0;
+	bad[1].people = PETITION_PEOPLE_MAX + 1;
+	bad[2].number = long_text(PETITION_NUMBER_MAX + 1);
+	bad[3].village = long_text(PETITION_VILLAGE_MAX + 1);
+	bad[4].text = long_text(PETITION_TEXT_MAX + 1);
+	bad[5].asked_of = long_text(PETITION_ASKED_OF_MAX + 1);
+	bad[6].number = span_str(COMMAND);
+	bad[7].village = span_str(COMMAND);
+	bad[8].text = span_str(COMMAND);
+	bad[9].asked_of = span_str(COMMAND);
+	bad[10].village = span_str(LINES);
+	bad[11].text = span_str("\xff");
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		cr_expect_eq(petition_try(&bad[i]), PETITION_MALFORMED, "bad %zu", i);
+}
+
+static int step_try(const struct step *step) {
+	uint8_t buf[BODY_MAX];
+	struct step got;
+	struct writer w;
+	int r;
+
+	writer_init(&w, buf, sizeof(buf));
+	step_encode(step, &w);
+	r = step_decode(writer_span(&w), &got);
+	if (r == 0)
+		cr_expect(id_eq(&got.office, &step->office));
+	return r;
+}
+
+Test(kinds, step_has_limits) {
+	struct step good[4], bad[6];
+
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		good[i] = sample_step();
+	good[0].office = SAMPLE_PARENT;
+	good[1].action = 255;
+	good[2].text = span_str(LINES);
+	good[3].sequence = UINT32_MAX;
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		cr_expect_eq(step_try(&good[i]), 0, "good %zu", i);
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		bad[i] = sample_step();
+	bad[0].sequence = 0;
+	bad[1].to = long_text(STEP_TO_MAX + 1);
+	bad[2].text = long_text(STEP_TEXT_MAX + 1);
+	bad[3].to = span_str(LINES);
+	bad[4].to = span_str(COMMAND);
+	bad[5].text = span_str(COMMAND);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		cr_expect_eq(step_try(&bad[i]), STEP_MALFORMED, "bad %zu", i);
+}
+
+static int meeting_try(const struct meeting *meeting) {
+	uint8_t buf[BODY_MAX];
+	struct meeting got;
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	meeting_encode(meeting, &w);
+	return meeting_decode(writer_span(&w), &got);
+}
+
+Test(kinds, meeting_balances_and_has_limits) {
+	struct meeting good[3], bad[11];
+
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		good[i] = sample_meeting();
+	good[0].opinions = good[0].on_the_spot = good[0].later = good[0].pending = 0;
+	good[1].opinions = good[1].later = MEETING_COUNT_MAX;
+	good[1].on_the_spot = good[1].pending = 0;
+	good[2].topic = span_str(LINES);
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		cr_expect_eq(meeting_try(&good[i]), 0, "good %zu", i);
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		bad[i] = sample_meeting();
+	bad[0].opinions++;
+	bad[1].on_the_spot++;
+	bad[2].later--;
+	bad[3].pending++;
+	bad[4].attendance = MEETING_COUNT_MAX + 1;
+	bad[5].pending -= 1 << 31; /* balances where 32 bits wrap, but for the limit */
+	bad[5].later += 1U << 31;
+	bad[6].number = long_text(MEETING_NUMBER_MAX + 1);
+	bad[7].host = long_text(MEETING_HOST_MAX + 1);
+	bad[8].topic = long_text(MEETING_TOPIC_MAX + 1);
+	bad[9].host = span_str(LINES);
+	bad[10].topic = span_str(COMMAND);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		cr_expect_eq(meeting_try(&bad[i]), MEETING_MALFORMED, "bad %zu", i);
+}
+
+static int tally_try(const struct tally_row *rows, size_t n_rows) {
+	static struct tally_row got[TALLY_ROWS_MAX];
+	uint8_t buf[BODY_MAX];
+	struct writer w;
+	size_t n_got;
+	int r;
+
+	writer_init(&w, buf, sizeof(buf));
+	tally_encode(rows, n_rows, &w);
+	cr_assert(writer_ok(&w));
+	r = tally_decode(writer_span(&w), got, &n_got);
+	if (r == 0)
+		cr_expect_eq(n_got, n_rows);
+	return r;
+}
+
+Test(kinds, tally_rows_rise_by_their_first_four_fields) {
+	static const struct {
+		struct tally_row a, b;
+		bool ok;
+	} cases[] = {
+		{ { 202406, 4, 1, 1, 9 }, { 202407, 0, 0, 0, 0 }, true },
+		{ { 202406, 4, 1, 1, 9 }, { 202406, 5, 0, 0, 0 }, true },
+		{ { 202406, 4, 1, 1, 9 }, { 202406, 4, 2, 0, 0 }, true },
+		{ { 202406, 4, 1, 1, 9 }, { 202406, 4, 1, 2, 0 }, true },
+		{ { 202406, 4, 1, 1, 9 }, { 202406, 4, 1, 1, 10 }, false },
+		{ { 202406, 4, 1, 2, 9 }, { 202406, 4, 1, 1, 10 }, false },
+		{ { 202406, 4, 2, 0, 9 }, { 202406, 4, 1, 255, 10 }, false },
+		{ { 202406, 5, 0, 0, 9 }, { 202406, 4, 255, 255, 10 }, false },
+		{ { 202407, 0, 0, 0, 9 }, { 202406, 255, 255, 255, 10 }, false },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct tally_row rows[] = { cases[i].a, cases[i].b };
+
+		cr_expect_eq(tally_try(rows, 2), cases[i].ok ? 0 : TALLY_MALFORMED, "case %zu", i);
+	}
+}
+
+Test(kinds, tally_has_up_to_512_rows) {
+	static struct tally_row rows[TALLY_ROWS_MAX + 1];
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+		rows[i] = (struct tally_row){ .period = i + 1, .n = UINT64_MAX };
+	cr_expect_eq(tally_try(rows, 0), 0);
+	cr_expect_eq(tally_try(rows, TALLY_ROWS_MAX), 0);
+	cr_expect_eq(tally_try(rows, TALLY_ROWS_MAX + 1), TALLY_MALFORMED);
+}
+
+Test(kinds, tally_row_accepts_what_a_newer_node_added) {
+	cr_expect(decodes(KIND_TALLY, span_str("\x91\x95\x01\x01\x01\x01\x01")));
+	cr_expect(decodes(KIND_TALLY, span_str("\x91\x96\x01\x01\x01\x01\x01\xc0")));
+	cr_expect_not(decodes(KIND_TALLY, span_str("\x91\x94\x01\x01\x01\x01")));
+}
+
+static int office_try(const struct office *office) {
+	uint8_t buf[BODY_MAX];
+	struct office got;
+	struct writer w;
+	int r;
+
+	writer_init(&w, buf, sizeof(buf));
+	office_encode(office, &w);
+	r = office_decode(writer_span(&w), &got);
+	if (r == 0) {
+		cr_expect(id_eq(&got.parent, &office->parent));
+		cr_expect_arr_eq(got.sign_key, office->sign_key, sizeof(got.sign_key));
+		cr_expect_arr_eq(got.curve_key, office->curve_key, sizeof(got.curve_key));
+	}
+	return r;
+}
+
+Test(kinds, office_has_limits) {
+	struct office good[4], bad[10];
+
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		good[i] = sample_office();
+	good[0].parent = (struct id){ 0 };
+	good[1].code = 99;
+	good[1].code_digits = 2;
+	good[2].code = REFERENCE_CODE_MAX;
+	good[3].state = 255;
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		cr_expect_eq(office_try(&good[i]), 0, "good %zu", i);
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		bad[i] = sample_office();
+	bad[0].level = (struct span){ 0 };
+	bad[1].name = (struct span){ 0 };
+	bad[2].level = long_text(OFFICE_LEVEL_MAX + 1);
+	bad[3].name = long_text(OFFICE_NAME_MAX + 1);
+	bad[4].level = span_str(LINES);
+	bad[5].name = span_str(COMMAND);
+	bad[6].code = REFERENCE_CODE_MAX + 1;
+	bad[7].code_digits = 4;
+	bad[8].code_digits = 3; /* 9163 has four */
+	bad[9].code_digits = 0;
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		cr_expect_eq(office_try(&bad[i]), OFFICE_MALFORMED, "bad %zu", i);
+}
+
+Test(kinds, escalation_has_limits) {
+	struct escalation bad[2];
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		bad[i] = sample_escalation();
+	bad[0].rule = long_text(ESCALATION_RULE_MAX + 1);
+	bad[1].rule = span_str(LINES);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
+		struct escalation got;
+		uint8_t buf[BODY_MAX];
+		struct writer w;
+
+		writer_init(&w, buf, sizeof(buf));
+		escalation_encode(&bad[i], &w);
+		cr_expect_eq(escalation_decode(writer_span(&w), &got), ESCALATION_MALFORMED, "bad %zu", i);
+	}
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tools/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len) {
+	FILE *file = fopen(path, "re");
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	size_t cap = 0;
+	int r = 0;
+
+	if (!file)
+		return -errno;
+	do {
+		if (len == cap) {
+			uint8_t *grown = realloc(bytes, cap ? 2 * cap : 4096);
+
+			if (!grown) {
+				r = -ENOMEM;
+				break;
+			}
+			bytes = grown;
+			cap = cap ? 2 * cap : 4096;
+		}
+		len += fread(bytes + len, 1, cap - len, file);
+		if (len > max)
+			r = -EFBIG;
+		else if (ferror(file))
+			r = -EIO;
+	} while (r == 0 && !feof(file));
+	(void)fclose(file);
+	if (r) {
+		free(bytes);
+		return r;
+	}
+	*ret_bytes = bytes;
+	*ret_len = len;
+	return 0;
+}
+
+static int write_all(int fd, struct span bytes) {
+	while (bytes.len > 0) {
+		ssize_t n = write(fd, bytes.data, bytes.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes.data += n;
+		bytes.len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_write(const char *path, struct span bytes) {
+	char *temporary;
+	int fd;
+	int r;
+
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+		return -ENOMEM;
+	fd = mkostemp(temporary, O_CLOEXEC);
+	r = fd < 0 ? -errno : write_all(fd, bytes);
+	if (fd >= 0) {
+		/* it is there to be carried to another office, and holds no secret */
+		if (r == 0 && fchmod(fd, 0644) < 0)
+			r = -errno;
+		if (close(fd) < 0 && r == 0)
+			r = -errno;
+		if (r == 0 && rename(temporary, path) < 0)
+			r = -errno;
+		if (r)
+			(void)unlink(temporary);
+	}
+	free(temporary);
+	return r;
+}

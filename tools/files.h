@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * files - small files read and written whole
+ */
+#include "proto/base.h"
+
+/* At most @max bytes (-EFBIG beyond); heap. 0 or -errno. */
+int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len);
+/* Through a temporary file beside it, synced; replaces what was there. 0 or -errno. */
+int file_write(const char *path, struct span bytes);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tools/home.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *home_path(const struct tool *tool, const char *name) {
+	char *path;
+
+	return asprintf(&path, "%s/%s", tool->home, name) < 0 ? NULL : path;
+}
+
+int home_become_owner(const char *path) {
+	struct stat st;
+
+	if (geteuid() != 0 || stat(path, &st) < 0 || st.st_uid == 0)
+		return DONE;
+	if (setgroups(1, &st.st_gid) < 0 || setgid(st.st_gid) < 0 || setuid(st.st_uid) < 0)
+		return fail(_("cannot become the user that owns %s: %s"), path, strerror(errno));
+	return DONE;
+}
+
+static int add_office(void *userdata, const struct office_row *row) {
+	struct home *home = userdata;
+
+	if (home->n_offices == home->cap_offices) {
+		size_t cap = home->cap_offices ? 2 * home->cap_offices : 64;
+		struct office_row *rows = reallocarray(home->offices, cap, sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		home->offices = rows;
+		home->cap_offices = cap;
+	}
+	home->offices[home->n_offices++] = *row;
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b) {
+	const struct office_row *const *left = a;
+	const struct office_row *const *right = b;
+
+	return memcmp(&(*left)->office.id, &(*right)->office.id, sizeof(struct id));
+}
+
+static int read_register(struct home *home) {
+	struct office_row own;
+	int r;
+
+	r = offices_own(home->txn, &own, &home->epoch);
+	if (r == 0)
+		r = offices_each(home->txn, add_office, home);
+	if (r)
+		return r;
+	home->by_id = calloc(home->n_offices, sizeof(*home->by_id));
+	if (!home->by_id)
+		return -ENOMEM;
+	for (size_t i = 0; i < home->n_offices; i++) {
+		office_row_fix(&home->offices[i]);
+		home->by_id[i] = &home->offices[i];
+	}
+	qsort(home->by_id, home->n_offices, sizeof(*home->by_id), compare_ids);
+	home->own = home_office_by_id(home, &own.office.id);
+	return home->own ? 0 : -EIO;
+}
+
+static int open_failed(const struct tool *tool, int r) {
+	switch (r) {
+	case STORE_NOT_FOUND:
+	case -ENOENT:
+		return fail(_("there is no office in %s: make one with lienthong init, or name its directory with --home"),
+			tool->home);
+	case STORE_NEWER_FORMAT:
+		return fail(_("the store in %s was made by a newer version; install that version"),
+			tool->home);
+	case STORE_DAMAGED:
+		return fail(_("the store in %s is damaged; nothing was changed: keep a copy of it, and restore the last backup"),
+			tool->home);
+	case -EACCES:
+	case -EPERM:
+		return fail(_("you may not read %s; use sudo"), tool->home);
+	case -ENOMEM:
+		return fail_memory();
+	default:
+		return fail(_("cannot open the store in %s: %s"), tool->home,
+			strerror(r < 0 ? -r : EIO));
+	}
+}
+
+int home_open(const struct tool *tool, struct home *ret_home) {
+	struct home home = { 0 };
+	char *path;
+	int r;
+
+	r = home_become_owner(tool->home);
+	if (r)
+		return r;
+	path = home_path(tool, "store");
+	if (!path)
+		return fail_memory();
+	r = store_open(path, STORE_READ, 0, &home.store);
+	free(path);
+	if (r == 0)
+		r = store_begin_read(home.store, &home.txn);
+	if (r == 0)
+		r = read_register(&home);
+	if (r) {
+		home_close(&home);
+		return open_failed(tool, r);
+	}
+	*ret_home = home;
+	return DONE;
+}
+
+void home_close(struct home *home) {
+	free(home->by_id);
+	free(home->offices);
+	store_abort(home->txn);
+	store_close(home->store);
+	*home = (struct home){ 0 };
+}
+
+int home_failed(int r) {
+	if (r == -ENOMEM)
+		return fail_memory();
+	return fail(_("the store cannot be read: %s; see: lienthong verify"), strerror(r < 0 ? -r : EIO));
+}
+
+static int compare_number(const void *key, const void *row) {
+	uint32_t left = *(const uint32_t *)key;
+	uint32_t right = ((const struct office_row *)row)->number;
+
+	return left < right ? -1 : left > right;
+}
+
+const struct office_row *home_office(const struct home *home, uint32_t number) {
+	return bsearch(&number, home->offices, home->n_offices, sizeof(*home->offices), compare_number);
+}
+
+static int compare_id(const void *key, const void *row) {
+	return memcmp(key, &(*(const struct office_row *const *)row)->office.id, sizeof(struct id));
+}
+
+const struct office_row *home_office_by_id(const struct home *home, const struct id *id) {
+	const struct office_row **found = bsearch(id, home->by_id, home->n_offices,
+		sizeof(*home->by_id), compare_id);
+
+	return found ? *found : NULL;
+}
+
+const struct office_row *home_find_office(const struct home *home, const char *text) {
+	const struct office_row *found = NULL;
+	struct span wanted = span_str(text);
+	struct id id;
+
+	if (id_parse(wanted, &id))
+		return home_office_by_id(home, &id);
+	for (size_t i = 0; i < home->n_offices; i++) {
+		const struct office_row *row = &home->offices[i];
+		char code[16];
+
+		office_code(&row->office, code);
+		if (strcmp(code, text) != 0 && !span_eq(row->office.name, wanted))
+			continue;
+		/* codes are given anew when an office has closed: the one that works is meant */
+		if (found && found->office.state == OFFICE_ACTIVE && row->office.state == OFFICE_ACTIVE)
+			return NULL;
+		if (!found || row->office.state == OFFICE_ACTIVE)
+			found = row;
+	}
+	return found;
+}
+
+bool home_is_within(const struct home *home, const struct id *office, const struct id *above) {
+	/* no chain is longer than the register, also if rows were to point in a circle */
+	for (size_t i = 0; i <= home->n_offices; i++) {
+		const struct office_row *row;
+
+		if (id_eq(office, above))
+			return true;
+		row = home_office_by_id(home, office);
+		if (!row || id_is_nil(&row->office.parent))
+			return false;
+		office = &row->office.parent;
+	}
+	return false;
+}
+
+const struct office_row *home_parent(const struct home *home) {
+	return home_office_by_id(home, &home->own->office.parent);
+}
+
+bool home_is_child(const struct home *home, const struct office_row *row) {
+	return id_eq(&row->office.parent, &home->own->office.id);
+}
+
+void office_code(const struct office *office, char ret_code[16]) {
+	snprintf(ret_code, 16, "%0*u", office->code_digits, office->code);
+}
+
+void office_label(const struct office_row *row, char ret_label[OFFICE_LABEL_MAX]) {
+	char code[16];
+
+	office_code(&row->office, code);
+	snprintf(ret_label, OFFICE_LABEL_MAX, "%s %.*s", code, (int)row->office.name.len,
+		(const char *)row->office.name.data);
+}
+
+static void cell_office_row(struct listing *listing, const struct office_row *row) {
+	char label[OFFICE_LABEL_MAX];
+
+	if (row) {
+		office_label(row, label);
+		cell_str(listing, label);
+	} else {
+		cell(listing, json_null(), "%s", _("(unknown)"));
+	}
+}
+
+void cell_office(struct listing *listing, const struct home *home, uint32_t number) {
+	cell_office_row(listing, home_office(home, number));
+}
+
+void cell_office_id(struct listing *listing, const struct home *home, const struct id *id) {
+	cell_office_row(listing, home_office_by_id(home, id));
+}
+
+int home_record(const struct home *home, uint64_t arrival, struct record *ret_record) {
+	struct leaf leaf;
+	int r;
+
+	r = oplog_leaf_at(home->txn, arrival, &leaf);
+	if (r)
+		return r < 0 ? r : RECORD_UNREADABLE;
+	if (leaf.withheld)
+		return RECORD_WITHHELD;
+	return record_decode(leaf.bytes, ret_record) ? RECORD_UNREADABLE : 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * home - the directory of an office: its store, opened for reading, and its register in memory
+ *
+ *   HOME/store         the store          HOME/control.sock  where the node takes requests
+ *   HOME/keys          private keys       HOME/stream.sock   where it publishes changes
+ *   HOME/request       for the parent
+ *
+ * Works with the node up or down, and on a copy. All is read in one state of the store.
+ */
+#include "proto/record.h"
+#include "store/offices.h"
+#include "store/oplog.h"
+#include "tools/tool.h"
+
+struct home {
+	struct store *store;
+	struct txn *txn;
+	uint32_t epoch;
+	const struct office_row *own;
+	struct office_row *offices;        /* by number */
+	size_t n_offices;
+	size_t cap_offices;
+	const struct office_row **by_id;   /* sorted by id */
+};
+
+/*
+ * Where a root user works on a directory of another user, becomes that user for good: whoever reads
+ * the store writes to its lock file, and one that belongs to root would lock the node out. 0 or an
+ * ending, having said why.
+ */
+int home_become_owner(const char *path);
+/* DONE, or an ending, having said why. */
+int home_open(const struct tool *tool, struct home *ret_home);
+void home_close(struct home *home);
+
+/* HOME/@name; heap, NULL without memory. */
+char *home_path(const struct tool *tool, const char *name);
+
+const struct office_row *home_office(const struct home *home, uint32_t number); /* NULL: unknown */
+const struct office_row *home_office_by_id(const struct home *home, const struct id *id);
+/* By code with all its digits, id, or name; NULL: none or several. */
+const struct office_row *home_find_office(const struct home *home, const char *text);
+bool home_is_within(const struct home *home, const struct id *office, const struct id *above);
+const struct office_row *home_parent(const struct home *home); /* NULL: none */
+bool home_is_child(const struct home *home, const struct office_row *row);
+
+/* "09163 Phường Vũ Ninh" */
+enum {
+	OFFICE_LABEL_MAX = OFFICE_NAME_MAX + 16,
+};
+void office_label(const struct office_row *row, char ret_label[OFFICE_LABEL_MAX]);
+void office_code(const struct office *office, char ret_code[16]);
+/* The label of an office by number or id, also of one that is not known. */
+void cell_office(struct listing *listing, const struct home *home, uint32_t number);
+void cell_office_id(struct listing *listing, const struct home *home, const struct id *id);
+
+/* Says that the store cannot be read; returns the ending. */
+int home_failed(int r);
+
+enum {
+	RECORD_WITHHELD = 1, /* only its hash is here */
+	RECORD_UNREADABLE = 2,
+};
+/* The record that stands at @arrival; borrowed from the store. 0, an outcome or -errno. */
+int home_record(const struct home *home, uint64_t arrival, struct record *ret_record);
