@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 enum {
-	REQUESTS_MAX = 1000, /* queued, for each client */
+	REQUESTS_MAX = 1000, /* queued, for each client, besides those of the turn */
 };
 
 static bool set(void *socket, int option, int value) {
@@ -24,7 +24,7 @@ int control_init(struct control *control, void *context, struct core *core, cons
 	if (!control->socket ||
 		!set(control->socket, ZMQ_ROUTER_MANDATORY, 1) ||
 		!set(control->socket, ZMQ_RCVHWM, REQUESTS_MAX) ||
-		!set(control->socket, ZMQ_SNDHWM, REQUESTS_MAX) ||
+		!set(control->socket, ZMQ_SNDHWM, CONTROL_UNDER_WAY_MAX) ||
 		zmq_setsockopt(control->socket, ZMQ_MAXMSGSIZE, &(int64_t){ CONTROL_MAX },
 			sizeof(int64_t)) < 0 ||
 		zmq_bind(control->socket, address) < 0)

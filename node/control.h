@@ -11,6 +11,11 @@
 #include "node/core.h"
 #include "node/log.h"
 
+enum {
+	/* Requests that a client may have sent and had no answer to; beyond, answers may be dropped. */
+	CONTROL_UNDER_WAY_MAX = 10000,
+};
+
 struct control {
 	void *socket;
 	struct core *core;

@@ -12,7 +12,7 @@ enum {
 	OVERDUE_TURN_MAX = 500,   /* escalations written in one turn; the rest in the next */
 	READERS_EVERY_MS = 60000,
 	FORGET_TURN_MAX = 1000,   /* change rows forgotten in one turn */
-	ROOM_MIN = 64 << 20,      /* bytes kept free for cursors and acknowledgements */
+	ROOM_SHARE = 32,          /* one in so many bytes of the store is kept for cursors and acks */
 };
 
 /* Keeps the first error of a turn; it ends with it. */
@@ -439,7 +439,7 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 	core->now_ms = now_ms;
 	core->n_records = 0;
 	core->first_change = 0;
-	core->full = store_usage(core->store, &used, &max) == 0 && max - used < ROOM_MIN;
+	core->full = store_usage(core->store, &used, &max) == 0 && max - used < max / ROOM_SHARE;
 }
 
 static struct link_io link_surroundings(struct core *core) {

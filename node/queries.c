@@ -32,7 +32,7 @@ static int answer_status(struct core *core, const struct core_query *query) {
 		};
 	}
 	core_answer_begin(core, query->client);
-	control_write_ok(&core->answers, query->request.number, 1);
+	control_write_ok(&core->answers, query->request.number, CONTROL_STATUS_VALUES);
 	control_write_status_values(&core->answers, &status, reports, core->n_links);
 	free(reports);
 	return core_answer_end(core);

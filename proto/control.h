@@ -27,8 +27,8 @@ enum {
 	CONTROL_DRAFTS_MAX = 65536,
 	CONTROL_DETAIL_MAX = 512,
 	CONTROL_KEY_MAX = 511,   /* of SNAPSHOT: the store's longest */
-	CONTROL_STATUS_VALUES = 6,
 	CONTROL_ROWS_MAX = 1000, /* in one answer to SINCE or SNAPSHOT */
+	CONTROL_STATUS_VALUES = 6,
 };
 
 enum {

@@ -32,7 +32,7 @@ int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_r
 typedef int (*office_fn)(void *userdata, const struct office_row *row);
 int offices_each(struct txn *txn, office_fn fn, void *userdata);
 
-/* Who this store belongs to, and its life (the epoch of its own oplogs). STORE_NOT_FOUND: nobody yet. */
+/* Whose store this is, and its life (the epoch of its own oplogs); STORE_NOT_FOUND: nobody's yet. */
 int offices_own(struct txn *txn, struct office_row *ret_row, uint32_t *ret_epoch);
 int offices_set_own(struct txn *txn, const struct id *id, uint32_t epoch);
 /* Where the parent listens; STORE_NOT_FOUND: not joined. @ret_address is borrowed. */

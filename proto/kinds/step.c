@@ -28,7 +28,7 @@ int step_decode(struct span body, struct step *ret_step) {
 	step.to = read_line(&r, 0, STEP_TO_MAX);
 	step.text = read_text(&r, 0, STEP_TEXT_MAX);
 	read_end(&r);
-	if (reader_done(&r) != 0 || step.sequence == 0)
+	if (reader_done(&r) != 0)
 		return STEP_MALFORMED;
 	*ret_step = step;
 	return 0;

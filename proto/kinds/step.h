@@ -38,7 +38,7 @@ enum {
 
 struct step {
 	struct id petition;  /* the id of the petition's record: the case */
-	uint32_t sequence;   /* 1 for the first */
+	uint32_t sequence;   /* 1 for the first; 0 in a draft: the node will number it */
 	uint8_t action;
 	uint64_t date_ms;    /* when it was done, since 1970 */
 	uint64_t due_ms;     /* 0: none */

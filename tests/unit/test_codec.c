@@ -282,13 +282,13 @@ Test(codec, has_one_form_for_no_id) {
 
 /* Whether a text of 24 letters, with @insert at @place, may be shown. */
 static bool may_show(const char *insert, size_t place, bool lines) {
+	static const char letters[] = "abcdefghijklmnopqrstuvwx";
 	char text[64];
 	uint8_t buf[64];
 	struct writer w;
 	struct reader r;
 
-	snprintf(text, sizeof(text), "%.*s%s%s", (int)place, "abcdefghijklmnopqrstuvwx", insert,
-		"abcdefghijklmnopqrstuvwx" + place);
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)place, letters, insert, &letters[place]);
 	writer_init(&w, buf, sizeof(buf));
 	write_str(&w, span_str(text));
 	reader_init(&r, writer_span(&w));

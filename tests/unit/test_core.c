@@ -71,7 +71,7 @@ Test(core, frames_lost_on_the_way_lose_no_record_and_count_none_twice, .timeout 
 }
 
 static void alter_batches(struct cores *cores, struct cores_frame *frame) {
-	if (frame->len > 300 && frame->data[1] == MESSAGE_BATCH)
+	if (frame->len > 150 && frame->data[1] == MESSAGE_BATCH)
 		frame->data[frame->len / 2] ^= 1;
 }
 

@@ -178,7 +178,7 @@ static int step_try(const struct step *step) {
 }
 
 Test(kinds, step_has_limits) {
-	struct step good[4], bad[6];
+	struct step good[5], bad[5];
 
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		good[i] = sample_step();
@@ -186,17 +186,17 @@ Test(kinds, step_has_limits) {
 	good[1].action = 255;
 	good[2].text = span_str(LINES);
 	good[3].sequence = UINT32_MAX;
+	good[4].sequence = 0; /* a draft's */
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		cr_expect_eq(step_try(&good[i]), 0, "good %zu", i);
 
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
 		bad[i] = sample_step();
-	bad[0].sequence = 0;
-	bad[1].to = long_text(STEP_TO_MAX + 1);
-	bad[2].text = long_text(STEP_TEXT_MAX + 1);
-	bad[3].to = span_str(LINES);
-	bad[4].to = span_str(COMMAND);
-	bad[5].text = span_str(COMMAND);
+	bad[0].to = long_text(STEP_TO_MAX + 1);
+	bad[1].text = long_text(STEP_TEXT_MAX + 1);
+	bad[2].to = span_str(LINES);
+	bad[3].to = span_str(COMMAND);
+	bad[4].text = span_str(COMMAND);
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
 		cr_expect_eq(step_try(&bad[i]), STEP_MALFORMED, "bad %zu", i);
 }
@@ -230,7 +230,7 @@ Test(kinds, meeting_balances_and_has_limits) {
 	bad[2].later--;
 	bad[3].pending++;
 	bad[4].attendance = MEETING_COUNT_MAX + 1;
-	bad[5].pending -= 1 << 31; /* balances where 32 bits wrap, but for the limit */
+	bad[5].pending += 1U << 31; /* would balance: 32 bits wrap */
 	bad[5].later += 1U << 31;
 	bad[6].number = long_text(MEETING_NUMBER_MAX + 1);
 	bad[7].host = long_text(MEETING_HOST_MAX + 1);

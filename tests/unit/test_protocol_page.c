@@ -49,6 +49,7 @@ static const char *find_example(const char *name, char **ret_page) {
 		free(page);
 	}
 	cr_assert_fail("the page has no example of %s", name);
+	return NULL;
 }
 
 /* What @comment says of the element in @bytes, as far as it is a number or a text, must be true. */
@@ -81,7 +82,7 @@ static size_t read_example(const char *name, uint8_t ret_bytes[EXAMPLE_MAX]) {
 
 	line = strstr(find_example(name, &page), "\n```\n");
 	cr_assert(line, "%s: no block follows", name);
-	for (line = strtok_r(line + 5, "\n", &lines); strcmp(line, "```") != 0;
+	for (line = strtok_r(line + 5, "\n", &lines); line && strcmp(line, "```") != 0;
 		line = strtok_r(NULL, "\n", &lines)) {
 		unsigned byte;
 		int len;
