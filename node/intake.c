@@ -16,6 +16,14 @@
 #include "proto/kinds/step.h"
 #include "proto/reference.h"
 
+/* A draft, read and checked once. */
+struct checked {
+	struct draft draft;
+	struct id id;
+	enum outcome outcome;
+	struct petition petition; /* of a petition: what is still missing is its reference */
+};
+
 /* A case as the drafts so far will have made it. */
 struct planned {
 	struct id id;
@@ -31,8 +39,6 @@ struct intake {
 	struct core *core;
 	struct txn *txn;
 	void *planned; /* tsearch(3) tree of struct planned */
-	uint8_t *held; /* per draft: an enum outcome */
-	struct id *ids;
 	struct refusal_words why;
 };
 
@@ -106,14 +112,13 @@ static bool same_petition(const struct petition *a, const struct petition *b) {
 		span_eq(a->text, b->text) && span_eq(a->asked_of, b->asked_of);
 }
 
-static int check_petition(struct intake *intake, const struct draft *draft, const struct id *id,
-	uint8_t *ret_outcome) {
+static int check_petition(struct intake *intake, struct checked *checked) {
 	struct petition petition, held;
 	struct planned *planned;
 	struct span body;
 	int r;
 
-	if (petition_decode(draft->body, &petition) || petition.reference)
+	if (petition_decode(checked->draft.body, &petition) || petition.reference)
 		return refuse(intake, CONTROL_BAD_FIELD, "petition");
 	if (petition.legal_kind == 0 || petition.legal_kind >= LEGAL_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "kind");
@@ -123,8 +128,9 @@ static int check_petition(struct intake *intake, const struct draft *draft, cons
 		return refuse(intake, CONTROL_BAD_FIELD, "channel");
 	if (petition.text.len == 0)
 		return refuse(intake, CONTROL_BAD_FIELD, "text");
-	if (draft->has_id) {
-		r = plan(intake, id, &planned);
+	checked->petition = petition;
+	if (checked->draft.has_id) {
+		r = plan(intake, &checked->id, &planned);
 		if (r)
 			return r;
 		if (planned && planned->row.arrival == UINT64_MAX)
@@ -135,43 +141,42 @@ static int check_petition(struct intake *intake, const struct draft *draft, cons
 				return r;
 			if (petition_decode(body, &held) || !same_petition(&petition, &held))
 				return refuse(intake, CONTROL_CONFLICT, "");
-			*ret_outcome = OUTCOME_HELD;
+			checked->outcome = OUTCOME_HELD;
 			return 0;
 		}
-		return plan_new(intake, id, &(struct case_row){ .kind = KIND_PETITION,
+		return plan_new(intake, &checked->id, &(struct case_row){ .kind = KIND_PETITION,
 			.state = CASE_RECEIVED, .origin = intake->core->fold.own,
 			.holder = intake->core->fold.own, .arrival = UINT64_MAX });
 	}
 	return 0;
 }
 
-static int check_meeting(struct intake *intake, const struct draft *draft, const struct id *id,
-	uint8_t *ret_outcome) {
+static int check_meeting(struct intake *intake, struct checked *checked) {
 	struct meeting meeting;
 	struct planned *planned;
 	struct span body;
 	int r;
 
-	if (meeting_decode(draft->body, &meeting))
+	if (meeting_decode(checked->draft.body, &meeting))
 		return refuse(intake, CONTROL_BAD_FIELD, "meeting");
 	if (meeting.type == 0 || meeting.type >= MEETING_TYPE_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "type");
-	if (!draft->has_id)
+	if (!checked->draft.has_id)
 		return 0;
-	r = plan(intake, id, &planned);
+	r = plan(intake, &checked->id, &planned);
 	if (r)
 		return r;
 	if (!planned)
-		return plan_new(intake, id, &(struct case_row){ .kind = KIND_MEETING, .state = CASE_HELD,
+		return plan_new(intake, &checked->id, &(struct case_row){ .kind = KIND_MEETING, .state = CASE_HELD,
 			.arrival = UINT64_MAX });
 	if (planned->row.arrival == UINT64_MAX)
 		return refuse(intake, CONTROL_CONFLICT, "");
 	r = held_body(intake, planned->row.arrival, &body);
 	if (r)
 		return r;
-	if (!span_eq(body, draft->body))
+	if (!span_eq(body, checked->draft.body))
 		return refuse(intake, CONTROL_CONFLICT, "");
-	*ret_outcome = OUTCOME_HELD;
+	checked->outcome = OUTCOME_HELD;
 	return 0;
 }
 
@@ -191,9 +196,8 @@ static int find_step(void *userdata, uint32_t sequence, const struct id *record,
 }
 
 /* Whether the step is held already, perhaps under another sequence. 0, 1 (refused) or -errno. */
-static int check_held_step(struct intake *intake, const struct step *step, const struct id *id,
-	uint8_t *ret_outcome) {
-	struct step_search search = { id, 0 };
+static int check_held_step(struct intake *intake, const struct step *step, struct checked *checked) {
+	struct step_search search = { &checked->id, 0 };
 	struct span body;
 	struct step held;
 	int r;
@@ -208,7 +212,7 @@ static int check_held_step(struct intake *intake, const struct step *step, const
 		held.due_ms != step->due_ms || !id_eq(&held.office, &step->office) ||
 		!span_eq(held.to, step->to) || !span_eq(held.text, step->text))
 		return refuse(intake, CONTROL_CONFLICT, "");
-	*ret_outcome = OUTCOME_HELD;
+	checked->outcome = OUTCOME_HELD;
 	return 0;
 }
 
@@ -255,23 +259,22 @@ static int check_hand_over(struct intake *intake, const struct step *step, uint3
 	return 0;
 }
 
-static int check_step(struct intake *intake, const struct draft *draft, const struct id *id,
-	uint8_t *ret_outcome) {
+static int check_step(struct intake *intake, struct checked *checked) {
 	const struct register_entry *holder;
 	struct planned *planned;
 	struct step step;
 	uint32_t next;
 	int r;
 
-	if (step_decode(draft->body, &step) || step.sequence)
+	if (step_decode(checked->draft.body, &step) || step.sequence)
 		return refuse(intake, CONTROL_BAD_FIELD, "step");
 	if (step.action == 0 || step.action >= ACTION_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "step");
 	if (missing_field(&step))
 		return refuse(intake, CONTROL_BAD_FIELD, missing_field(&step));
-	if (draft->has_id) {
-		r = check_held_step(intake, &step, id, ret_outcome);
-		if (r || *ret_outcome == OUTCOME_HELD)
+	if (checked->draft.has_id) {
+		r = check_held_step(intake, &step, checked);
+		if (r || checked->outcome == OUTCOME_HELD)
 			return r;
 	}
 	r = plan(intake, &step.petition, &planned);
@@ -298,19 +301,18 @@ static int check_step(struct intake *intake, const struct draft *draft, const st
 	return 0;
 }
 
-static int check(struct intake *intake, const struct draft *draft, const struct id *id,
-	uint8_t *ret_outcome) {
-	if (draft->organisation >= ORGANISATION_N)
+static int check(struct intake *intake, struct checked *checked) {
+	if (checked->draft.organisation >= ORGANISATION_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "organisation");
-	if (draft->lane >= LANE_N)
+	if (checked->draft.lane >= LANE_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "lane");
-	switch (draft->kind) {
+	switch (checked->draft.kind) {
 	case KIND_PETITION:
-		return check_petition(intake, draft, id, ret_outcome);
+		return check_petition(intake, checked);
 	case KIND_MEETING:
-		return check_meeting(intake, draft, id, ret_outcome);
+		return check_meeting(intake, checked);
 	case KIND_STEP:
-		return check_step(intake, draft, id, ret_outcome);
+		return check_step(intake, checked);
 	default:
 		return refuse(intake, CONTROL_BAD_FIELD, "kind of record");
 	}
@@ -348,16 +350,12 @@ static int next_reference(struct core *core, struct txn *txn, uint64_t received_
 	return 0;
 }
 
-static int keep_petition(struct intake *intake, struct record *rec, struct writer *w) {
-	struct petition petition;
-	int r;
+static int keep_petition(struct intake *intake, struct petition *petition, struct writer *w) {
+	int r = next_reference(intake->core, intake->txn, petition->received_ms, &petition->reference);
 
-	if (petition_decode(rec->body, &petition))
-		return -EINVAL; /* it was checked */
-	r = next_reference(intake->core, intake->txn, petition.received_ms, &petition.reference);
 	if (r)
 		return r;
-	petition_encode(&petition, w);
+	petition_encode(petition, w);
 	return 0;
 }
 
@@ -384,13 +382,13 @@ static int keep_step(struct intake *intake, struct record *rec, struct writer *w
 	return 0;
 }
 
-static int keep(struct intake *intake, const struct draft *draft, const struct id *id) {
+static int keep(struct intake *intake, struct checked *checked) {
 	struct record rec = {
-		.kind = draft->kind,
-		.organisation = draft->organisation,
+		.kind = checked->draft.kind,
+		.organisation = checked->draft.organisation,
 		.time_ms = intake->core->wall_ms,
-		.id = *id,
-		.body = draft->body,
+		.id = checked->id,
+		.body = checked->draft.body,
 	};
 	uint8_t body[RECORD_MAX];
 	struct id audience;
@@ -399,86 +397,81 @@ static int keep(struct intake *intake, const struct draft *draft, const struct i
 	int r = 0;
 
 	writer_init(&w, body, sizeof(body));
-	if (draft->kind == KIND_PETITION)
-		r = keep_petition(intake, &rec, &w);
-	else if (draft->kind == KIND_STEP)
+	if (rec.kind == KIND_PETITION)
+		r = keep_petition(intake, &checked->petition, &w);
+	else if (rec.kind == KIND_STEP)
 		r = keep_step(intake, &rec, &w, &audience, &n_audience);
 	else
-		write_raw(&w, draft->body);
+		write_raw(&w, rec.body);
 	if (r == 0 && !writer_ok(&w))
 		r = -ENOBUFS;
 	rec.body = writer_span(&w);
 	if (r == 0)
-		r = core_write(intake->core, draft->lane, &rec, &audience, n_audience);
+		r = core_write(intake->core, checked->draft.lane, &rec, &audience, n_audience);
 	intake->core->n_records++;
 	return r;
 }
 
 /* Checks every draft. 0, 1 (refused; *ret_index says which) or -errno. */
-static int check_all(struct intake *intake, struct request request, uint64_t *ret_index) {
-	struct draft draft;
+static int check_all(struct intake *intake, struct request *request, struct checked *drafts,
+	uint64_t *ret_index) {
 	int r = 0;
 
-	for (*ret_index = 0; r == 0 && control_draft_next(&request, &draft); ++*ret_index) {
-		struct id *id = &intake->ids[*ret_index];
-
-		*id = draft.id;
-		if (!draft.has_id)
-			r = author_make_id(&intake->core->author, intake->core->wall_ms, id);
+	for (uint64_t i = 0; r == 0 && control_draft_next(request, &drafts[i].draft); i++) {
+		*ret_index = i;
+		drafts[i].id = drafts[i].draft.id;
+		if (!drafts[i].draft.has_id)
+			r = author_make_id(&intake->core->author, intake->core->wall_ms, &drafts[i].id);
 		if (r == 0)
-			r = check(intake, &draft, id, &intake->held[*ret_index]);
-		if (r)
-			break;
+			r = check(intake, &drafts[i]);
 	}
 	return r;
 }
 
-static int keep_all(struct intake *intake, struct span client, struct request request) {
+static int keep_all(struct intake *intake, struct span client, const struct request *request,
+	struct checked *drafts) {
 	struct core *core = intake->core;
 	struct writer *w = &core->answers;
-	struct draft draft;
 	int r = 0;
 
 	core_answer_begin(core, client);
-	control_write_ok(w, request.number, 1);
-	write_array(w, request.n_drafts);
-	for (uint64_t i = 0; r == 0 && control_draft_next(&request, &draft); i++) {
-		struct case_row row = { 0 };
+	control_write_ok(w, request->number, 1);
+	write_array(w, request->n_drafts);
+	for (uint64_t i = 0; r == 0 && i < request->n_drafts; i++) {
+		struct checked *checked = &drafts[i];
+		struct case_row held;
 
-		if (intake->held[i] == OUTCOME_ADDED)
-			r = keep(intake, &draft, &intake->ids[i]);
-		if (r == 0 && draft.kind == KIND_PETITION) {
-			if (intake->held[i] == OUTCOME_ADDED)
-				row = core->changed_row;
-			else
-				r = cases_get(intake->txn, &intake->ids[i], &row);
+		if (checked->outcome == OUTCOME_ADDED) {
+			r = keep(intake, checked);
+		} else if (checked->draft.kind == KIND_PETITION) {
+			r = cases_get(intake->txn, &checked->id, &held);
+			checked->petition.reference = held.reference;
 		}
 		write_array(w, 3);
-		write_uint(w, intake->held[i]);
-		write_id(w, &intake->ids[i]);
-		write_uint(w, row.reference);
+		write_uint(w, checked->outcome);
+		write_id(w, &checked->id);
+		write_uint(w, checked->petition.reference);
 	}
 	return r ? (r < 0 ? r : -EIO) : core_answer_end(core);
 }
 
 int core_submit(struct core *core, struct span client, struct request *request) {
 	struct intake intake = { .core = core };
+	struct checked *drafts;
 	uint64_t index = 0;
 	int r;
 
 	r = core_txn(core, &intake.txn);
 	if (r)
 		return r;
-	intake.held = calloc(request->n_drafts + 1, sizeof(*intake.held));
-	intake.ids = calloc(request->n_drafts + 1, sizeof(*intake.ids));
-	r = intake.held && intake.ids ? check_all(&intake, *request, &index) : -ENOMEM;
+	drafts = calloc(request->n_drafts + 1, sizeof(*drafts));
+	r = drafts ? check_all(&intake, request, drafts, &index) : -ENOMEM;
 	if (r == 0)
-		r = keep_all(&intake, client, *request);
+		r = keep_all(&intake, client, request, drafts);
 	else if (r > 0)
 		r = core_answer_failure(core, client, request->number, intake.why.result, index,
 			intake.why.detail);
 	tdestroy(intake.planned, free);
-	free(intake.held);
-	free(intake.ids);
+	free(drafts);
 	return r;
 }

@@ -84,8 +84,6 @@ static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const 
 	struct tally_entry *entry;
 	int r;
 
-	if (by == 0)
-		return 0;
 	for (size_t i = 0; i < fold->n_counts; i++) {
 		entry = &fold->counts[i];
 		if (entry->row.measure == measure && entry->row.period == period &&
@@ -115,25 +113,29 @@ static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const 
 
 /* What one case adds to this office's counts; a fact counts in the month in which it happened. */
 static int count_petition(struct fold *fold, struct txn *txn, const struct case_row *row, int sign) {
-	uint32_t received = fold_period(row->received_ms);
 	const struct {
-		uint32_t period;
+		uint64_t time_ms;
 		uint8_t measure;
 		int64_t n;
 	} counts[] = {
-		{ received, MEASURE_RECEIVED, 1 },
-		{ received, MEASURE_PEOPLE, row->people },
-		{ fold_period(row->accepted_ms), MEASURE_ACCEPTED, row->accepted_ms != 0 },
-		{ fold_period(row->since_ms), MEASURE_RETURNED, row->state == CASE_RETURNED },
-		{ fold_period(row->forwarded_ms), MEASURE_FORWARDED, row->forwarded_ms != 0 },
-		{ fold_period(row->resolved_ms), MEASURE_RESOLVED, row->resolved_ms != 0 },
-		{ fold_period(row->answered_ms), MEASURE_ANSWERED, row->answered_ms != 0 },
-		{ fold_period(row->since_ms), MEASURE_WITHDRAWN, row->state == CASE_WITHDRAWN },
-		{ received, MEASURE_ESCALATED, row->escalated },
+		{ row->received_ms, MEASURE_RECEIVED, 1 },
+		{ row->received_ms, MEASURE_PEOPLE, row->people },
+		{ row->accepted_ms, MEASURE_ACCEPTED, row->accepted_ms != 0 },
+		{ row->since_ms, MEASURE_RETURNED, row->state == CASE_RETURNED },
+		{ row->forwarded_ms, MEASURE_FORWARDED, row->forwarded_ms != 0 },
+		{ row->resolved_ms, MEASURE_RESOLVED, row->resolved_ms != 0 },
+		{ row->answered_ms, MEASURE_ANSWERED, row->answered_ms != 0 },
+		{ row->since_ms, MEASURE_WITHDRAWN, row->state == CASE_WITHDRAWN },
+		{ row->received_ms, MEASURE_ESCALATED, row->escalated },
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(counts); i++) {
-		int r = count_add(fold, txn, counts[i].period, row, counts[i].measure, sign * counts[i].n);
+		int r;
+
+		if (counts[i].n == 0)
+			continue;
+		r = count_add(fold, txn, fold_period(counts[i].time_ms), row, counts[i].measure,
+			sign * counts[i].n);
 		if (r)
 			return r;
 	}
@@ -518,9 +520,8 @@ static int apply_office(struct fold *fold, struct txn *txn, const struct id *ori
 	r = offices_get(txn, &office.id, &held);
 	if (r < 0)
 		return r;
-	/* An office cannot be taken over by another parent's word, nor the topmost be put below one. */
-	if (r == 0 && !id_eq(&held.office.parent, &office.parent) &&
-		!(id_eq(&office.id, &fold->own_id) && id_is_nil(&held.office.parent)))
+	/* an office is not taken over by another parent's word */
+	if (r == 0 && !id_eq(&held.office.parent, &office.parent))
 		return FOLD_SET_ASIDE;
 	r = offices_put(txn, &office, &number);
 	if (!r && fold->sink)

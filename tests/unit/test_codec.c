@@ -138,6 +138,30 @@ Test(codec, refuses_every_form_but_the_one) {
 	cr_expect(accepts(BYTES("\x97\x01\xc0\xc2\xc3\xc4\x01\xff\xa3\xe1\xbb\xa3\x90")));
 }
 
+Test(codec, refuses_at_once_what_is_longer_than_the_bytes_left) {
+	struct reader r;
+
+	reader_init(&r, BYTES("\xc4\x03""ab"));
+	cr_expect_eq(read_bin(&r, 0, SIZE_MAX).len, 0);
+	cr_expect(r.failed);
+	reader_init(&r, BYTES("\xa3""ab"));
+	cr_expect_eq(read_str(&r, 0, SIZE_MAX).len, 0);
+	cr_expect(r.failed);
+	reader_init(&r, BYTES("\x93\x01\x02"));
+	cr_expect_eq(read_array(&r, 0, UINT64_MAX), 0);
+	cr_expect(r.failed);
+}
+
+Test(codec, finds_bad_utf8_wherever_it_stands) {
+	for (size_t at = 0; at < 24; at++) {
+		char text[] = "\xb8""abcdefghijklmnopqrstuvwx";
+
+		cr_expect(accepts(BYTES(text)));
+		text[1 + at] = '\x80';
+		cr_expect_not(accepts(BYTES(text)), "at %zu", at);
+	}
+}
+
 Test(codec, accepts_eight_arrays_inside_each_other_and_no_ninth) {
 	cr_expect(accepts(BYTES("\x91\x91\x91\x91\x91\x91\x91\x90")));
 	cr_expect_not(accepts(BYTES("\x91\x91\x91\x91\x91\x91\x91\x91\x90")));

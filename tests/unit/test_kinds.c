@@ -212,7 +212,7 @@ static int meeting_try(const struct meeting *meeting) {
 }
 
 Test(kinds, meeting_balances_and_has_limits) {
-	struct meeting good[3], bad[11];
+	struct meeting good[3], bad[13];
 
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		good[i] = sample_meeting();
@@ -230,8 +230,13 @@ Test(kinds, meeting_balances_and_has_limits) {
 	bad[2].later--;
 	bad[3].pending++;
 	bad[4].attendance = MEETING_COUNT_MAX + 1;
-	bad[5].pending += 1U << 31; /* would balance: 32 bits wrap */
-	bad[5].later += 1U << 31;
+	/* These would balance, as 32 bits wrap. */
+	bad[5].on_the_spot = UINT32_MAX;
+	bad[5].opinions = bad[5].later + bad[5].pending - 1;
+	bad[11].later = UINT32_MAX;
+	bad[11].opinions = bad[11].on_the_spot + bad[11].pending - 1;
+	bad[12].pending = UINT32_MAX;
+	bad[12].opinions = bad[12].on_the_spot + bad[12].later - 1;
 	bad[6].number = long_text(MEETING_NUMBER_MAX + 1);
 	bad[7].host = long_text(MEETING_HOST_MAX + 1);
 	bad[8].topic = long_text(MEETING_TOPIC_MAX + 1);

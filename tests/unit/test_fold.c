@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/unit/scratch.h"
+
+#include "proto/kinds/petition.h"
+#include "proto/kinds/step.h"
+#include "proto/kinds/escalation.h"
+#include "store/fold.h"
+
+#define START_MS 1717200000000ull
+
+/* A store of one office with a child; records are put into oplogs and folded, in any order. */
+struct stage {
+	struct scratch home;
+	struct store *store;
+	struct txn *txn;
+	struct fold fold;
+	struct id own, child;
+	uint32_t own_number, child_number;
+};
+
+static struct office office_of(const struct id *id, const struct id *parent, uint32_t code) {
+	return (struct office){ .id = *id, .parent = *parent, .code = code, .code_digits = 5,
+		.state = OFFICE_ACTIVE, .level = span_str("commune"), .name = span_str("Xã") };
+}
+
+static void stage_init(struct stage *stage) {
+	struct id nobody = { { 0 } };
+	struct office office;
+
+	*stage = (struct stage){ .own = { { 1 } }, .child = { { 2 } } };
+	stage->home = scratch_new();
+	stage->store = scratch_store(&stage->home);
+	stage->txn = scratch_txn(stage->store);
+	office = office_of(&stage->own, &nobody, 1);
+	cr_assert_eq(offices_put(stage->txn, &office, &stage->own_number), 0);
+	office = office_of(&stage->child, &stage->own, 2);
+	cr_assert_eq(offices_put(stage->txn, &office, &stage->child_number), 0);
+	cr_assert_eq(offices_set_own(stage->txn, &stage->own, 1), 0);
+	cr_assert_eq(fold_init(&stage->fold, stage->txn, NULL), 0);
+}
+
+static void stage_done(struct stage *stage) {
+	fold_done(&stage->fold);
+	store_abort(stage->txn);
+	store_close(stage->store);
+	scratch_done(&stage->home);
+}
+
+static int stage_apply(struct stage *stage, const struct id *origin, uint32_t number, uint8_t kind,
+	uint8_t n, struct span body) {
+	struct oplog_id id = { *origin, 1, LANE_NORMAL };
+	struct record rec = { .kind = kind, .id = { { 9, [15] = n } }, .time_ms = START_MS, .body = body };
+	uint8_t buf[1024];
+	struct writer w;
+	struct oplog oplog;
+	struct leaf leaf = { 0 };
+	struct hash hash;
+	uint64_t arrival;
+
+	writer_init(&w, buf, sizeof(buf));
+	cr_assert_eq(record_encode(&rec, NULL, 0, &w), 0);
+	leaf.bytes = writer_span(&w);
+	cr_assert_eq(oplog_load_or_create(stage->txn, &id, &oplog), 0);
+	merkle_leaf(leaf.bytes, &hash);
+	cr_assert_eq(oplog_append(stage->txn, &oplog, &leaf, &hash, &arrival), 0);
+	cr_assert_eq(oplog_flush(stage->txn, &oplog), 0);
+	return fold_apply(&stage->fold, stage->txn, &id, number, arrival, &rec);
+}
+
+static int apply_petition(struct stage *stage, const struct id *origin, uint32_t number, uint8_t n) {
+	struct petition petition = { .legal_kind = LEGAL_PETITION, .category = CATEGORY_LAND,
+		.channel = CHANNEL_LETTER, .people = 1, .received_ms = START_MS, .reference = n,
+		.village = span_str("Thôn Đông"), .text = span_str("Đường hỏng") };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	petition_encode(&petition, &w);
+	return stage_apply(stage, origin, number, KIND_PETITION, n, writer_span(&w));
+}
+
+struct planned_step {
+	uint8_t sequence, action;
+	uint8_t writer; /* 1 own, 2 child */
+};
+
+static int apply_step(struct stage *stage, uint8_t petition, const struct planned_step *plan, uint8_t n) {
+	struct step step = { .petition = { { 9, [15] = petition } }, .sequence = plan->sequence,
+		.action = plan->action, .date_ms = START_MS + plan->sequence * 1000,
+		.due_ms = plan->action == ACTION_EXTENDED ? START_MS + 99999 : 0, .to = span_str("UBND"),
+		.text = span_str("...") };
+	uint8_t body[256];
+	struct writer w;
+
+	if (plan->action == ACTION_HANDED_OVER)
+		step.office = stage->own;
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	return stage_apply(stage, plan->writer == 1 ? &stage->own : &stage->child,
+		plan->writer == 1 ? stage->own_number : stage->child_number, KIND_STEP, n, writer_span(&w));
+}
+
+static int apply_overdue(struct stage *stage, uint8_t petition, uint32_t clock_step, uint8_t n) {
+	struct escalation escalation = { .petition = { { 9, [15] = petition } }, .cause = CAUSE_OVERDUE,
+		.rule = span_str("late"), .state = CASE_ACCEPTED, .clock_step = clock_step };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	escalation_encode(&escalation, &w);
+	return stage_apply(stage, &stage->own, stage->own_number, KIND_ESCALATION, n, writer_span(&w));
+}
+
+/* The child takes it in, accepts, hands it over; the parent forwards, extends, resolves. */
+static const struct planned_step course[] = {
+	{ 1, ACTION_ACCEPTED, 2 },
+	{ 2, ACTION_HANDED_OVER, 2 },
+	{ 3, ACTION_FORWARDED, 1 },
+	{ 3, ACTION_RESOLVED, 2 }, /* not the holder any more: kept, not applied */
+	{ 4, ACTION_EXTENDED, 1 },
+	{ 5, ACTION_CLOSED, 1 },   /* not before the answer: kept, not applied */
+	{ 6, ACTION_RESOLVED, 1 },
+};
+
+Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 60) {
+	uint8_t first[256];
+	size_t first_len = 0;
+	unsigned seed = 7;
+
+	for (unsigned round = 0; round < 40; round++) {
+		struct id id = { { 9, [15] = 1 } };
+		struct stage stage;
+		struct case_row row;
+		struct span bytes;
+		uint8_t order[N_ELEMENTS(course) + 2]; /* and the petition, and an escalation */
+
+		for (uint8_t i = 0; i < N_ELEMENTS(order); i++)
+			order[i] = i;
+		for (size_t i = N_ELEMENTS(order) - 1; round > 0 && i > 0; i--) {
+			size_t k = (seed = seed * 1103515245 + 12345) / 65536 % (i + 1);
+			uint8_t swap = order[i];
+
+			order[i] = order[k];
+			order[k] = swap;
+		}
+		stage_init(&stage);
+		for (size_t i = 0; i < N_ELEMENTS(order); i++) {
+			int r = order[i] == 0 ? apply_petition(&stage, &stage.child, stage.child_number, 1)
+				: order[i] == 1 ? apply_overdue(&stage, 1, 1, 100)
+						: apply_step(&stage, 1, &course[order[i] - 2], 10 + order[i]);
+			cr_assert_eq(r, 0);
+		}
+		cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
+		row.arrival = 0; /* where it stands in the store is all that may differ */
+		cr_expect_eq(row.state, CASE_RESOLVED);
+		cr_expect_eq(row.holder, stage.own_number);
+		cr_expect(row.escalated);
+		cr_expect_not(row.overdue, "the clock that was overdue runs no more");
+		cr_assert_eq(cases_put(stage.txn, &id, &row), 0);
+		cr_assert_eq(txn_get(stage.txn, TABLE_CASES, (struct span){ id.b, sizeof(id.b) }, &bytes), 0);
+		if (round == 0) {
+			memcpy(first, bytes.data, bytes.len);
+			first_len = bytes.len;
+		}
+		cr_expect(span_eq(bytes, (struct span){ first, first_len }), "round %u", round);
+		stage_done(&stage);
+	}
+}
+
+Test(fold, one_petition_under_two_numbers_is_one_case) {
+	struct stage stage;
+	const struct tally_entry *rows;
+	uint64_t received = 0;
+	size_t n;
+
+	stage_init(&stage);
+	cr_expect_eq(apply_petition(&stage, &stage.own, stage.own_number, 1), 0);
+	cr_expect_eq(apply_petition(&stage, &stage.own, stage.own_number, 1), FOLD_HELD);
+	cr_expect_eq(fold_finish(&stage.fold, stage.txn, &rows, &n), 0);
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].row.measure == MEASURE_RECEIVED)
+			received += rows[i].row.n;
+	cr_expect_eq(received, 1);
+	stage_done(&stage);
+}
+
+Test(fold, a_record_whose_body_is_not_of_its_kind_is_set_aside) {
+	struct stage stage;
+	static const uint8_t nonsense[] = { 0x91, 0x01 };
+
+	stage_init(&stage);
+	for (uint8_t kind = KIND_PETITION; kind <= KIND_ESCALATION; kind++)
+		cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, kind, kind,
+				     (struct span){ nonsense, sizeof(nonsense) }), FOLD_SET_ASIDE, "kind %u", kind);
+	cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, 200, 50,
+			     (struct span){ nonsense, sizeof(nonsense) }), 0, "a newer version's kind");
+	stage_done(&stage);
+}
+
+Test(fold, only_its_parent_may_say_who_an_office_is) {
+	struct stage stage;
+	struct id grandchild = { { 3 } }, stranger = { { 4 } };
+	uint8_t body[512];
+	struct office_row row;
+	struct office office;
+	struct writer w;
+
+	stage_init(&stage);
+	office = office_of(&grandchild, &stranger, 7);
+	writer_init(&w, body, sizeof(body));
+	office_encode(&office, &w);
+	cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, KIND_OFFICE, 1, writer_span(&w)),
+		FOLD_SET_ASIDE);
+	office = office_of(&stage.own, &stage.child, 7);
+	writer_init(&w, body, sizeof(body));
+	office_encode(&office, &w);
+	cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, KIND_OFFICE, 2, writer_span(&w)),
+		FOLD_SET_ASIDE, "a child cannot become its parent's parent");
+	office = office_of(&grandchild, &stage.child, 7);
+	writer_init(&w, body, sizeof(body));
+	office_encode(&office, &w);
+	cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, KIND_OFFICE, 3, writer_span(&w)), 0);
+	cr_expect_eq(offices_get(stage.txn, &grandchild, &row), 0);
+	cr_expect_eq(row.office.code, 7);
+	stage_done(&stage);
+}
+
+Test(fold, the_month_of_a_time_is_that_of_the_province) {
+	static const struct {
+		uint64_t time_ms;
+		uint32_t period;
+	} cases[] = {
+		{ 0, 197001 },
+		{ 1704041999999, 202312 }, /* 23:59:59.999 on 31 December 2023 in Asia/Ho_Chi_Minh */
+		{ 1704042000000, 202401 },
+		{ 1709225999999, 202402 }, /* the 29th */
+		{ 1709226000000, 202403 },
+		{ 4102444800000, 210001 },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+		cr_expect_eq(fold_period(cases[i].time_ms), cases[i].period, "case %zu: %u", i,
+			fold_period(cases[i].time_ms));
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tools/nodestate.h"
+
+#include <stdio.h>
+
+void nodestate_init(struct nodestate *state, const struct tool *tool) {
+	_cleanup_(writer_done) struct writer w;
+	struct answer answer;
+	int r;
+
+	*state = (struct nodestate){ 0 };
+	writer_init_grow(&w);
+	r = client_open(tool, &state->client);
+	if (r == 0) {
+		control_write_status(&w, client_number(state->client));
+		r = client_ask(state->client, &w, CLIENT_QUICK_MS, &answer);
+	}
+	if (r == 0 && (answer.result != CONTROL_OK || control_status_read(&answer, &state->status)))
+		r = CLIENT_STRANGE;
+	state->down = r;
+}
+
+void nodestate_done(struct nodestate *state) {
+	state->client = client_close(state->client);
+}
+
+bool nodestate_link(const struct nodestate *state, const struct id *office,
+	struct link_report *ret_link) {
+	struct control_status status = state->status;
+
+	if (state->down)
+		return false;
+	while (control_link_next(&status, ret_link)) {
+		if (id_eq(&ret_link->office, office))
+			return true;
+	}
+	return false;
+}
+
+static const char *down_sentence(int down) {
+	switch (down) {
+	case CLIENT_DOWN:
+		return _("the node is not running");
+	case CLIENT_SILENT:
+		return _("the node does not answer");
+	default:
+		return _("the node cannot be asked");
+	}
+}
+
+void nodestate_why(const struct nodestate *state, const struct id *office, char *ret_text,
+	size_t size) {
+	char english[CONTROL_DETAIL_MAX + 1];
+	struct link_report link;
+
+	if (state->down) {
+		snprintf(ret_text, size, "%s", down_sentence(state->down));
+	} else if (!nodestate_link(state, office, &link)) {
+		snprintf(ret_text, size, "%s", _("never connected since the node started"));
+	} else {
+		snprintf(english, sizeof(english), "%.*s", (int)link.why.len, (const char *)link.why.data);
+		snprintf(ret_text, size, "%s", english[0] ? _(english) : "");
+	}
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * nodestate - what a running node says of itself and its links; or that it is not running
+ */
+#include "tools/client.h"
+#include "tools/home.h"
+
+struct nodestate {
+	struct client *client; /* owns the spans below */
+	int down;              /* 0: it answered; else why not, as client_explain() takes it */
+	struct control_status status;
+};
+
+/* Asks; that the node is down is no failure. */
+void nodestate_init(struct nodestate *state, const struct tool *tool);
+void nodestate_done(struct nodestate *state);
+bool nodestate_link(const struct nodestate *state, const struct id *office,
+	struct link_report *ret_link);
+/* A sentence on why nothing moves, translated, into @ret_text; empty: all is well. */
+void nodestate_why(const struct nodestate *state, const struct id *office, char *ret_text,
+	size_t size);
