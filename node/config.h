@@ -41,7 +41,7 @@ struct config {
 						* empty where that is every address of the machine */
 	char stream[CONFIG_ADDRESS_MAX + 1];   /* the change stream; default ipc in the home */
 	uint64_t store_size;                   /* bytes, default 64 GiB of address space */
-	uint32_t reconnect_ms;                 /* first pause before trying the parent again, default 2000 */
+	uint32_t reconnect_ms;                 /* at most, the first pause before the parent is tried again, 2000 */
 	uint32_t changes_days;                 /* the change stream is kept so long, default 30 */
 	size_t n_rules;
 	struct rule rules[CONFIG_RULES_MAX];

@@ -7,17 +7,18 @@
 #include <systemd/sd-daemon.h>
 
 enum {
-	RECONNECT_MAX_MS = 60000,
+	DOUBLINGS_MAX = 5, /* of the first pause: 64 seconds at the default of 2 */
 	CONNECT_TIMEOUT_MS = 15000,
 	HANDSHAKE_MS = 30000,
+	TRYING_MS = CONNECT_TIMEOUT_MS + HANDSHAKE_MS + 15000, /* a name may have to be looked up */
 	GREETING_MS = 60000,               /* CONNECTED, before the first word */
 	DEAF_MS = 2 * LINK_SILENCE_MAX_MS, /* CONNECTED, since the last: they say they live */
 	/* Batches under way and the acknowledgements between them; the link's window is the limit. */
 	SEND_FRAMES = 2 * LINK_WINDOW,
 	SEND_BUFFER = 128 * 1024, /* what is in the kernel cannot be overtaken by an urgent record */
-	EVENTS = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |
-		 ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-		 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+	EVENTS = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+		 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+		 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
 };
 
 void uplink_init(struct uplink *uplink, void *context, struct core *core,
@@ -54,8 +55,8 @@ void uplink_renew(struct uplink *uplink) {
 }
 
 /* Full jitter: children that lost their parent together must not come back together. */
-static uint32_t random_below(uint32_t limit) {
-	uint32_t value = 0;
+static uint64_t random_below(uint64_t limit) {
+	uint64_t value = 0;
 
 	(void)random_bytes(&value, sizeof(value)); /* without it, at once */
 	return limit ? value % limit : 0;
@@ -78,30 +79,15 @@ __attribute__((format(printf, 2, 3))) static void lost(struct uplink *uplink, co
 	core_link_lost(uplink->core, &uplink->parent, why);
 }
 
-static uint64_t longest_pause(const struct uplink *uplink) {
-	uint64_t first = uplink->config->reconnect_ms;
-
-	return first > RECONNECT_MAX_MS ? first : RECONNECT_MAX_MS;
-}
-
-/* TRYING: libzmq says something with each attempt; after so long without it has given up. */
-static void expect_event(struct uplink *uplink, uint64_t now_ms) {
-	uplink->state = UPLINK_TRYING;
-	uplink->deadline_ms =
-		now_ms + 3 * longest_pause(uplink) + CONNECT_TIMEOUT_MS + HANDSHAKE_MS;
-}
-
 static void pause_a_while(struct uplink *uplink, uint64_t now_ms) {
-	uint64_t most = uplink->config->reconnect_ms;
+	uint64_t most;
 
 	close_sockets(uplink);
-	for (unsigned i = 0; i < uplink->n_failures && most < longest_pause(uplink); i++)
-		most *= 2;
-	if (most > longest_pause(uplink))
-		most = longest_pause(uplink);
-	uplink->n_failures++;
+	most = (uint64_t)uplink->config->reconnect_ms << uplink->n_failures;
+	if (uplink->n_failures < DOUBLINGS_MAX)
+		uplink->n_failures++;
 	uplink->state = UPLINK_PAUSING;
-	uplink->deadline_ms = now_ms + random_below((uint32_t)most);
+	uplink->deadline_ms = now_ms + random_below(most);
 }
 
 static bool set(void *socket, int option, int value) {
@@ -109,7 +95,6 @@ static bool set(void *socket, int option, int value) {
 }
 
 static bool set_options(struct uplink *uplink, const struct office *parent) {
-	int first = (int)uplink->config->reconnect_ms;
 	char text[41], own[41];
 	bool ok;
 
@@ -123,8 +108,7 @@ static bool set_options(struct uplink *uplink, const struct office *parent) {
 	       set(uplink->socket, ZMQ_SNDHWM, SEND_FRAMES) &&
 	       set(uplink->socket, ZMQ_RCVHWM, LINK_WINDOW) &&
 	       set(uplink->socket, ZMQ_SNDBUF, SEND_BUFFER) &&
-	       set(uplink->socket, ZMQ_RECONNECT_IVL, first + (int)random_below((uint32_t)first)) &&
-	       set(uplink->socket, ZMQ_RECONNECT_IVL_MAX, (int)longest_pause(uplink)) &&
+	       set(uplink->socket, ZMQ_RECONNECT_IVL, -1) && /* that is ours to do */
 	       set(uplink->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS) &&
 	       set(uplink->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
 	       set(uplink->socket, ZMQ_TCP_KEEPALIVE, 1) &&
@@ -173,7 +157,8 @@ static void try_parent(struct uplink *uplink, uint64_t now_ms) {
 		pause_a_while(uplink, now_ms);
 		return;
 	}
-	expect_event(uplink, now_ms);
+	uplink->state = UPLINK_TRYING;
+	uplink->deadline_ms = now_ms + TRYING_MS;
 }
 
 static void flush(struct uplink *uplink) {
@@ -191,16 +176,14 @@ void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
 		uplink->n_failures = 0;
 		try_parent(uplink, now_ms);
 	} else if (now_ms >= uplink->deadline_ms) {
-		switch (uplink->state) {
-		case UPLINK_PAUSING:
+		if (uplink->state == UPLINK_PAUSING) {
 			try_parent(uplink, now_ms);
-			break;
-		case UPLINK_CONNECTED:
-			lost(uplink, "%s accepts connections but does not answer", uplink->address);
-			pause_a_while(uplink, now_ms);
-			break;
-		default:
-			lost(uplink, "no answer at %s", uplink->address);
+		} else {
+			lost(uplink,
+				uplink->state == UPLINK_CONNECTED
+					? "%s accepts connections but does not answer"
+					: "no answer at %s",
+				uplink->address);
 			pause_a_while(uplink, now_ms);
 		}
 	}
@@ -222,12 +205,10 @@ static void connected(struct uplink *uplink, uint64_t now_ms) {
 
 void uplink_event(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint64_t now_ms) {
 	uint16_t event;
-	uint32_t value;
 
-	if (n_parts < 1 || zmq_msg_size(&parts[0]) != sizeof(event) + sizeof(value))
+	if (zmq_msg_size(&parts[0]) < sizeof(event))
 		return;
-	memcpy(&event, zmq_msg_data(&parts[0]), sizeof(event));
-	memcpy(&value, (const uint8_t *)zmq_msg_data(&parts[0]) + sizeof(event), sizeof(value));
+	memcpy(&event, zmq_msg_data(&parts[0]), sizeof(event)); /* then its value: nothing new */
 
 	switch (event) {
 	case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
@@ -236,26 +217,18 @@ void uplink_event(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint6
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
 		lost(uplink, "%s refused our key: its office must accept this one first",
 			uplink->address);
-		pause_a_while(uplink, now_ms);
-		return;
-	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-		lost(uplink, "what answers at %s is no node, or not our parent's", uplink->address);
-		pause_a_while(uplink, now_ms);
-		return;
-	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-		lost(uplink, "%s broke off before we knew each other (%s)", uplink->address,
-			zmq_strerror((int)value));
 		break;
-	case ZMQ_EVENT_DISCONNECTED:
-		if (uplink->state == UPLINK_CONNECTED)
-			lost(uplink, "the connection to %s was lost", uplink->address);
+	case ZMQ_EVENT_CLOSED:
+		lost(uplink, "no answer at %s", uplink->address);
 		break;
-	case ZMQ_EVENT_CLOSED: /* an attempt failed */
-		if (uplink->state == UPLINK_TRYING)
-			lost(uplink, "no answer at %s", uplink->address);
-		break;
+	default:
+		lost(uplink,
+			uplink->state == UPLINK_CONNECTED
+				? "the connection to %s was lost"
+				: "what answers at %s is no node, or not our parent's",
+			uplink->address);
 	}
-	expect_event(uplink, now_ms);
+	pause_a_while(uplink, now_ms);
 }
 
 void uplink_message(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint64_t now_ms) {

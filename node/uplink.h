@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * uplink - the line to the parent: one DEALER, watched, and made anew when it will not recover
+ * uplink - the line to the parent: one DEALER, watched, and made anew whenever it fails
  *
- *   IDLE       no parent is known                       -- joined ------------->  TRYING
- *   TRYING     libzmq connects, again and again         -- handshake done ----->  CONNECTED
- *   CONNECTED  frames flow                              -- disconnected ------->  TRYING
- *   PAUSING    closed; a random pause, longer each time -- time --------------->  TRYING
- *   TRYING, CONNECTED -- refused, not our protocol, no word in time ----------->  PAUSING
+ *   IDLE       no parent is known                      -- joined ---------->  TRYING
+ *   TRYING     a socket connects, once                 -- handshake done -->  CONNECTED
+ *   CONNECTED  frames flow
+ *   PAUSING    closed: a random pause, longer each time  -- time ---------->  TRYING
+ *   TRYING, CONNECTED  -- failed, refused, lost, no word in time ---------->  PAUSING
  *
- * libzmq gives up for good, and silently, after a refused key or an answer that is not ZMTP; hence
- * the watchdog, and hence no trust in its reconnecting alone. The socket is a wire: what is in it
- * when it is closed will be sent again.
+ * libzmq could reconnect by itself, but its children would do so in step, and after a refused key
+ * or an answer that is not ZMTP it gives up for good, silently. So each attempt gets a new socket,
+ * and a watchdog. The socket is a wire: what is in it when it is closed will be sent again.
  */
 #include <zmq.h>
 

@@ -116,6 +116,8 @@ int node_ask(struct office_node *node, const struct writer *request, struct answ
 int node_enrol(struct office_node *parent, struct office_node *child, const char *address);
 void node_stop(struct office_node *node); /* SIGTERM; SIGKILL if that is not enough */
 void node_done(struct office_node *node); /* stops it and removes its home */
+/* What its process holds in memory, without the map of the store; bytes. */
+double node_rss(const struct office_node *node); /* memory.c */
 int node_open_store(const struct office_node *node, struct store **ret_store, struct txn **ret_txn);
 
 /* intake.c: @count petitions from @first on; so many drafts a request, so many requests under way */

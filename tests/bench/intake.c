@@ -127,7 +127,7 @@ static int run_load(struct bench *bench, const struct load *load) {
 	unsigned n = bench->quick ? 1 : 3;
 	double rates[RUNS_MAX];
 
-	progress("intake, %s", load->figure);
+	progress("%s", load->figure);
 	for (unsigned i = 0; i < n; i++)
 		if (one_run(bench, load, count, &rates[i])) {
 			report_missing(bench, load->figure, "it failed");

@@ -155,7 +155,8 @@ static bool listens(const char *path) {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool up;
 
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (strlen(path) < sizeof(address.sun_path))
+		strcpy(address.sun_path, path);
 	up = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
 				errno == EAGAIN);
 	if (fd >= 0)

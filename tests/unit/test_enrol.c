@@ -236,13 +236,14 @@ enum fault {
 	ADDRESS_LONG,
 	ADDRESS_TERMINAL,
 	TOO_SHORT,
+	FOLLOWED_BY_MORE,
 	SIGNED_BY_CHILD,
 	SIGNED_BY_TOPMOST,
 	FAULT_N,
 };
 
 Test(enrol, a_well_signed_answer_must_also_be_a_chain) {
-	static const int wants[FAULT_N] = { [NO_FAULT] = 0, [PARENT_SKIPPED ... TOO_SHORT] = ENROL_MALFORMED,
+	static const int wants[FAULT_N] = { [NO_FAULT] = 0, [PARENT_SKIPPED ... FOLLOWED_BY_MORE] = ENROL_MALFORMED,
 		[SIGNED_BY_CHILD ... SIGNED_BY_TOPMOST] = ENROL_BAD_SIGNATURE };
 
 	for (enum fault fault = NO_FAULT; fault < FAULT_N; fault++) {
@@ -257,6 +258,7 @@ Test(enrol, a_well_signed_answer_must_also_be_a_chain) {
 		memset(address, 'a', sizeof(address));
 		switch (fault) {
 		case NO_FAULT:
+		case FOLLOWED_BY_MORE:
 		case FAULT_N:
 			break;
 		case PARENT_SKIPPED:
@@ -292,6 +294,8 @@ Test(enrol, a_well_signed_answer_must_also_be_a_chain) {
 		}
 		writer_init(&content, buf, sizeof(buf));
 		answer_content(&answer, &content);
+		if (fault == FOLLOWED_BY_MORE)
+			write_nil(&content);
 		writer_init(&w, file, sizeof(file));
 		cr_expect_eq(enrol_answer_read(sign_file(signer, "lienthong answer 1\n",
 			writer_span(&content), &w), &again), wants[fault], "fault %d", fault);
