@@ -43,7 +43,7 @@ struct core_io {
 
 struct core;
 
-/* @store, @config and @keys are borrowed until core_free(). 0 or -errno. */
+/* @store, @config, @keys and @io are borrowed until core_free(). 0 or -errno. */
 int core_new(struct store *store, const struct config *config, const struct core_keys *keys,
 	const struct core_io *io, uint64_t wall_ms, struct core **ret_core);
 struct core *core_free(struct core *core);

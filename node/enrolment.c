@@ -49,8 +49,7 @@ static int enrol(struct core *core, const struct office *office) {
 
 int core_add_office(struct core *core, struct span client, const struct request *request) {
 	const struct office *own = &core->reg.own->row.office;
-	const char *listen = core->config->announce[0] ? core->config->announce : core->config->listen;
-	struct span address = request->address.len ? request->address : span_str(listen);
+	struct span address = request->address.len ? request->address : span_str(core->config->announce);
 	const struct register_entry *held;
 	struct office office;
 	int r;

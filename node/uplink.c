@@ -7,7 +7,8 @@
 #include <systemd/sd-daemon.h>
 
 enum {
-	DOUBLINGS_MAX = 5, /* of the first pause: 64 seconds at the default of 2 */
+	DOUBLINGS_MAX = 5, /* of the first pause: a minute at the default of 2 seconds */
+	PAUSE_MAX_MS = 600000,
 	CONNECT_TIMEOUT_MS = 15000,
 	HANDSHAKE_MS = 30000,
 	TRYING_MS = CONNECT_TIMEOUT_MS + HANDSHAKE_MS + 15000, /* a name may have to be looked up */
@@ -80,10 +81,11 @@ __attribute__((format(printf, 2, 3))) static void lost(struct uplink *uplink, co
 }
 
 static void pause_a_while(struct uplink *uplink, uint64_t now_ms) {
-	uint64_t most;
+	uint64_t most = (uint64_t)uplink->config->reconnect_ms << uplink->n_failures;
 
 	close_sockets(uplink);
-	most = (uint64_t)uplink->config->reconnect_ms << uplink->n_failures;
+	if (most > PAUSE_MAX_MS)
+		most = PAUSE_MAX_MS;
 	if (uplink->n_failures < DOUBLINGS_MAX)
 		uplink->n_failures++;
 	uplink->state = UPLINK_PAUSING;

@@ -58,24 +58,32 @@ static struct span trim(struct span text) {
 	}
 }
 
-int csvfile_normalise(struct span text, struct span *ret_text) {
-	struct span trimmed = trim(text);
+int csvfile_normalise(struct span raw, struct span *ret_text) {
+	struct span trimmed = trim(raw);
 	size_t len = 0;
 	size_t out = 0;
-	uint8_t *copy;
+	uint8_t *copy = NULL;
+	uint8_t *text;
 
-	if (u8_check(trimmed.data, trimmed.len))
+	if (trimmed.len > 0 && u8_check(trimmed.data, trimmed.len))
 		return CSVFILE_NOT_UTF8;
-	copy = trimmed.len == 0 ? malloc(1) :
-				  u8_normalize(UNINORM_NFC, trimmed.data, trimmed.len, NULL, &len);
-	if (!copy)
-		return -errno;
-	for (size_t i = 0; i < len; i++) {
-		if (copy[i] == '\r' && i + 1 < len && copy[i + 1] == '\n')
-			continue;
-		copy[out++] = copy[i];
+	if (trimmed.len > 0) {
+		copy = u8_normalize(UNINORM_NFC, trimmed.data, trimmed.len, NULL, &len);
+		if (!copy)
+			return -errno;
 	}
-	*ret_text = (struct span){ copy, out };
+	text = realloc(copy, len + 1);
+	if (!text) {
+		free(copy);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\r' && i + 1 < len && text[i + 1] == '\n')
+			continue;
+		text[out++] = text[i];
+	}
+	text[out] = '\0';
+	*ret_text = (struct span){ text, out };
 	return 0;
 }
 

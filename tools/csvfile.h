@@ -33,5 +33,5 @@ enum {
 int csvfile_parse(struct span bytes, struct csvfile *ret_file);
 void csvfile_done(struct csvfile *file);
 
-/* A copy, trimmed, in NFC, on the heap. 0, CSVFILE_NOT_UTF8 or -errno. */
-int csvfile_normalise(struct span text, struct span *ret_text);
+/* A copy, trimmed, in NFC, on the heap, with a zero behind it. 0, CSVFILE_NOT_UTF8 or -errno. */
+int csvfile_normalise(struct span raw, struct span *ret_text);

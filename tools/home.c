@@ -240,3 +240,35 @@ int home_record(const struct home *home, uint64_t arrival, struct record *ret_re
 		return RECORD_WITHHELD;
 	return record_decode(leaf.bytes, ret_record) ? RECORD_UNREADABLE : 0;
 }
+
+int home_place(const struct home *home, uint64_t arrival, struct place *ret_place) {
+	struct oplog oplog;
+	uint32_t number;
+	uint64_t index;
+	int r;
+
+	r = oplog_locate(home->txn, arrival, &number, &index);
+	if (r == 0)
+		r = oplog_by_number(home->txn, number, &oplog);
+	if (r)
+		return r < 0 ? r : -EIO;
+	*ret_place = (struct place){ oplog.id, index };
+	return 0;
+}
+
+void cell_place(struct listing *listing, const struct home *home, const struct place *place) {
+	const struct office_row *row = home_office_by_id(home, &place->oplog.office);
+	const char *lane = words_name(&words_lane, place->oplog.lane);
+	char office[OFFICE_ID_TEXT_LEN + 1];
+	char label[OFFICE_LABEL_MAX] = "?";
+
+	id_format(&place->oplog.office, office);
+	if (row)
+		office_label(row, label);
+	cell(listing,
+		json_pack("{s:s, s:I, s:s, s:I}", "office", office, "epoch",
+			(json_int_t)place->oplog.epoch, "lane", lane ? lane : "?", "number",
+			(json_int_t)place->index),
+		_("%s: oplog %u/%s, number %llu"), label, place->oplog.epoch, lane ? _(lane) : "?",
+		(unsigned long long)place->index);
+}

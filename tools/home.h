@@ -65,3 +65,11 @@ enum {
 };
 /* The record that stands at @arrival; borrowed from the store. 0, an outcome or -errno. */
 int home_record(const struct home *home, uint64_t arrival, struct record *ret_record);
+
+/* Where a record stands: in which oplog, under which number. */
+struct place {
+	struct oplog_id oplog;
+	uint64_t index;
+};
+int home_place(const struct home *home, uint64_t arrival, struct place *ret_place); /* 0, -errno */
+void cell_place(struct listing *listing, const struct home *home, const struct place *place);

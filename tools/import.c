@@ -107,7 +107,7 @@ const char *import_type_name(enum import_type type) {
 }
 
 const char *import_column(enum import_type type, unsigned column) {
-	return types[type].columns[column];
+	return column < IMPORT_COLUMNS_MAX ? types[type].columns[column] : NULL;
 }
 
 /* The beginning of a cell for a message, cut where a character ends. */

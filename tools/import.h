@@ -117,7 +117,7 @@ struct import {
 
 /* The words of the command line: "petitions", "steps", "meetings". */
 const char *import_type_name(enum import_type type);
-/* The name of a column, as in a header line. */
+/* The name of a column, as in a header line; NULL: there are no more. */
 const char *import_column(enum import_type type, unsigned column);
 
 /* Reads a whole file. 0 (look at the faults) or -errno; free with import_done() in both cases. */

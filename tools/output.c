@@ -124,6 +124,10 @@ static bool add_value(struct listing *listing, json_t *value) {
 		json_decref(value);
 		return false;
 	}
+	if (!listing->columns[column].key) {
+		json_decref(value);
+		return true;
+	}
 	row = json_array_get(listing->rows, json_array_size(listing->rows) - 1);
 	return json_object_set_new(row, listing->columns[column].key, value) == 0;
 }
@@ -337,17 +341,21 @@ static void put_lines(const char *text, size_t indent) {
 	printf("%s\n", text);
 }
 
-void listing_card(const struct listing *listing) {
+void listing_cards(const struct listing *listing) {
 	size_t width = 0;
 
 	for (size_t i = 0; i < listing->n_columns; i++) {
 		if (listing->columns[i].title && width_of(_(listing->columns[i].title)) > width)
 			width = width_of(_(listing->columns[i].title));
 	}
-	for (size_t i = 0; i < listing->n_cells && i < listing->n_columns; i++) {
-		if (!listing->columns[i].title || listing->cells[i][0] == '\0')
+	for (size_t i = 0; i < listing->n_cells; i++) {
+		const char *title = listing->columns[i % listing->n_columns].title;
+
+		if (i > 0 && i % listing->n_columns == 0)
+			putchar('\n');
+		if (!title || listing->cells[i][0] == '\0')
 			continue;
-		put_padded(_(listing->columns[i].title), width, false, false);
+		put_padded(_(title), width, false, false);
 		put_lines(listing->cells[i], width + GAP);
 	}
 }

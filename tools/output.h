@@ -4,7 +4,7 @@
  * output - what people and programs are shown: messages, tables, JSON
  *
  * Nothing that came from outside reaches a terminal with its control characters. A listing is
- * filled once, cell by cell, and shown as a table, as a card (one row, a line a column) or as JSON.
+ * filled once, cell by cell, and shown as a table, as cards (a line for each column) or as JSON.
  */
 #include <jansson.h>
 
@@ -32,7 +32,7 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 char *clean(const char *text, size_t len);
 
 struct column {
-	const char *key;   /* in JSON */
+	const char *key;   /* in JSON; NULL: only for people */
 	const char *title; /* N_(); NULL: only in JSON */
 	uint8_t width_max; /* in a table, in columns of the terminal; 0: whole */
 	bool right;
@@ -70,7 +70,7 @@ void cell_none(struct listing *listing);
 /* As JSON (an array) or as a table, or @nothing where it has no rows. Returns an ending. */
 int listing_show(const struct listing *listing, bool json, const char *nothing);
 void listing_table(const struct listing *listing);
-void listing_card(const struct listing *listing);
+void listing_cards(const struct listing *listing);
 json_t *listing_rows(const struct listing *listing);   /* a new reference */
 json_t *listing_object(const struct listing *listing); /* of its first row; a new reference */
 int json_show(json_t *value);                          /* consumes; returns an ending */

@@ -207,7 +207,7 @@ static void fill_refusals(struct listing *listing, const struct nodestate *state
 
 static void show(const struct listing *office, const struct listing *links,
 	const struct listing *refusals) {
-	listing_card(office);
+	listing_cards(office);
 	if (links->n_cells > 0) {
 		say("%s", "");
 		listing_table(links);

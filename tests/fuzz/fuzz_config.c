@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	assert(memchr(config.listen, '\0', sizeof(config.listen)));
 	assert(memchr(config.stream, '\0', sizeof(config.stream)));
 	assert(config.store_size >= 16 << 20 && config.store_size % 1024 == 0);
-	assert(config.reconnect_ms >= 50 && config.reconnect_ms <= 600000);
+	assert(config.reconnect_ms >= 10 && config.reconnect_ms <= 600000);
 	assert(config.changes_days >= 1 && config.changes_days <= 3650);
 	assert(config.n_rules <= CONFIG_RULES_MAX);
 	for (size_t i = 0; i < config.n_rules; i++) {

@@ -9,8 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/compress.h"
 #include "proto/control.h"
+#include "proto/merkle.h"
 #include "tests/kinds.h"
+#include "tests/messages.h"
+#include "tests/unit/hex.h"
 
 enum {
 	PAGE_MAX = 256 * 1024,
@@ -19,8 +23,9 @@ enum {
 
 #define MARK "<!-- example: "
 
-/* The page is joined of two halves; while it is not, this half stands alone. */
-static const char *const pages[] = { "proto/PROTOCOL.md", "proto/PROTOCOL-A.md" };
+/* The page is joined of two halves; while it is not, they stand alone. */
+static const char *const pages[] = { "proto/PROTOCOL.md", "proto/PROTOCOL-A.md",
+	"proto/PROTOCOL-B.md" };
 
 /* The text of the first page that has @name, from there on; the caller frees @ret_page. */
 static const char *find_example(const char *name, char **ret_page) {
@@ -166,10 +171,23 @@ static void check_failure(struct span example, uint8_t unused) {
 	cr_expect(span_eq(writer_span(&w), example));
 }
 
+/* Messages: @type is theirs. */
+static void check_message(struct span example, uint8_t type) {
+	uint8_t want[EXAMPLE_MAX];
+	struct message m;
+	struct writer w;
+
+	cr_assert_eq(message_decode(example, &m), 0);
+	cr_expect_eq(m.type, type);
+	writer_init(&w, want, sizeof(want));
+	reencode_message(&m, &w);
+	cr_expect(span_eq(writer_span(&w), example));
+}
+
 static const struct example {
 	const char *name;
 	void (*check)(struct span example, uint8_t kind); /* decodes, checks, encodes, compares */
-	uint8_t kind;                                     /* of a record */
+	uint8_t kind;                                     /* of a record, or type of a message */
 } examples[] = {
 	{ "petition", check_record, KIND_PETITION },
 	{ "step", check_record, KIND_STEP },
@@ -179,6 +197,11 @@ static const struct example {
 	{ "escalation", check_record, KIND_ESCALATION },
 	{ "since", check_since, 0 },
 	{ "failure", check_failure, 0 },
+	{ "hello", check_message, MESSAGE_HELLO },
+	{ "heads", check_message, MESSAGE_HEADS },
+	{ "batch", check_message, MESSAGE_BATCH },
+	{ "ack", check_message, MESSAGE_ACK },
+	{ "refuse", check_message, MESSAGE_REFUSE },
 };
 
 Test(protocol_page, says_what_the_code_does) {
@@ -191,12 +214,66 @@ Test(protocol_page, says_what_the_code_does) {
 	}
 }
 
+/* The head that the page's batch ends at, and the key it names, which is that of RFC 8032. */
+Test(protocol_page, the_batch_and_the_checkpoint_are_of_one_signed_head) {
+	_cleanup_(verifier_freep) struct verifier *verifier = NULL;
+	uint8_t bytes[EXAMPLE_MAX], record[EXAMPLE_MAX], key[SIGN_PUBLIC_LEN];
+	struct span petition, step, plain;
+	struct hash hashes[2], root;
+	struct decompressor *unpacker;
+	char note[HEAD_NOTE_MAX];
+	struct frontier f;
+	struct message m;
+	struct reader r;
+	char *page, *text;
+
+	petition = (struct span){ record, read_example("petition", record) };
+	merkle_leaf(petition, &hashes[0]);
+	step = (struct span){ record, read_example("step", record) };
+	merkle_leaf(step, &hashes[1]);
+	cr_assert_eq(message_decode((struct span){ bytes, read_example("batch", bytes) }, &m), 0);
+	cr_assert_eq(m.batch.n, N_ELEMENTS(hashes));
+
+	cr_assert_eq(decompressor_new(BATCH_PLAIN_MAX, &unpacker), 0);
+	cr_assert_eq(decompressor_run(unpacker, m.batch.payload, &plain), 0);
+	reader_init(&r, plain);
+	read_array(&r, m.batch.n, m.batch.n);
+	frontier_init(&f);
+	for (size_t i = 0; i < N_ELEMENTS(hashes); i++) {
+		struct leaf leaf;
+
+		leaf_read(&r, &leaf);
+		cr_expect_eq(leaf.withheld, i == 0);
+		if (leaf.withheld)
+			cr_expect_arr_eq(leaf.hash.b, hashes[i].b, sizeof(leaf.hash.b));
+		else
+			cr_expect(span_eq(leaf.bytes, step));
+		frontier_append(&f, &hashes[i]);
+	}
+	read_end(&r);
+	cr_expect_eq(reader_done(&r), 0);
+	decompressor_free(unpacker);
+
+	frontier_root(&f, &root);
+	cr_expect_arr_eq(root.b, m.batch.head.root.b, sizeof(root.b));
+	from_hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", key, sizeof(key));
+	cr_assert_eq(verifier_new(key, &verifier), 0);
+	cr_expect_eq(head_verify(verifier, &m.batch.oplog, &m.batch.head), 0);
+
+	head_note(&m.batch.oplog, &m.batch.head, key, note);
+	text = strstr(find_example("checkpoint", &page), "\n```\n");
+	cr_assert(text);
+	cr_expect_eq(strncmp(text + 5, note, strlen(note)), 0);
+	cr_expect_eq(strncmp(text + 5 + strlen(note), "```\n", 4), 0);
+	free(page);
+}
+
 Test(protocol_page, has_no_example_that_nothing_checks) {
 	char *page;
 	const char *mark = find_example(examples[0].name, &page);
 
 	for (mark = page; (mark = strstr(mark, MARK)); mark++) {
-		bool known = false;
+		bool known = strncmp(mark + strlen(MARK), "checkpoint -->", 14) == 0; /* is not hexadecimal */
 
 		for (size_t i = 0; i < N_ELEMENTS(examples); i++) {
 			size_t len = strlen(examples[i].name);

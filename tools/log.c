@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/kinds/escalation.h"
+#include "proto/kinds/meeting.h"
+#include "proto/kinds/petition.h"
+#include "proto/kinds/step.h"
+#include "proto/kinds/tally.h"
+#include "proto/reference.h"
+#include "store/cases.h"
+#include "tools/home.h"
+
+enum {
+	SUMMARY_WIDTH = 72,
+	HASH_SHOWN = 8, /* bytes of a withheld leaf's hash */
+};
+
+struct dump {
+	const struct home *home;
+	struct id office;
+	bool has_lane;
+	uint8_t lane;
+	uint64_t from;
+	uint64_t count;
+	bool hex;
+	struct listing listing;
+};
+
+static const struct column columns[] = {
+	{ .key = "office" },
+	{ .key = "epoch" },
+	{ .key = "lane", .title = N_("Lane") },
+	{ .key = "number", .title = N_("Number"), .right = true },
+	{ .key = "time", .title = N_("Time") },
+	{ .key = "kind", .title = N_("Kind") },
+	{ .key = "id" },
+	{ .key = "withheld" },
+	{ .key = "hash" },
+	{ .key = "summary", .title = N_("What it says"), .width_max = SUMMARY_WIDTH },
+	{ .key = "hex" }, /* with --hex only: the last */
+};
+
+static const struct column columns_hex[] = {
+	{ .key = "office" },
+	{ .key = "epoch" },
+	{ .key = "lane", .title = N_("Lane") },
+	{ .key = "number", .title = N_("Number"), .right = true },
+	{ .key = "time" },
+	{ .key = "kind", .title = N_("Kind") },
+	{ .key = "id" },
+	{ .key = "withheld" },
+	{ .key = "hash" },
+	{ .key = "summary" },
+	{ .key = "hex", .title = N_("Bytes") },
+};
+
+static char *to_hex(struct span bytes) {
+	static const char digits[] = "0123456789abcdef";
+	char *text = malloc(2 * bytes.len + 1);
+
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < bytes.len; i++) {
+		text[2 * i] = digits[bytes.data[i] >> 4];
+		text[2 * i + 1] = digits[bytes.data[i] & 0xf];
+	}
+	text[2 * bytes.len] = '\0';
+	return text;
+}
+
+static void reference_of(const struct home *home, const struct id *id,
+	char ret_text[REFERENCE_TEXT_MAX]) {
+	struct case_row row = { 0 };
+
+	if (cases_get(home->txn, id, &row) == 0)
+		reference_format(row.reference, ret_text);
+	else
+		snprintf(ret_text, REFERENCE_TEXT_MAX, "?");
+}
+
+static void summarise_petition(FILE *f, const struct record *record) {
+	char reference[REFERENCE_TEXT_MAX];
+	struct petition petition;
+
+	if (petition_decode(record->body, &petition))
+		return;
+	reference_format(petition.reference, reference);
+	fprintf(f, "%s: %.*s", reference, (int)petition.text.len, (const char *)petition.text.data);
+}
+
+static void summarise_step(FILE *f, const struct home *home, const struct record *record) {
+	char reference[REFERENCE_TEXT_MAX];
+	const char *action;
+	struct step step;
+
+	if (step_decode(record->body, &step))
+		return;
+	reference_of(home, &step.petition, reference);
+	action = words_name(&words_action, step.action);
+	fprintf(f, "%s, %u: %s %.*s %.*s", reference, step.sequence, action ? _(action) : "?",
+		(int)step.to.len, (const char *)step.to.data, (int)step.text.len,
+		(const char *)step.text.data);
+}
+
+static void summarise_meeting(FILE *f, const struct record *record) {
+	struct meeting meeting;
+	const char *type;
+
+	if (meeting_decode(record->body, &meeting))
+		return;
+	type = words_name(&words_meeting_type, meeting.type);
+	fprintf(f, "%s: %.*s, %u = %u + %u + %u", type ? _(type) : "?", (int)meeting.topic.len,
+		(const char *)meeting.topic.data, meeting.opinions, meeting.on_the_spot, meeting.later,
+		meeting.pending);
+}
+
+static void summarise_tally(FILE *f, const struct record *record) {
+	struct reader r;
+
+	reader_init(&r, record->body);
+	fprintf(f, _("%llu counts"), (unsigned long long)read_array(&r, 0, UINT64_MAX));
+}
+
+static void summarise_office(FILE *f, const struct record *record) {
+	struct office office;
+	const char *state;
+	char code[16];
+
+	if (office_decode(record->body, &office))
+		return;
+	office_code(&office, code);
+	state = words_name(&words_office_state, office.state);
+	fprintf(f, "%s %.*s: %s", code, (int)office.name.len, (const char *)office.name.data,
+		state ? _(state) : "?");
+}
+
+static void summarise_escalation(FILE *f, const struct record *record) {
+	struct escalation escalation;
+	char reference[REFERENCE_TEXT_MAX];
+	const char *cause;
+
+	if (escalation_decode(record->body, &escalation))
+		return;
+	reference_format(escalation.reference, reference);
+	cause = words_name(&words_cause, escalation.cause);
+	fprintf(f, "%s: %s, %.*s", reference, cause ? _(cause) : "?", (int)escalation.rule.len,
+		(const char *)escalation.rule.data);
+}
+
+/* One line of what a record says; heap, NULL without memory. */
+static char *summarise(const struct home *home, const struct record *record) {
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	switch (record->kind) {
+	case KIND_PETITION:
+		summarise_petition(f, record);
+		break;
+	case KIND_STEP:
+		summarise_step(f, home, record);
+		break;
+	case KIND_MEETING:
+		summarise_meeting(f, record);
+		break;
+	case KIND_TALLY:
+		summarise_tally(f, record);
+		break;
+	case KIND_OFFICE:
+		summarise_office(f, record);
+		break;
+	case KIND_ESCALATION:
+		summarise_escalation(f, record);
+		break;
+	}
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void cell_owned(struct listing *listing, char *text) {
+	if (text)
+		cell_str(listing, text);
+	else
+		listing->failed = true;
+	free(text);
+}
+
+static void dump_withheld(struct listing *listing, const struct hash *hash) {
+	char *text = to_hex((struct span){ hash->b, sizeof(hash->b) });
+
+	cell_none(listing);
+	cell_none(listing);
+	cell_none(listing);
+	cell(listing, json_true(), "%s", "");
+	cell(listing, text ? json_string(text) : NULL, "%s", "");
+	cell(listing, json_null(), _("withheld (%.*s…)"), 2 * HASH_SHOWN, text ? text : "");
+	free(text);
+}
+
+static void dump_record(struct listing *listing, const struct home *home, struct span bytes) {
+	struct record record;
+	struct hash hash;
+
+	merkle_leaf(bytes, &hash);
+	if (record_decode(bytes, &record)) {
+		cell_none(listing);
+		cell_none(listing);
+		cell_none(listing);
+	} else {
+		cell_time(listing, record.time_ms);
+		cell_word(listing, &words_kind, record.kind);
+		cell_id(listing, &record.id);
+	}
+	cell(listing, json_false(), "%s", "");
+	cell_owned(listing, to_hex((struct span){ hash.b, sizeof(hash.b) }));
+	if (record_decode(bytes, &record))
+		cell(listing, json_null(), "%s", _("cannot be read: not a record, or of a newer version"));
+	else
+		cell_owned(listing, summarise(home, &record));
+}
+
+static void dump_leaf(struct dump *dump, const struct oplog *oplog, uint64_t index,
+	const struct leaf *leaf) {
+	struct listing *listing = &dump->listing;
+
+	cell_id(listing, &oplog->id.office);
+	cell_count(listing, oplog->id.epoch);
+	cell_word(listing, &words_lane, oplog->id.lane);
+	cell_count(listing, index);
+	if (leaf->withheld)
+		dump_withheld(listing, &leaf->hash);
+	else
+		dump_record(listing, dump->home, leaf->bytes);
+	if (dump->hex && !leaf->withheld)
+		cell_owned(listing, to_hex(leaf->bytes));
+	else
+		cell_none(listing);
+}
+
+static int dump_oplog(void *userdata, const struct oplog *oplog) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct dump *dump = userdata;
+	struct leaf leaf;
+	uint64_t arrival;
+	uint64_t index;
+	int r;
+
+	if (!id_eq(&oplog->id.office, &dump->office) ||
+		(dump->has_lane && oplog->id.lane != dump->lane) || dump->from >= oplog->frontier.size)
+		return 0;
+	r = oplog_walk_open(dump->home->txn, oplog->number, dump->from, &walk);
+	for (uint64_t n = 0; r == 0 && n < dump->count; n++) {
+		r = oplog_walk_next(walk, &index, &leaf, &arrival);
+		if (r == 0)
+			dump_leaf(dump, oplog, index, &leaf);
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+static int dump_office(const struct tool *tool, struct dump *dump, const char *name) {
+	const struct office_row *office = name ? home_find_office(dump->home, name) : dump->home->own;
+	const struct column *shown = dump->hex ? columns_hex : columns;
+	int ending;
+	int r;
+
+	if (!office)
+		return refuse(_("no office known here has the code \"%s\"; see: lienthong office list"), name);
+	dump->office = office->office.id;
+	listing_init(&dump->listing, shown, N_ELEMENTS(columns));
+	r = oplog_each(dump->home->txn, dump_oplog, dump);
+	ending = r ? home_failed(r) : listing_show(&dump->listing, tool->json, _("No records."));
+	listing_done(&dump->listing);
+	return ending;
+}
+
+int command_log(struct tool *tool, int argc, char **argv) {
+	struct dump dump = { .count = UINT64_MAX };
+	const char *lane = NULL;
+	const char *from = NULL;
+	const char *count = NULL;
+	const struct option_def options[] = {
+		{ "lane", N_("WORD"), N_("only urgent, normal or bulk"), .value = &lane },
+		{ "from", N_("NUMBER"), N_("begin here; default 0"), .value = &from },
+		{ "count", N_("NUMBER"), N_("at most so many of each lane"), .value = &count },
+		{ "hex", NULL, N_("the bytes of each record"), .flag = &dump.hex },
+	};
+	const struct usage usage = { "log", "[OFFICE]",
+		N_("Shows the records of an office (by its code; default: this one) as they are kept here. What may not be read here is shown as withheld. Works with the node down."),
+		options, N_ELEMENTS(options), 0, 1 };
+	struct home home;
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending) ||
+		!option_word("lane", lane, &words_lane, &dump.lane, &ending) ||
+		!option_number("from", from, &dump.from, &ending) ||
+		!option_number("count", count, &dump.count, &ending))
+		return ending;
+	dump.has_lane = lane != NULL;
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	dump.home = &home;
+	ending = dump_office(tool, &dump, n_args > 0 ? args[0] : NULL);
+	home_close(&home);
+	return ending;
+}

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/kinds/petition.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unicase.h>
+
+#include "proto/kinds/step.h"
+#include "proto/reference.h"
+#include "store/fold.h"
+#include "tools/dates.h"
+#include "tools/find.h"
+#include "tools/submit.h"
+
+enum {
+	TEXT_WIDTH = 48, /* of a petition's text in a table */
+	VILLAGE_WIDTH = 24,
+};
+
+int command_petition_add(struct tool *tool, int argc, char **argv) {
+	const char *cells[PETITION_COLUMN_N] = { 0 };
+	bool urgent = false;
+	const struct option_def options[] = {
+		{ "text", N_("TEXT"), N_("what is asked for"), .value = &cells[PETITION_COLUMN_TEXT] },
+		{ "category", N_("WORD"), N_("socio-economic, public-opinion, daily-life, land, letters, facilities, personal-interest or none"),
+			.value = &cells[PETITION_COLUMN_CATEGORY] },
+		{ "organisation", N_("WORD"), N_("that took it in: front, women, youth, farmers, veterans, labour, board or none"),
+			.value = &cells[PETITION_COLUMN_ORGANISATION] },
+		{ "village", N_("NAME"), N_("where the matter is"), .value = &cells[PETITION_COLUMN_VILLAGE] },
+		{ "kind", N_("WORD"), N_("reflection, petition (default), complaint or denunciation"),
+			.value = &cells[PETITION_COLUMN_KIND] },
+		{ "channel", N_("WORD"), N_("in-person (default), letter, phone, meeting, zalo, facebook, fanpage, press or loudspeaker"),
+			.value = &cells[PETITION_COLUMN_CHANNEL] },
+		{ "people", N_("NUMBER"), N_("concerned by the matter; default 1"),
+			.value = &cells[PETITION_COLUMN_PEOPLE] },
+		{ "asked-of", N_("NAME"), N_("the authority that is asked"),
+			.value = &cells[PETITION_COLUMN_ASKED_OF] },
+		{ "received", N_("DATE"), N_("when it was brought; default today"),
+			.value = &cells[PETITION_COLUMN_RECEIVED] },
+		{ "number", N_("TEXT"), N_("in the paper register"), .value = &cells[PETITION_COLUMN_NUMBER] },
+		{ "urgent", NULL, N_("mark it urgent: it goes first"), .flag = &urgent },
+	};
+	const struct usage usage = { "petition add", NULL,
+		N_("Keeps a petition and prints its reference. Do not write who asked: no name, address or telephone number of the petitioner."),
+		options, N_ELEMENTS(options), 0, 0 };
+	char reference[REFERENCE_TEXT_MAX];
+	char today[DATE_TEXT_MAX];
+	struct submitted done;
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	date_format(date_now_ms(), today);
+	if (!cells[PETITION_COLUMN_RECEIVED])
+		cells[PETITION_COLUMN_RECEIVED] = today;
+	if (!cells[PETITION_COLUMN_KIND])
+		cells[PETITION_COLUMN_KIND] = "petition";
+	if (!cells[PETITION_COLUMN_CHANNEL])
+		cells[PETITION_COLUMN_CHANNEL] = "in-person";
+	if (urgent)
+		cells[PETITION_COLUMN_URGENT] = "yes";
+	ending = submit_one(tool, IMPORT_PETITIONS, cells, &done);
+	if (ending)
+		return ending;
+	reference_format(done.reference, reference);
+	if (tool->json) {
+		char id[OFFICE_ID_TEXT_LEN + 1];
+
+		id_format(&done.id, id);
+		return json_show(json_pack("{s:s, s:s}", "reference", reference, "id", id));
+	}
+	say("%s", reference);
+	return DONE;
+}
+
+int command_petition_step(struct tool *tool, int argc, char **argv) {
+	const char *cells[STEP_COLUMN_N] = { 0 };
+	const char *office = NULL;
+	const struct option_def options[] = {
+		{ "to", N_("NAME"), N_("forwarded: the authority; published: where; merged: the petition it goes into"),
+			.value = &cells[STEP_COLUMN_TO] },
+		{ "office", N_("CODE"), N_("handed-over: the office that acts next"), .value = &office },
+		{ "due", N_("DATE"), N_("forwarded, extended: the last day in time"),
+			.value = &cells[STEP_COLUMN_DUE] },
+		{ "text", N_("TEXT"), N_("what was done, why, or on which basis"),
+			.value = &cells[STEP_COLUMN_TEXT] },
+		{ "date", N_("DATE"), N_("when it was done; default today"), .value = &cells[STEP_COLUMN_DATE] },
+	};
+	const struct usage usage = { "petition step", "REF STEP",
+		N_("Keeps what was done about a petition. STEP is accepted, returned, forwarded, extended, resolved, answered, published, reopened, merged, handed-over, withdrawn or closed. REF is the reference, or the number in the paper register."),
+		options, N_ELEMENTS(options), 2, 2 };
+	char today[DATE_TEXT_MAX];
+	struct submitted done;
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	if (office && cells[STEP_COLUMN_TO])
+		return misuse(_("give either --to or --office"));
+	date_format(date_now_ms(), today);
+	cells[STEP_COLUMN_PETITION] = args[0];
+	cells[STEP_COLUMN_STEP] = args[1];
+	if (office)
+		cells[STEP_COLUMN_TO] = office;
+	if (!cells[STEP_COLUMN_DATE])
+		cells[STEP_COLUMN_DATE] = today;
+	ending = submit_one(tool, IMPORT_STEPS, cells, &done);
+	if (ending)
+		return ending;
+	if (tool->json) {
+		char id[OFFICE_ID_TEXT_LEN + 1];
+
+		id_format(&done.id, id);
+		return json_show(json_pack("{s:s}", "id", id));
+	}
+	say(_("Kept: %s %s."), args[0], _(args[1]));
+	return DONE;
+}
+
+struct filter {
+	uint8_t state;
+	bool has_category;
+	uint8_t category;
+	bool has_organisation;
+	uint8_t organisation;
+	struct span village; /* NFC */
+	uint64_t since_ms;
+	uint64_t until_ms;   /* the first millisecond that is too late */
+	bool open;
+	bool overdue;
+};
+
+struct petition_listing {
+	const struct home *home;
+	struct filter filter;
+	struct listing listing;
+};
+
+static const struct column list_columns[] = {
+	{ .key = "reference", .title = N_("Reference") },
+	{ .key = "number", .title = N_("Number") },
+	{ .key = "received", .title = N_("Received") },
+	{ .key = "state", .title = N_("State") },
+	{ .key = "since", .title = N_("Since") },
+	{ .key = "due", .title = N_("Due") },
+	{ .key = "holder", .title = N_("To act"), .width_max = VILLAGE_WIDTH },
+	{ .key = "kind" },
+	{ .key = "category", .title = N_("Category") },
+	{ .key = "organisation" },
+	{ .key = "channel" },
+	{ .key = "village", .title = N_("Village"), .width_max = VILLAGE_WIDTH },
+	{ .key = "people", .title = N_("People"), .right = true },
+	{ .key = "urgent" },
+	{ .key = "overdue" },
+	{ .key = "escalated" },
+	{ .title = N_("Marks") },
+	{ .key = "asked_of" },
+	{ .key = "origin" },
+	{ .key = "text", .title = N_("Text"), .width_max = TEXT_WIDTH },
+	{ .key = "id" },
+};
+
+static bool row_matches(const struct filter *filter, const struct case_row *row) {
+	return row->kind == KIND_PETITION && (!filter->state || row->state == filter->state) &&
+		(!filter->has_category || row->category == filter->category) &&
+		(!filter->has_organisation || row->organisation == filter->organisation) &&
+		row->received_ms >= filter->since_ms && row->received_ms < filter->until_ms &&
+		(!filter->open || row->state < CASE_ANSWERED) && (!filter->overdue || row->overdue);
+}
+
+/* Letter for letter but for case; both sides are NFC. */
+static bool village_matches(struct span wanted, struct span village) {
+	int result;
+
+	if (wanted.len == 0)
+		return true;
+	if (village.len == 0 || u8_casecmp(wanted.data, wanted.len, village.data, village.len, NULL,
+				     UNINORM_NFC, &result) < 0)
+		return false;
+	return result == 0;
+}
+
+static void cell_marks(struct listing *listing, const struct case_row *row) {
+	cell(listing, json_null(), "%s%s%s%s%s", row->urgent ? _("urgent") : "",
+		row->urgent && (row->overdue || row->escalated) ? ", " : "",
+		row->overdue ? _("overdue") : "", row->overdue && row->escalated ? ", " : "",
+		row->escalated ? _("escalated") : "");
+}
+
+static void list_petition(struct petition_listing *list, const struct id *id,
+	const struct case_row *row, const struct petition *petition) {
+	struct listing *listing = &list->listing;
+
+	cell_reference(listing, row->reference);
+	cell_text(listing, petition->number);
+	cell_date(listing, row->received_ms);
+	cell_word(listing, &words_state, row->state);
+	cell_date(listing, row->since_ms);
+	cell_date(listing, row->due_ms);
+	cell_office(listing, list->home, row->holder);
+	cell_word(listing, &words_legal_kind, petition->legal_kind);
+	cell_word(listing, &words_category, row->category);
+	cell_word(listing, &words_organisation, row->organisation);
+	cell_word(listing, &words_channel, petition->channel);
+	cell_text(listing, petition->village);
+	cell_count(listing, row->people);
+	cell_bool(listing, row->urgent);
+	cell_bool(listing, row->overdue);
+	cell_bool(listing, row->escalated);
+	cell_marks(listing, row);
+	cell_text(listing, petition->asked_of);
+	cell_office(listing, list->home, row->origin);
+	cell_text(listing, petition->text);
+	cell_id(listing, id);
+}
+
+static int list_case(void *userdata, const struct id *id, const struct case_row *row) {
+	struct petition_listing *list = userdata;
+	struct petition petition;
+	struct record record;
+	int r;
+
+	if (!row_matches(&list->filter, row))
+		return 0;
+	r = home_record(list->home, row->arrival, &record);
+	if (r)
+		return r < 0 ? r : 0;
+	if (petition_decode(record.body, &petition) == 0 &&
+		village_matches(list->filter.village, petition.village))
+		list_petition(list, id, row, &petition);
+	return 0;
+}
+
+static int list_petitions(const struct tool *tool, const struct filter *filter) {
+	struct petition_listing list = { .filter = *filter };
+	struct home home;
+	int ending;
+	int r;
+
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	list.home = &home;
+	listing_init(&list.listing, list_columns, N_ELEMENTS(list_columns));
+	r = cases_each(home.txn, list_case, &list);
+	ending = r ? home_failed(r) : listing_show(&list.listing, tool->json, _("No petitions."));
+	listing_done(&list.listing);
+	home_close(&home);
+	return ending;
+}
+
+int command_petition_list(struct tool *tool, int argc, char **argv) {
+	const char *state = NULL;
+	const char *category = NULL;
+	const char *organisation = NULL;
+	const char *village = NULL;
+	const char *since = NULL;
+	const char *until = NULL;
+	struct filter filter = { .until_ms = UINT64_MAX };
+	const struct option_def options[] = {
+		{ "state", N_("WORD"), N_("received, accepted, returned, forwarded, resolved, answered, closed, withdrawn or merged"),
+			.value = &state },
+		{ "open", NULL, N_("those not answered yet"), .flag = &filter.open },
+		{ "overdue", NULL, N_("those whose present clock was found overdue"), .flag = &filter.overdue },
+		{ "category", N_("WORD"), N_("of one category"), .value = &category },
+		{ "organisation", N_("WORD"), N_("of one organisation"), .value = &organisation },
+		{ "village", N_("NAME"), N_("of one village, by its whole name"), .value = &village },
+		{ "since", N_("DATE"), N_("received on this day or later"), .value = &since },
+		{ "until", N_("DATE"), N_("received on this day or before"), .value = &until },
+	};
+	const struct usage usage = { "petition list", NULL,
+		N_("Lists the petitions that can be read at this office. Works with the node down."), options,
+		N_ELEMENTS(options), 0, 0 };
+	char **args;
+	int n_args;
+	int ending;
+	int r;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending) ||
+		!option_word("state", state, &words_state, &filter.state, &ending) ||
+		!option_word("category", category, &words_category, &filter.category, &ending) ||
+		!option_word("organisation", organisation, &words_organisation, &filter.organisation,
+			&ending) ||
+		!option_date("since", since, &filter.since_ms, &ending) ||
+		!option_date("until", until, &filter.until_ms, &ending))
+		return ending;
+	filter.has_category = category != NULL;
+	filter.has_organisation = organisation != NULL;
+	if (until)
+		filter.until_ms += DATE_DAY_MS;
+	if (village) {
+		r = csvfile_normalise(span_str(village), &filter.village);
+		if (r)
+			return r < 0 ? fail_memory() : misuse(_("--%s is not UTF-8 text"), "village");
+	}
+	ending = list_petitions(tool, &filter);
+	free((void *)filter.village.data);
+	return ending;
+}
+
+static const struct column show_columns[] = {
+	{ .key = "reference", .title = N_("Reference") },
+	{ .key = "number", .title = N_("Number") },
+	{ .key = "received", .title = N_("Received") },
+	{ .key = "kind", .title = N_("Kind") },
+	{ .key = "category", .title = N_("Category") },
+	{ .key = "organisation", .title = N_("Organisation") },
+	{ .key = "channel", .title = N_("Channel") },
+	{ .key = "village", .title = N_("Village") },
+	{ .key = "people", .title = N_("People") },
+	{ .key = "asked_of", .title = N_("Asked of") },
+	{ .key = "text", .title = N_("Text") },
+	{ .title = N_("Marks") },
+	{ .key = "urgent" },
+	{ .key = "overdue" },
+	{ .key = "escalated" },
+	{ .key = "state", .title = N_("State") },
+	{ .key = "since", .title = N_("Since") },
+	{ .key = "due", .title = N_("Due") },
+	{ .key = "origin", .title = N_("Taken in by") },
+	{ .key = "holder", .title = N_("To act") },
+	{ .key = "recorded", .title = N_("Recorded") },
+	{ .key = "record", .title = N_("Kept as") },
+	{ .key = "id", .title = N_("Id") },
+};
+
+static const struct column step_columns[] = {
+	{ .key = "sequence", .title = N_("Step") },
+	{ .key = "step", .title = N_("Done") },
+	{ .key = "date", .title = N_("On") },
+	{ .key = "office", .title = N_("By") },
+	{ .key = "to", .title = N_("To") },
+	{ .key = "due", .title = N_("Due") },
+	{ .key = "text", .title = N_("Text") },
+	{ .key = "applied" },
+	{ .key = "why_not", .title = N_("NOT APPLIED") },
+	{ .key = "recorded", .title = N_("Recorded") },
+	{ .key = "record", .title = N_("Kept as") },
+	{ .key = "id" },
+};
+
+static const struct column escalation_columns[] = {
+	{ .key = "time", .title = N_("Escalated") },
+	{ .key = "office", .title = N_("By") },
+	{ .key = "cause", .title = N_("Cause") },
+	{ .key = "rule", .title = N_("Rule") },
+	{ .key = "measured", .title = N_("Measured") },
+	{ .key = "threshold", .title = N_("Allowed") },
+	{ .key = "record", .title = N_("Kept as") },
+};
+
+struct history {
+	const struct home *home;
+	struct case_row row; /* the case as the steps so far have made it */
+	struct listing steps;
+	struct listing escalations;
+};
+
+static const char *why_not_applied(int may, bool known) {
+	if (!known)
+		return N_("the office that it names is not known here");
+	switch (may) {
+	case 0:
+		return NULL;
+	case FOLD_NOT_HOLDER:
+		return N_("another office held the petition then");
+	default:
+		return N_("it could not follow the state of the petition then");
+	}
+}
+
+/* Follows the case as fold.c does: the steps come in the same order. */
+static const char *follow(struct history *history, const struct step *step, uint32_t office) {
+	const struct office_row *next = home_office_by_id(history->home, &step->office);
+	bool known = step->action != ACTION_HANDED_OVER || next;
+	const char *why = why_not_applied(fold_may_step(&history->row, office, step->action), known);
+
+	if (!why)
+		fold_step(&history->row, step, next ? next->number : 0);
+	return why;
+}
+
+static void cell_target(struct listing *listing, const struct home *home, const struct step *step) {
+	char reference[REFERENCE_TEXT_MAX];
+	struct case_row row;
+
+	if (step->action == ACTION_HANDED_OVER) {
+		cell_office_id(listing, home, &step->office);
+	} else if (step->action == ACTION_MERGED && cases_get(home->txn, &step->office, &row) == 0) {
+		reference_format(row.reference, reference);
+		cell_str(listing, reference);
+	} else {
+		cell_text(listing, step->to);
+	}
+}
+
+static int list_step(void *userdata, uint32_t sequence, const struct id *id, uint32_t office,
+	uint64_t arrival) {
+	struct history *history = userdata;
+	struct listing *listing = &history->steps;
+	struct step step = { 0 };
+	struct record record;
+	struct place place;
+	const char *why;
+	int r;
+
+	r = home_record(history->home, arrival, &record);
+	if (r || step_decode(record.body, &step))
+		return r < 0 ? r : 0;
+	r = home_place(history->home, arrival, &place);
+	if (r)
+		return r;
+	why = follow(history, &step, office);
+	cell_count(listing, sequence);
+	cell_word(listing, &words_action, step.action);
+	cell_date(listing, step.date_ms);
+	cell_office(listing, history->home, office);
+	cell_target(listing, history->home, &step);
+	cell_date(listing, step.due_ms);
+	cell_text(listing, step.text);
+	cell_bool(listing, !why);
+	if (why)
+		cell(listing, json_string(why), "%s", _(why));
+	else
+		cell_none(listing);
+	cell_time(listing, record.time_ms);
+	cell_place(listing, history->home, &place);
+	cell_id(listing, id);
+	return 0;
+}
+
+static int list_escalation(void *userdata, const struct id *petition, const struct id *id,
+	uint64_t arrival) {
+	struct history *history = userdata;
+	struct listing *listing = &history->escalations;
+	struct escalation escalation;
+	struct record record;
+	struct place place;
+	int r;
+
+	r = home_record(history->home, arrival, &record);
+	if (r || escalation_decode(record.body, &escalation))
+		return r < 0 ? r : 0;
+	r = home_place(history->home, arrival, &place);
+	if (r)
+		return r;
+	cell_time(listing, record.time_ms);
+	cell_office_id(listing, history->home, &place.oplog.office);
+	cell_word(listing, &words_cause, escalation.cause);
+	cell_text(listing, escalation.rule);
+	cell_count(listing, escalation.measured);
+	cell_count(listing, escalation.threshold);
+	cell_place(listing, history->home, &place);
+	return 0;
+}
+
+static int fill_petition(struct listing *listing, const struct home *home, const struct id *id,
+	const struct case_row *row, const struct petition *petition) {
+	struct place place;
+	int r;
+
+	r = home_place(home, row->arrival, &place);
+	if (r)
+		return r;
+	cell_reference(listing, row->reference);
+	cell_text(listing, petition->number);
+	cell_date(listing, row->received_ms);
+	cell_word(listing, &words_legal_kind, petition->legal_kind);
+	cell_word(listing, &words_category, row->category);
+	cell_word(listing, &words_organisation, row->organisation);
+	cell_word(listing, &words_channel, petition->channel);
+	cell_text(listing, petition->village);
+	cell_count(listing, row->people);
+	cell_text(listing, petition->asked_of);
+	cell_text(listing, petition->text);
+	cell_marks(listing, row);
+	cell(listing, json_boolean(row->urgent), "%s", "");
+	cell(listing, json_boolean(row->overdue), "%s", "");
+	cell(listing, json_boolean(row->escalated), "%s", "");
+	cell_word(listing, &words_state, row->state);
+	cell_date(listing, row->since_ms);
+	cell_date(listing, row->due_ms);
+	cell_office(listing, home, row->origin);
+	cell_office(listing, home, row->holder);
+	cell_time(listing, row->recorded_ms);
+	cell_place(listing, home, &place);
+	cell_id(listing, id);
+	return 0;
+}
+
+static int show_all(const struct tool *tool, const struct listing *card,
+	const struct history *history) {
+	if (card->failed || history->steps.failed || history->escalations.failed)
+		return fail_memory();
+	if (tool->json)
+		return json_show(json_pack("{s:o?, s:o?, s:o?}", "petition", listing_object(card), "steps",
+			listing_rows(&history->steps), "escalations", listing_rows(&history->escalations)));
+	listing_cards(card);
+	if (history->steps.n_cells > 0)
+		say("%s", "");
+	listing_cards(&history->steps);
+	if (history->escalations.n_cells > 0)
+		say("%s", "");
+	listing_cards(&history->escalations);
+	return DONE;
+}
+
+static int show_petition(const struct tool *tool, const struct home *home, const struct id *id,
+	const struct case_row *row) {
+	_cleanup_(listing_done) struct listing card;
+	struct history history = { .home = home };
+	struct petition petition;
+	struct record record;
+	int ending;
+	int r;
+
+	/* as the petition alone makes it: what the steps do to it follows */
+	history.row = (struct case_row){ .kind = KIND_PETITION, .state = CASE_RECEIVED,
+		.origin = row->origin, .holder = row->origin };
+	listing_init(&card, show_columns, N_ELEMENTS(show_columns));
+	listing_init(&history.steps, step_columns, N_ELEMENTS(step_columns));
+	listing_init(&history.escalations, escalation_columns, N_ELEMENTS(escalation_columns));
+	r = home_record(home, row->arrival, &record);
+	if (r == 0 && petition_decode(record.body, &petition))
+		r = -EIO;
+	if (r == 0)
+		r = fill_petition(&card, home, id, row, &petition);
+	if (r == 0)
+		r = steps_each(home->txn, id, list_step, &history);
+	if (r == 0)
+		r = escalations_each(home->txn, id, list_escalation, &history);
+	ending = r ? home_failed(r) : show_all(tool, &card, &history);
+	listing_done(&history.steps);
+	listing_done(&history.escalations);
+	return ending;
+}
+
+int command_petition_show(struct tool *tool, int argc, char **argv) {
+	const struct usage usage = { "petition show", "REF",
+		N_("Shows a petition with its whole history: who did what when, and where each record is kept. REF is the reference, or the number in the paper register."),
+		NULL, 0, 1, 1 };
+	struct case_row row;
+	struct home home;
+	struct id id;
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	ending = find_petition(&home, args[0], &id, &row);
+	if (ending == DONE)
+		ending = show_petition(tool, &home, &id, &row);
+	home_close(&home);
+	return ending;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tools/submit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tools/client.h"
+#include "tools/find.h"
+
+/* Columns are called as their options: asked_of is --asked-of. The two of a step have none. */
+static void say_option_fault(const struct import_fault *fault) {
+	char option[32];
+
+	snprintf(option, sizeof(option), "%s", fault->column ? fault->column : "");
+	for (char *at = option; *at; at++) {
+		if (*at == '_')
+			*at = '-';
+	}
+	if (strcmp(option, "petition") == 0 || strcmp(option, "step") == 0)
+		(void)refuse("%s: %s", option, fault->text);
+	else
+		(void)refuse("--%s: %s", option, fault->text);
+}
+
+void submit_say_faults(const struct import *import, const char *file) {
+	for (size_t i = 0; i < import->n_faults; i++) {
+		const struct import_fault *fault = &import->faults[i];
+
+		if (!file)
+			say_option_fault(fault);
+		else if (fault->line == 0)
+			(void)refuse("%s: %s", file, fault->text);
+		else if (fault->column)
+			(void)refuse("%s:%llu: %s: %s", file, (unsigned long long)fault->line, fault->column,
+				fault->text);
+		else
+			(void)refuse("%s:%llu: %s", file, (unsigned long long)fault->line, fault->text);
+	}
+}
+
+/* "petitions.csv:14: number 12/2024" */
+static int refused(const struct answer *answer, const struct import *import, const char *name) {
+	const struct import_row *row = answer->index < import->n_rows ? &import->rows[answer->index] : NULL;
+	char *what = NULL;
+	int ending;
+
+	if (!row || row->line == 0)
+		return client_refused(answer, name);
+	if (asprintf(&what, "%s:%llu: %s %.*s", name, (unsigned long long)row->line,
+			import_column(import->type, 0), (int)row->name.len, (const char *)row->name.data) < 0)
+		return fail_memory();
+	ending = client_refused(answer, what);
+	free(what);
+	return ending;
+}
+
+static bool read_done(struct answer *answer, size_t n, struct submitted *ret_done) {
+	struct reader *r = &answer->values;
+
+	read_array(r, n, n);
+	for (size_t i = 0; i < n; i++) {
+		read_array(r, 3, UINT64_MAX);
+		ret_done[i].outcome = read_uint(r, UINT8_MAX);
+		read_id(r, &ret_done[i].id);
+		ret_done[i].reference = read_uint(r, UINT64_MAX);
+		read_end(r);
+	}
+	return !r->failed;
+}
+
+int submit(const struct tool *tool, const struct import *import, const char *name,
+	struct submitted *ret_done) {
+	_cleanup_(client_closep) struct client *client = NULL;
+	_cleanup_(writer_done) struct writer w;
+	struct answer answer;
+	int r;
+
+	writer_init_grow(&w);
+	r = client_open(tool, &client);
+	if (r == 0) {
+		control_write_submit(&w, client_number(client), import->n_rows);
+		for (size_t i = 0; i < import->n_rows; i++)
+			control_write_draft(&w, &import->rows[i].draft);
+		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
+	}
+	if (r)
+		return client_explain(tool, r);
+	if (answer.result != CONTROL_OK)
+		return refused(&answer, import, name);
+	return read_done(&answer, import->n_rows, ret_done) ? DONE : client_explain(tool, CLIENT_STRANGE);
+}
+
+static int check_and_submit(const struct tool *tool, enum import_type type,
+	const struct import_context *context, const struct span *cells, struct submitted *ret_done) {
+	struct import import;
+	int ending;
+	int r;
+
+	r = import_one(type, context, cells, &import);
+	if (r) {
+		ending = fail_memory();
+	} else if (import.n_faults > 0) {
+		submit_say_faults(&import, NULL);
+		ending = MISUSED;
+	} else {
+		ending = submit(tool, &import, cells[0].len ? (const char *)cells[0].data :
+								import_type_name(type), ret_done);
+	}
+	import_done(&import);
+	return ending;
+}
+
+static int open_book_and_submit(const struct tool *tool, enum import_type type,
+	const struct span *cells, struct submitted *ret_done) {
+	_cleanup_(home_close) struct home home = { 0 };
+	_cleanup_(book_done) struct book book = { 0 };
+	struct import_context context;
+	int ending;
+	int r;
+
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	r = book_init(&book, &home);
+	if (r)
+		return home_failed(r);
+	book_context(&book, &context);
+	return check_and_submit(tool, type, &context, cells, ret_done);
+}
+
+int submit_one(const struct tool *tool, enum import_type type, const char *const *cells,
+	struct submitted *ret_done) {
+	struct span texts[IMPORT_COLUMNS_MAX] = { 0 };
+	int ending = DONE;
+
+	for (unsigned i = 0; import_column(type, i) && ending == DONE; i++) {
+		int r = csvfile_normalise(span_str(cells[i] ? cells[i] : ""), &texts[i]);
+
+		if (r < 0)
+			ending = fail_memory();
+		else if (r == CSVFILE_NOT_UTF8)
+			ending = misuse(_("--%s is not UTF-8 text"), import_column(type, i));
+	}
+	if (ending == DONE)
+		ending = open_book_and_submit(tool, type, texts, ret_done);
+	for (unsigned i = 0; i < IMPORT_COLUMNS_MAX; i++)
+		free((void *)texts[i].data);
+	return ending;
+}
