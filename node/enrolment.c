@@ -18,6 +18,9 @@ static int write_answer(struct core *core, struct span client, uint64_t number, 
 	for (; entry && answer.n_chain < ENROL_CHAIN_MAX;
 		entry = register_find(&core->reg, &entry->row.office.parent))
 		answer.chain[answer.n_chain++] = entry->row.office;
+	if (entry)
+		return core_answer_failure(core, client, number, CONTROL_FAILED, 0,
+			span_str("more levels than an answer can name"));
 	for (size_t i = 0; i < answer.n_chain / 2; i++) {
 		struct office office = answer.chain[i];
 

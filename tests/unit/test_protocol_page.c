@@ -23,38 +23,22 @@ enum {
 
 #define MARK "<!-- example: "
 
-/* The page is joined of two halves; while it is not, they stand alone. */
-static const char *const pages[] = { "proto/PROTOCOL.md", "proto/PROTOCOL-A.md",
-	"proto/PROTOCOL-B.md" };
-
-/* The text of the first page that has @name, from there on; the caller frees @ret_page. */
+/* The page from example @name on; the caller frees @ret_page. */
 static const char *find_example(const char *name, char **ret_page) {
-	const char *root = getenv("SOURCE_ROOT");
+	const char *root = getenv("SOURCE_ROOT"), *found;
+	char path[4096], mark[128], *page = calloc(1, PAGE_MAX);
+	FILE *file;
 
-	for (size_t i = 0; i < N_ELEMENTS(pages); i++) {
-		char path[4096], mark[128];
-		const char *found;
-		char *page;
-		FILE *file;
-
-		snprintf(path, sizeof(path), "%s/%s", root ? root : ".", pages[i]);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		page = calloc(1, PAGE_MAX);
-		cr_assert(page);
-		cr_assert(fread(page, 1, PAGE_MAX - 1, file) < PAGE_MAX - 1);
-		fclose(file);
-		snprintf(mark, sizeof(mark), MARK "%s -->", name);
-		found = strstr(page, mark);
-		if (found) {
-			*ret_page = page;
-			return found;
-		}
-		free(page);
-	}
-	cr_assert_fail("the page has no example of %s", name);
-	return NULL;
+	snprintf(path, sizeof(path), "%s/proto/PROTOCOL.md", root ? root : ".");
+	snprintf(mark, sizeof(mark), MARK "%s -->", name);
+	file = fopen(path, "r");
+	cr_assert(page && file, "%s", path);
+	cr_assert(fread(page, 1, PAGE_MAX - 1, file) < PAGE_MAX - 1);
+	fclose(file);
+	found = strstr(page, mark);
+	cr_assert(found, "the page has no example of %s", name);
+	*ret_page = page;
+	return found;
 }
 
 /* What @comment says of the element in @bytes, as far as it is a number or a text, must be true. */
