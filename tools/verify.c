@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <ftw.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -394,7 +395,7 @@ static int rebuild_into(struct checking *checking, const char *path, uint64_t ma
 		r = store_begin_read(store, &made);
 	for (size_t i = 0; i < N_ELEMENTS(derived) && r == 0; i++)
 		r = compare_table(checking, made, derived[i].table, derived[i].name);
-	return r;
+	return r > 0 ? -EIO : r;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {

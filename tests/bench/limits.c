@@ -17,6 +17,7 @@
 
 enum {
 	VALUE_LEN = 289,
+	LMDB_RECORDS = 400000, /* a larger file is slower; ours are not larger either */
 	HASHED_LEN = 300,
 	ZSTD_LEVEL = 3, /* as links have it */
 	ZSTD_RECORDS = 20000,
@@ -47,34 +48,35 @@ static int append(MDB_env *env, MDB_dbi dbi, uint64_t *number, unsigned count) {
 }
 
 static int lmdb_rate(MDB_env *env, MDB_dbi dbi, double seconds, unsigned per_commit,
-	uint64_t *number, double *ret_rate) {
-	uint64_t before = *number;
+	double *ret_rate, uint64_t *ret_number) {
 	double begun = clock_s();
+	uint64_t number = 0;
 
-	while (clock_s() < begun + seconds)
-		if (append(env, dbi, number, per_commit))
+	while (clock_s() < begun + seconds && number < LMDB_RECORDS)
+		if (append(env, dbi, &number, per_commit))
 			return fail("raw LMDB cannot write");
-	*ret_rate = (double)(*number - before) / (clock_s() - begun);
+	*ret_rate = (double)number / (clock_s() - begun);
+	*ret_number = number;
 	return 0;
 }
 
-static int limit_lmdb(struct bench *bench) {
+static int limit_lmdb(struct bench *bench, enum commit_size size) {
 	char path[BENCH_PATH_MAX];
 	MDB_env *env = NULL;
 	MDB_txn *txn;
 	MDB_dbi dbi = 0;
+	uint64_t number;
 	struct stat st;
-	uint64_t number = 0;
 	int r = 0;
 
 	(void)snprintf(path, sizeof(path), "%s/raw.mdb", bench->dir);
-	if (mdb_env_create(&env) || mdb_env_set_mapsize(env, (size_t)16 << 30) ||
+	if (mdb_env_create(&env) || mdb_env_set_mapsize(env, (size_t)1 << 30) ||
 		mdb_env_open(env, path, MDB_NOSUBDIR, 0600) || mdb_txn_begin(env, NULL, 0, &txn) ||
 		mdb_dbi_open(txn, NULL, 0, &dbi) || mdb_txn_commit(txn))
 		r = fail("raw LMDB cannot be opened");
-	for (unsigned i = 0; r == 0 && i < COMMIT_N; i++)
-		r = lmdb_rate(env, dbi, bench->quick ? 0.3 : 2, commit_sizes[i], &number,
-			&bench->limits.lmdb[i]);
+	if (r == 0)
+		r = lmdb_rate(env, dbi, bench->quick ? 0.3 : 2, commit_sizes[size],
+			&bench->limits.lmdb[size], &number);
 	if (r == 0 && stat(path, &st) == 0)
 		bench->limits.lmdb_bytes = (double)st.st_size / (double)number;
 	mdb_env_close(env);
@@ -187,7 +189,7 @@ static int ping(struct bench *bench, const char *address, double *ret_rate) {
 	void *far = zmq_socket(bench->context, ZMQ_PAIR);
 	char bytes[PING_LEN] = { 0 };
 	int linger = 0, patience = 5000, r = 0;
-	double begun, until = bench->quick ? 0.2 : 1;
+	double begun, until = bench->quick ? 0.1 : 0.3;
 	pthread_t thread;
 	uint64_t n;
 
@@ -211,6 +213,19 @@ static int ping(struct bench *bench, const char *address, double *ret_rate) {
 	(void)zmq_close(near);
 	(void)zmq_close(far);
 	return r;
+}
+
+/* The best of some: it depends on where the threads happen to run. */
+static int best_ping(struct bench *bench, const char *address, double *ret_rate) {
+	for (unsigned i = 0; i < RUNS_MAX; i++) {
+		double rate;
+
+		if (ping(bench, address, &rate))
+			return -1;
+		if (rate > *ret_rate)
+			*ret_rate = rate;
+	}
+	return 0;
 }
 
 static int limit_exec(struct bench *bench) {
@@ -241,19 +256,19 @@ int bench_limits(struct bench *bench) {
 
 	progress("the machine's limits");
 	r = limit_exec(bench);
-	if (r == 0)
-		r = limit_lmdb(bench);
+	for (enum commit_size size = 0; r == 0 && size < COMMIT_N; size++)
+		r = limit_lmdb(bench, size);
 	if (r == 0)
 		r = limit_crypto(bench);
 	if (r == 0)
 		r = limit_zstd(bench);
 	if (r == 0) {
 		(void)snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", free_port(bench));
-		r = ping(bench, address, &limits->tcp);
+		r = best_ping(bench, address, &limits->tcp);
 	}
 	if (r == 0) {
 		(void)snprintf(address, sizeof(address), "ipc://%s/ping.sock", bench->dir);
-		r = ping(bench, address, &limits->ipc);
+		r = best_ping(bench, address, &limits->ipc);
 	}
 	if (r)
 		return r;
@@ -264,6 +279,7 @@ int bench_limits(struct bench *bench) {
 			commit_sizes[i]);
 		report(bench, figure, limits->lmdb[i], "records/s", "", 0);
 	}
+	report(bench, "limit: raw LMDB's file", limits->lmdb_bytes, "bytes/record", "the value", VALUE_LEN);
 	report(bench, "limit: Ed25519, verify", limits->verifies, "/s", "", 0);
 	report(bench, "limit: SHA-256 of 300 bytes", limits->hashes, "/s", "", 0);
 	report(bench, "limit: zstd 3, 32,000 bytes with the 32,000 before", limits->zstd_bytes,

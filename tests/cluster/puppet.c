@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-
 #include "tests/cluster/puppet.h"
 
 #include <errno.h>
@@ -87,6 +86,9 @@ struct puppet *puppet_stranger(const struct proc *parent) {
 struct puppet *puppet_free(struct puppet *puppet) {
 	if (!puppet)
 		return NULL;
+	for (size_t i = 0; i < puppet->n_tape; i++)
+		free((void *)puppet->tape[i].data);
+	free(puppet->tape);
 	(void)zmq_msg_close(puppet->in);
 	free(puppet->in);
 	(void)zmq_close(puppet->socket);
@@ -102,11 +104,34 @@ void puppet_freep(struct puppet **puppet) {
 	puppet_free(*puppet);
 }
 
-void puppet_say(struct puppet *puppet, struct span frame) {
+static void record(struct puppet *puppet, struct span frame) {
+	uint8_t *copy = malloc(frame.len + 1);
+
+	if (puppet->n_tape == puppet->cap_tape) {
+		puppet->cap_tape = 2 * puppet->cap_tape + 64;
+		puppet->tape = reallocarray(puppet->tape, puppet->cap_tape, sizeof(*puppet->tape));
+	}
+	must(copy && puppet->tape, "no memory");
+	memcpy(copy, frame.data, frame.len);
+	puppet->tape[puppet->n_tape++] = (struct span){ copy, frame.len };
+}
+
+static void send_frame(struct puppet *puppet, struct span frame) {
 	if (puppet->parent)
 		must(zmq_send(puppet->socket, puppet->routing, puppet->routing_len, ZMQ_SNDMORE) >= 0,
 			"%s", zmq_strerror(errno));
 	must(zmq_send(puppet->socket, frame.data, frame.len, 0) >= 0, "%s", zmq_strerror(errno));
+}
+
+void puppet_say(struct puppet *puppet, struct span frame) {
+	record(puppet, frame);
+	send_frame(puppet, frame);
+}
+
+void puppet_replay(struct puppet *puppet) {
+	for (size_t i = 0; i < puppet->n_tape; i++)
+		if (puppet->tape[i].len <= MESSAGE_MAX + 1024)
+			send_frame(puppet, puppet->tape[i]);
 }
 
 bool puppet_hear(struct puppet *puppet, unsigned timeout_ms, struct span *ret_frame) {

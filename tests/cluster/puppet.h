@@ -33,6 +33,9 @@ struct puppet {
 	struct compressor *out;
 	uint64_t out_sequence;
 	struct frontier frontier;
+	/* Every frame that it sent, from the first on. */
+	struct span *tape;
+	size_t n_tape, cap_tape;
 	/* What it receives. */
 	struct decompressor *unpack;
 };
@@ -50,6 +53,7 @@ struct puppet *puppet_free(struct puppet *puppet);
 void puppet_freep(struct puppet **puppet);
 
 void puppet_say(struct puppet *puppet, struct span frame);
+void puppet_replay(struct puppet *puppet); /* says all of it again, except what no socket takes */
 /* The next frame, borrowed until the next call; false: none came. */
 bool puppet_hear(struct puppet *puppet, unsigned timeout_ms, struct span *ret_frame);
 /* The next message of that type; what comes before it is dropped. False: it did not come. */

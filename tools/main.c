@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * lienthong - the command line of an office: finds the command, and leaves the rest to it
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tools/tool.h"
+
+#define HOME_DEFAULT "/var/lib/lienthong"
+
+enum {
+	WORD_MAX = 32,  /* of what was typed, for a suggestion */
+	FAR = 3,        /* so many letters apart, a suggestion is a guess */
+};
+
+static const struct command {
+	const char *group; /* NULL: a command of one word */
+	const char *name;
+	int (*run)(struct tool *tool, int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ NULL, "init", command_init, N_("make a new office on this computer") },
+	{ "office", "add", command_office_add, N_("enrol an office directly below this one") },
+	{ "office", "list", command_office_list, N_("the offices known here") },
+	{ NULL, "join", command_join, N_("join the office above") },
+	{ NULL, "status", command_status, N_("how this office stands") },
+	{ NULL, "queue", command_queue, N_("what waits for each neighbour, and why") },
+	{ "petition", "add", command_petition_add, N_("keep a petition") },
+	{ "petition", "list", command_petition_list, N_("the petitions that can be read here") },
+	{ "petition", "show", command_petition_show, N_("one petition with its history") },
+	{ "petition", "step", command_petition_step, N_("keep what was done about a petition") },
+	{ "meeting", "add", command_meeting_add, N_("keep a meeting") },
+	{ "meeting", "list", command_meeting_list, N_("the meetings that can be read here") },
+	{ NULL, "import", command_import, N_("petitions, steps or meetings from a CSV file") },
+	{ NULL, "escalations", command_escalations, N_("what a rule found to need those above") },
+	{ NULL, "tally", command_tally, N_("the counts of this office and those below it") },
+	{ NULL, "log", command_log, N_("the records of an office as they are kept") },
+	{ NULL, "verify", command_verify, N_("check the whole store") },
+	{ NULL, "stream", command_stream, N_("follow the numbers as they change") },
+};
+
+static void full_name(const struct command *command, char ret_name[WORD_MAX]) {
+	snprintf(ret_name, WORD_MAX, "%s%s%s", command->group ? command->group : "",
+		command->group ? " " : "", command->name);
+}
+
+static int show_help(void) {
+	printf(_("Usage: lienthong COMMAND [OPTIONS]\n\n"));
+	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
+		char name[WORD_MAX];
+
+		full_name(&commands[i], name);
+		printf("  %-16s %s\n", name, _(commands[i].help));
+	}
+	printf("  %-16s %s\n", "version", _("the version of this tool"));
+	printf("  %-16s %s\n\n", "help", _("this text"));
+	printf("%s\n", _("Every command has --help. All know --home DIRECTORY and --json."));
+	printf("%s\n", _("Endings: 0 done, 1 failed, 2 not understood, 3 refused by a rule."));
+	return DONE;
+}
+
+static unsigned min3(unsigned a, unsigned b, unsigned c) {
+	unsigned least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* How many letters must be changed, put in or left out (Levenshtein). */
+static unsigned distance(const char *a, const char *b) {
+	unsigned row[WORD_MAX + 1];
+	size_t n = strnlen(b, WORD_MAX);
+
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; *a; a++, i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned above = row[j];
+
+			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (*a != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+static int unknown(const char *first, const char *second) {
+	char best[WORD_MAX] = "";
+	unsigned best_distance = FAR;
+	char typed[WORD_MAX];
+
+	snprintf(typed, sizeof(typed), "%s%s%s", first, second ? " " : "", second ? second : "");
+	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
+		char name[WORD_MAX];
+		unsigned apart;
+
+		full_name(&commands[i], name);
+		apart = distance(commands[i].group ? typed : first, name);
+		if (commands[i].group && strcmp(first, commands[i].group) == 0 && !second)
+			apart = 1; /* only the second word is missing */
+		if (apart < best_distance) {
+			best_distance = apart;
+			memcpy(best, name, sizeof(best));
+		}
+	}
+	if (best[0])
+		return misuse(_("there is no command \"%s\"; did you mean: lienthong %s"), typed, best);
+	return misuse(_("there is no command \"%s\"; see: lienthong help"), typed);
+}
+
+static const struct command *find_command(const char *first, const char *second) {
+	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
+		const struct command *command = &commands[i];
+
+		if (!command->group ? strcmp(first, command->name) == 0 :
+				      strcmp(first, command->group) == 0 && second &&
+					strcmp(second, command->name) == 0)
+			return command;
+	}
+	return NULL;
+}
+
+/* Options may also stand before the command; @argv is left at the command's first word. */
+static bool read_global(struct tool *tool, int *argc, char ***argv) {
+	while (*argc > 0 && (*argv)[0][0] == '-' && strcmp((*argv)[0], "--help") != 0 &&
+		strcmp((*argv)[0], "--version") != 0) {
+		const char *option = (*argv)[0];
+
+		if (strcmp(option, "--json") == 0) {
+			tool->json = true;
+		} else if (strcmp(option, "--home") == 0 && *argc > 1) {
+			tool->home = (*argv)[1];
+			(*argv)++;
+			(*argc)--;
+		} else if (strncmp(option, "--home=", 7) == 0) {
+			tool->home = option + 7;
+		} else {
+			(void)misuse(_("the option %s is not known; see: lienthong help"), option);
+			return false;
+		}
+		(*argv)++;
+		(*argc)--;
+	}
+	return true;
+}
+
+static int run(struct tool *tool, int argc, char **argv) {
+	const struct command *command;
+
+	if (!read_global(tool, &argc, &argv))
+		return MISUSED;
+	if (argc == 0)
+		return misuse(_("say what to do; see: lienthong help"));
+	if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0)
+		return show_help();
+	if (strcmp(argv[0], "version") == 0 || strcmp(argv[0], "--version") == 0) {
+		say("lienthong %s", LIENTHONG_VERSION);
+		return DONE;
+	}
+	command = find_command(argv[0], argc > 1 ? argv[1] : NULL);
+	if (!command)
+		return unknown(argv[0], argc > 1 && argv[1][0] != '-' ? argv[1] : NULL);
+	if (command->group) {
+		argc--;
+		argv++;
+	}
+	return command->run(tool, argc, argv);
+}
+
+int main(int argc, char **argv) {
+	const char *home = getenv("LIENTHONG_HOME");
+	struct tool tool = { .home = home && *home ? home : HOME_DEFAULT };
+	int ending;
+
+	/* not LC_NUMERIC: numbers in JSON and in messages are written by us */
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
+	bindtextdomain("lienthong", LOCALE_DIR);
+	bind_textdomain_codeset("lienthong", "UTF-8"); /* what is kept is UTF-8, whatever LC_CTYPE */
+	textdomain("lienthong");
+	ending = run(&tool, argc - 1, argv + 1);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return fail(_("cannot write all of it"));
+	return ending;
+}
