@@ -121,8 +121,8 @@ static int ask(struct stream *stream, struct writer *w, struct answer *ret_answe
 static int catch_up(struct stream *stream) {
 	struct answer answer;
 	struct writer w;
-	uint64_t last;
-	uint64_t n;
+	uint64_t last = 0;
+	uint64_t n = 0;
 	int ending;
 
 	do {
