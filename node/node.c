@@ -358,7 +358,7 @@ static int print_plan(struct node *node) {
 
 	if (config->listen[0])
 		(void)printf(_("listen   %s, announced as %s\n"), config->listen,
-			config->announce[0] ? config->announce : _("what add-office says"));
+			config->announce[0] ? config->announce : _("what office add says"));
 	else
 		(void)printf(_("listen   nowhere: no office can be below this one\n"));
 	(void)printf(_("stream   %s\n"), config->stream[0] ? config->stream : _("stream.sock in the home"));

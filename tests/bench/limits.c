@@ -17,6 +17,7 @@
 
 enum {
 	VALUE_LEN = 289,
+	LMDB_RUNS = 3,
 	LMDB_RECORDS = 400000, /* a larger file is slower; ours are not larger either */
 	HASHED_LEN = 300,
 	ZSTD_LEVEL = 3, /* as links have it */
@@ -47,15 +48,18 @@ static int append(MDB_env *env, MDB_dbi dbi, uint64_t *number, unsigned count) {
 	return mdb_txn_commit(txn) ? -1 : 0;
 }
 
+/* Keeps the best: a limit is what the disk does when nothing else uses it. */
 static int lmdb_rate(MDB_env *env, MDB_dbi dbi, double seconds, unsigned per_commit,
 	double *ret_rate, uint64_t *ret_number) {
-	double begun = clock_s();
+	double begun = clock_s(), rate;
 	uint64_t number = 0;
 
 	while (clock_s() < begun + seconds && number < LMDB_RECORDS)
 		if (append(env, dbi, &number, per_commit))
 			return fail("raw LMDB cannot write");
-	*ret_rate = (double)number / (clock_s() - begun);
+	rate = (double)number / (clock_s() - begun);
+	if (rate > *ret_rate)
+		*ret_rate = rate;
 	*ret_number = number;
 	return 0;
 }
@@ -75,7 +79,7 @@ static int limit_lmdb(struct bench *bench, enum commit_size size) {
 		mdb_dbi_open(txn, NULL, 0, &dbi) || mdb_txn_commit(txn))
 		r = fail("raw LMDB cannot be opened");
 	if (r == 0)
-		r = lmdb_rate(env, dbi, bench->quick ? 0.3 : 2, commit_sizes[size],
+		r = lmdb_rate(env, dbi, bench->quick ? 0.3 : 1, commit_sizes[size],
 			&bench->limits.lmdb[size], &number);
 	if (r == 0 && stat(path, &st) == 0)
 		bench->limits.lmdb_bytes = (double)st.st_size / (double)number;
@@ -249,8 +253,9 @@ int bench_limits(struct bench *bench) {
 
 	progress("the machine's limits");
 	r = limit_exec(bench);
-	for (enum commit_size size = 0; r == 0 && size < COMMIT_N; size++)
-		r = limit_lmdb(bench, size);
+	sync(); /* what a build left behind */
+	for (unsigned i = 0; r == 0 && i < LMDB_RUNS * COMMIT_N; i++)
+		r = limit_lmdb(bench, i % COMMIT_N);
 	if (r == 0)
 		r = limit_crypto(bench);
 	if (r == 0)

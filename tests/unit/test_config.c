@@ -195,11 +195,14 @@ Test(config, more_rules_than_there_is_room_for_are_refused) {
 	for (int n = 0; n <= CONFIG_RULES_MAX; n++) {
 		size_t len = strlen(text);
 
+		report = NULL;
 		cr_assert_eq(parse(text, &config, &report), n ? 0 : CONFIG_INVALID, "%d rules", n);
+		free(report);
 		(void)snprintf(text + len, sizeof(text) - len, "- {name: r%d, when: urgent}\n", n);
 	}
 	cr_assert_eq(parse(text, &config, &report), CONFIG_INVALID);
 	cr_expect(strstr(report, "at most 64"), "%s", report);
+	free(report);
 }
 
 Test(config, a_file_that_is_not_there_is_told_from_one_that_cannot_be_read) {
