@@ -410,11 +410,12 @@ void read_hash(struct reader *r, struct hash *ret_hash) {
 	read_bytes(r, ret_hash->b, sizeof(ret_hash->b));
 }
 
-struct span read_raw(struct reader *r) {
+static struct span read_element(struct reader *r, bool texts) {
 	const uint8_t *begin = r->pos;
 	unsigned depth = r->depth;
 
 	do {
+		struct span text;
 		uint64_t n;
 
 		switch (next(r, &n)) {
@@ -425,7 +426,8 @@ struct span read_raw(struct reader *r) {
 			take(r, n);
 			break;
 		case VALUE_STR:
-			if (!is_utf8(take(r, n)))
+			text = take(r, n);
+			if (texts && !is_utf8(text))
 				r->failed = true;
 			break;
 		default:
@@ -437,4 +439,12 @@ struct span read_raw(struct reader *r) {
 	if (r->failed)
 		return (struct span){ 0 };
 	return (struct span){ begin, (size_t)(r->pos - begin) };
+}
+
+struct span read_raw(struct reader *r) {
+	return read_element(r, true);
+}
+
+struct span read_body(struct reader *r) {
+	return read_element(r, false);
 }

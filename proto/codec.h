@@ -93,3 +93,8 @@ void read_id_or_nil(struct reader *r, struct id *ret_id); /* msgpack's nil gives
 void read_hash(struct reader *r, struct hash *ret_hash);
 /* The encoded bytes of the next element, whatever it is, checked as strictly as the rest. */
 struct span read_raw(struct reader *r);
+/*
+ * The same for an element that will be decoded on its own: all but whether its texts are UTF-8,
+ * which is most of the cost and is checked when they are read.
+ */
+struct span read_body(struct reader *r);

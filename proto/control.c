@@ -19,7 +19,7 @@ static void read_draft(struct reader *r, struct draft *ret_draft) {
 	ret_draft->lane = read_uint(r, UINT8_MAX);
 	read_id_or_nil(r, &ret_draft->id);
 	ret_draft->has_id = !id_is_nil(&ret_draft->id);
-	ret_draft->body = read_raw(r);
+	ret_draft->body = read_body(r);
 	read_end(r);
 }
 

@@ -71,7 +71,7 @@ int record_decode(struct span in, struct record *ret_rec) {
 	rec.time_ms = read_uint(&r, UINT64_MAX);
 	rec.organisation = read_uint(&r, UINT8_MAX);
 	rec.audience = read_audience(&r, &rec.n_audience);
-	rec.body = read_raw(&r);
+	rec.body = read_body(&r);
 	if (n > RECORD_FIELDS)
 		read_rest(&r, &rec);
 	read_end(&r);

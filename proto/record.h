@@ -63,7 +63,10 @@ struct record {
  */
 int record_encode(const struct record *rec, const struct id *audience, size_t n_audience,
 	struct writer *w);
-/* 0 or RECORD_MALFORMED. Spans borrow from @in. The body is checked as msgpack, not as its kind. */
+/*
+ * 0 or RECORD_MALFORMED. Spans borrow from @in. The body is checked as msgpack, but neither as its
+ * kind nor are its texts: that is done where it is decoded.
+ */
 int record_decode(struct span in, struct record *ret_rec);
 /* Office @i of the audience, @i < n_audience. */
 void record_audience(const struct record *rec, size_t i, struct id *ret_office);

@@ -550,7 +550,7 @@ static void check_number(struct reading *reading, const struct import_row *row) 
 			IMPORT_FOUND &&
 		!id_eq(&held, &row->draft.id))
 		fault(reading, row->line, types[reading->import->type].columns[0],
-			_("number %s of %u is here already, with another date; see: lienthong petition list"),
+			_("%s of %u is here already, with another date; look it up before you correct either"),
 			number.text, year);
 }
 
@@ -577,7 +577,7 @@ static void check_twins(struct reading *reading) {
 				count_twin(reading, row, twins);
 		} else if (twin && row->name.len > 0) {
 			fault(reading, row->line, types[import->type].columns[0],
-				_("number %s of %u is on line %llu already"), quote(row->name).text, date_year(row->date_ms),
+				_("%s of %u stands on line %llu already"), quote(row->name).text, date_year(row->date_ms),
 				(unsigned long long)sorted[i - 1]->line);
 		} else if (row->name.len > 0) {
 			check_number(reading, row);

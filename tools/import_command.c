@@ -80,7 +80,7 @@ static int check_and_send(const struct importing *importing, const struct import
 		ending = fail_memory();
 	} else if (import.n_faults > 0) {
 		submit_say_faults(&import, importing->path);
-		ending = refuse(_("%s: %zu faults; nothing was imported: correct them and import the file again"),
+		ending = refuse(_("%s: nothing was imported (faults: %zu); correct them and import the file again"),
 			importing->path, import.n_faults);
 	} else {
 		ending = send_rows(importing, &import);

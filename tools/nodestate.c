@@ -37,8 +37,8 @@ bool nodestate_link(const struct nodestate *state, const struct id *office,
 	return false;
 }
 
-static const char *down_sentence(int down) {
-	switch (down) {
+const char *nodestate_down(const struct nodestate *state) {
+	switch (state->down) {
 	case CLIENT_DOWN:
 		return _("the node is not running");
 	case CLIENT_SILENT:
@@ -54,7 +54,7 @@ void nodestate_why(const struct nodestate *state, const struct id *office, char 
 	struct link_report link;
 
 	if (state->down) {
-		snprintf(ret_text, size, "%s", down_sentence(state->down));
+		snprintf(ret_text, size, "%s", nodestate_down(state));
 	} else if (!nodestate_link(state, office, &link)) {
 		snprintf(ret_text, size, "%s", _("never connected since the node started"));
 	} else {

@@ -4,7 +4,6 @@
 #include "tools/dates.h"
 #include "tools/nodestate.h"
 
-/* A state that is worse is shown nearer to the top of the page than the numbers that follow. */
 struct summary {
 	uint64_t records;
 	uint64_t oplogs;
@@ -114,11 +113,9 @@ static void cell_age_since(struct listing *listing, uint64_t since_ms) {
 
 static void fill_node(struct listing *listing, const struct nodestate *state) {
 	bool running = !state->down;
-	char why[CONTROL_DETAIL_MAX + 1];
 
-	nodestate_why(state, &(struct id){ 0 }, why, sizeof(why));
 	cell_bool(listing, running);
-	cell_str(listing, running ? _("running") : why);
+	cell_str(listing, running ? _("running") : nodestate_down(state));
 	cell_time(listing, running ? state->status.started_ms : 0);
 	if (running)
 		cell_count(listing, state->status.pid);

@@ -60,6 +60,7 @@ struct oplog_check {
 	const struct oplog *oplog;
 	struct verifier *key;
 	struct frontier frontier;
+	uint64_t proved; /* so many are as the last head that fits says */
 	uint64_t bytes;
 	uint64_t withheld;
 	uint64_t heads;
@@ -144,10 +145,11 @@ static int check_head(struct oplog_check *check, const struct head *head) {
 	frontier_root(&check->frontier, &root);
 	check->heads++;
 	if (memcmp(root.b, head->root.b, sizeof(root.b)) != 0) {
-		blame(check, _("a record before number %llu is not what its office signed"),
-			(unsigned long long)head->size);
+		blame(check, _("one of the numbers %llu to %llu is not what its office signed"),
+			(unsigned long long)check->proved, (unsigned long long)head->size - 1);
 		return 0;
 	}
+	check->proved = head->size;
 	if (!check->key)
 		return 0;
 	r = head_verify(check->key, &check->oplog->id, head);
@@ -451,7 +453,7 @@ static int show(const struct tool *tool, struct checking *checking, bool quick) 
 	}
 	say("%s", "");
 	if (!ok) {
-		say(_("NOT IN ORDER: %zu oplogs and %zu other faults. Keep a copy of this store; do not delete anything."),
+		say(_("NOT IN ORDER (oplogs: %zu, other faults: %zu). Keep a copy of this store; do not delete anything."),
 			checking->n_bad, checking->faults.n_cells / N_ELEMENTS(fault_columns));
 		return FAILED;
 	}

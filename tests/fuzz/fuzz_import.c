@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A CSV file from anywhere. The first byte chooses the type; the rest is the file. Whatever the
+ * bytes: each fault has a text and a line of the file; and a row without fault has a body that its
+ * kind decodes, and that encodes to the same bytes again.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "proto/kinds/meeting.h"
+#include "proto/kinds/petition.h"
+#include "proto/kinds/step.h"
+#include "tests/fuzz/fuzz.h"
+#include "tools/import.h"
+
+/* Every other name is known, so that both ways are walked. */
+static enum import_lookup find_case(void *userdata, struct span name, struct id *ret_id,
+	uint8_t *ret_organisation) {
+	memset(ret_id, 7, sizeof(*ret_id));
+	ret_id->b[0] = name.data[0];
+	*ret_organisation = 0;
+	return name.data[0] & 1 ? IMPORT_FOUND : (enum import_lookup)(name.len % 4);
+}
+
+static enum import_lookup find_office(void *userdata, struct span code, struct id *ret_id) {
+	memset(ret_id, 9, sizeof(*ret_id));
+	return code.len & 1 ? IMPORT_FOUND : IMPORT_NONE;
+}
+
+static enum import_lookup find_number(void *userdata, uint8_t kind, struct span number,
+	unsigned year, struct id *ret_id) {
+	memset(ret_id, 8, sizeof(*ret_id));
+	return number.len > 20 ? IMPORT_FOUND : IMPORT_NONE;
+}
+
+static void check_body(const struct draft *draft) {
+	struct petition petition;
+	struct meeting meeting;
+	struct step step;
+	struct writer w;
+
+	writer_init_grow(&w);
+	switch (draft->kind) {
+	case KIND_PETITION:
+		assert(petition_decode(draft->body, &petition) == 0);
+		petition_encode(&petition, &w);
+		break;
+	case KIND_STEP:
+		assert(step_decode(draft->body, &step) == 0);
+		step_encode(&step, &w);
+		break;
+	default:
+		assert(draft->kind == KIND_MEETING && meeting_decode(draft->body, &meeting) == 0);
+		meeting_encode(&meeting, &w);
+		break;
+	}
+	assert(writer_ok(&w) && span_eq(writer_span(&w), draft->body));
+	writer_done(&w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	const struct import_context context = {
+		.find_case = find_case,
+		.find_office = find_office,
+		.find_number = find_number,
+	};
+	struct import import;
+	uint64_t n_lines = 1;
+	int r;
+
+	if (size == 0)
+		return 0;
+	for (size_t i = 1; i < size; i++)
+		n_lines += data[i] == '\n';
+	r = import_file(data[0] % IMPORT_N, &context, (struct span){ data + 1, size - 1 }, &import);
+	assert(r == 0);
+	for (size_t i = 0; i < import.n_faults; i++)
+		assert(import.faults[i].text && import.faults[i].text[0] &&
+			import.faults[i].line <= n_lines);
+	for (size_t i = 0; i < import.n_rows && import.n_faults == 0; i++) {
+		assert(import.rows[i].draft.has_id);
+		check_body(&import.rows[i].draft);
+	}
+	import_done(&import);
+	return 0;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "proto/head.h"
+#include "proto/kinds/meeting.h"
+#include "proto/kinds/petition.h"
+#include "proto/kinds/step.h"
+#include "tools/dates.h"
+#include "tools/import.h"
+
+#define PETITIONS                                                                                  \
+	"number,received,organisation,kind,village,category,channel,people,urgent,text,asked_of\n"
+#define STEPS "petition,step,date,to,due,text\n"
+#define MEETINGS                                                                                   \
+	"number,date,organisation,type,host,attendance,opinions,on_the_spot,later,pending,topic\n"
+
+#define JAN_5_2024_MS 1704387600000 /* 00:00 in Asia/Ho_Chi_Minh is 17:00 of the day before */
+
+/* Petitions "1" to "9" exist, "twice" is ambiguous, "misread" a reference with a wrong digit. */
+static enum import_lookup find_case(void *userdata, struct span name, struct id *ret_id,
+	uint8_t *ret_organisation) {
+	if (span_eq(name, span_str("twice")))
+		return IMPORT_MANY;
+	if (span_eq(name, span_str("misread")))
+		return IMPORT_WRONG_CHECK;
+	if (name.len != 1)
+		return IMPORT_NONE;
+	memset(ret_id, name.data[0], sizeof(*ret_id));
+	*ret_organisation = ORGANISATION_YOUTH;
+	return IMPORT_FOUND;
+}
+
+static enum import_lookup find_office(void *userdata, struct span code, struct id *ret_id) {
+	if (!span_eq(code, span_str("256")))
+		return IMPORT_NONE;
+	memset(ret_id, 0x25, sizeof(*ret_id));
+	return IMPORT_FOUND;
+}
+
+/* The paper register of 2024 has a petition 77 already. */
+static enum import_lookup find_number(void *userdata, uint8_t kind, struct span number,
+	unsigned year, struct id *ret_id) {
+	if (!span_eq(number, span_str("77")) || year != 2024)
+		return IMPORT_NONE;
+	memset(ret_id, 0x77, sizeof(*ret_id));
+	return IMPORT_FOUND;
+}
+
+static const struct import_context context = {
+	.own = { { 1, 2, 3 } },
+	.find_case = find_case,
+	.find_office = find_office,
+	.find_number = find_number,
+};
+
+static struct import read_file(enum import_type type, const char *text) {
+	struct import import;
+
+	cr_assert_eq(import_file(type, &context, span_str(text), &import), 0);
+	return import;
+}
+
+/* Every fault as "line:column ", in order. */
+static void expect_faults(enum import_type type, const char *text, const char *want) {
+	struct import import = read_file(type, text);
+	char got[1024] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < import.n_faults; i++)
+		len += (size_t)snprintf(got + len, sizeof(got) - len, "%llu:%s ",
+			(unsigned long long)import.faults[i].line,
+			import.faults[i].column ? import.faults[i].column : "-");
+	cr_expect_str_eq(got, want, "%s\ngave %s", text, got);
+	import_done(&import);
+}
+
+Test(import, reads_a_petition_as_it_was_written) {
+	struct import import = read_file(IMPORT_PETITIONS,
+		PETITIONS "12/2024,2024-01-05,women,complaint,Khu phố Thanh Sơn,land,zalo,7,yes,"
+			  "\"Đường ngập, đề nghị\",UBND phường\n");
+	const struct draft *draft;
+	struct petition petition;
+
+	cr_assert_eq(import.n_faults, 0);
+	cr_assert_eq(import.n_rows, 1);
+	draft = &import.rows[0].draft;
+	cr_expect_eq(draft->kind, KIND_PETITION);
+	cr_expect_eq(draft->organisation, ORGANISATION_WOMEN);
+	cr_expect_eq(draft->lane, LANE_URGENT);
+	cr_expect(draft->has_id);
+	cr_expect_eq(get_be64(draft->id.b) >> 16, JAN_5_2024_MS);
+	cr_assert_eq(petition_decode(draft->body, &petition), 0);
+	cr_expect_eq(petition.legal_kind, LEGAL_COMPLAINT);
+	cr_expect_eq(petition.category, CATEGORY_LAND);
+	cr_expect_eq(petition.channel, CHANNEL_ZALO);
+	cr_expect_eq(petition.people, 7);
+	cr_expect_eq(petition.received_ms, JAN_5_2024_MS);
+	cr_expect_eq(petition.reference, 0);
+	cr_expect(span_eq(petition.number, span_str("12/2024")));
+	cr_expect(span_eq(petition.village, span_str("Khu phố Thanh Sơn")));
+	cr_expect(span_eq(petition.text, span_str("Đường ngập, đề nghị")));
+	cr_expect(span_eq(petition.asked_of, span_str("UBND phường")));
+	import_done(&import);
+}
+
+Test(import, takes_files_as_office_programs_write_them) {
+	static const char *const files[] = {
+		STEPS "1,accepted,2024-01-05,,,\n",
+		"\xef\xbb\xbf" STEPS "1,accepted,2024-01-05,,,\n",
+		"petition,step,date,to,due,text\r\n1,accepted,2024-01-05,,,\r\n",
+		STEPS "1,accepted,2024-01-05,,,",
+		STEPS "\n  \n1,accepted,5/1/2024,,,\n\n",
+		STEPS " 1 ,\"accepted\", 05/01/2024 ,,,\n",
+		"text,due,to,date,step,petition\n,,,2024-01-05,ACCEPTED,1\n",
+	};
+	struct import first = read_file(IMPORT_STEPS, files[0]);
+
+	cr_assert_eq(first.n_rows, 1);
+	for (size_t i = 0; i < N_ELEMENTS(files); i++) {
+		struct import import = read_file(IMPORT_STEPS, files[i]);
+
+		cr_expect_eq(import.n_faults, 0, "file %zu", i);
+		cr_assert_eq(import.n_rows, 1, "file %zu", i);
+		cr_expect(id_eq(&import.rows[0].draft.id, &first.rows[0].draft.id), "file %zu", i);
+		cr_expect(span_eq(import.rows[0].draft.body, first.rows[0].draft.body), "file %zu", i);
+		import_done(&import);
+	}
+	import_done(&first);
+}
+
+Test(import, normalises_text_and_keeps_its_lines) {
+	/* o + circumflex + acute, as macOS writes it; CRLF inside quotes */
+	struct import import = read_file(IMPORT_STEPS,
+		STEPS "1,returned,2024-01-05,,,\"\xc2\xa0ho\xcc\x82\xcc\x81 ga\r\nở đâu? \"\n");
+	struct step step;
+
+	cr_assert_eq(import.n_rows, 1);
+	cr_assert_eq(step_decode(import.rows[0].draft.body, &step), 0);
+	cr_expect(span_eq(step.text, span_str("hố ga\nở đâu?")));
+	import_done(&import);
+}
+
+Test(import, names_every_fault_with_its_line_and_column) {
+	static const struct {
+		enum import_type type;
+		const char *text;
+		const char *faults;
+	} files[] = {
+		{ IMPORT_STEPS, "", "0:- " },
+		{ IMPORT_STEPS, "petition;step;date\n", "1:- " },
+		{ IMPORT_STEPS, "petition,step,date,to,due,txt\n", "1:- 1:text " },
+		{ IMPORT_STEPS, "petition,step,date,to,due,text,to\n", "1:to " },
+		{ IMPORT_STEPS, STEPS "1,accepted,2024-01-05,,\n", "2:- " },
+		{ IMPORT_STEPS, STEPS "1,accepted,2024-02-30,,,\n", "2:date " },
+		{ IMPORT_STEPS, STEPS "1,accepted,,,,\n", "2:date " },
+		{ IMPORT_STEPS, STEPS "1,acepted,2024-01-05,,,\n", "2:step " },
+		{ IMPORT_STEPS, STEPS "1,accepted,2024-01-05,x,2024-01-05,\n", "2:to 2:due " },
+		{ IMPORT_STEPS, STEPS "1,forwarded,2024-01-05,,,\n", "2:to " },
+		{ IMPORT_STEPS, STEPS "1,forwarded,2024-01-05,x,2024-01-04,\n", "2:due " },
+		{ IMPORT_STEPS, STEPS "1,extended,2024-01-05,,,\n", "2:due 2:text " },
+		{ IMPORT_STEPS, STEPS "1,returned,2024-01-05,,,\n1,answered,2024-01-05,,,\n",
+			"2:text 3:text " },
+		{ IMPORT_STEPS, STEPS "none,closed,2024-01-05,,,\ntwice,closed,2024-01-05,,,\n"
+				      "misread,closed,2024-01-05,,,\n,closed,2024-01-05,,,\n",
+			"2:petition 3:petition 4:petition 5:petition " },
+		{ IMPORT_STEPS, STEPS "1,merged,2024-01-05,none,,\n1,merged,2024-01-05,1,,\n",
+			"2:to 3:to " },
+		{ IMPORT_STEPS, STEPS "1,handed-over,2024-01-05,257,,\n", "2:to " },
+		/* a text of two lines moves the line numbers after it */
+		{ IMPORT_STEPS, STEPS "1,returned,2024-01-05,,,\"a\nb\"\n1,x,2024-01-05,,,\n", "4:step " },
+		{ IMPORT_STEPS, STEPS "1,closed,2024-01-05,,,\n1,re\"turned,2024-01-05,,,\n", "3:- " },
+		{ IMPORT_STEPS, STEPS "1,closed,2024-01-05,,,\n\"1,closed,\n\n", "3:- " },
+		{ IMPORT_STEPS, STEPS "1,closed,2024-01-05,,,\xff\n", "2:- " },
+		{ IMPORT_STEPS, STEPS "1,closed,2024-01-05,,,\x1b[2J\n", "2:text " },
+		{ IMPORT_PETITIONS, PETITIONS ",,,,,,,,,,\n",
+			"2:number 2:received 2:kind 2:category 2:channel 2:text 2:organisation " },
+		{ IMPORT_PETITIONS, PETITIONS "1,2024-01-05,front,petition,V,land,phone,0,maybe,T,\n",
+			"2:urgent 2:people " },
+		{ IMPORT_PETITIONS, PETITIONS "1,2024-01-05,front,petition,\"V\nW\",land,phone,,,T,\n",
+			"2:village " },
+		{ IMPORT_PETITIONS, PETITIONS
+			"1234567890123456789012345678901234,2024-01-05,front,petition,V,land,phone,,,T,\n",
+			"2:number " },
+		/* the same number twice, and one that is here with another date */
+		{ IMPORT_PETITIONS, PETITIONS "1,2024-01-05,front,petition,V,land,phone,,,T,\n"
+					      "1,2024-06-05,front,petition,V,land,phone,,,U,\n"
+					      "77,2024-06-05,front,petition,V,land,phone,,,U,\n",
+			"3:number 4:number " },
+		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,dialogue,,120,284,255,23,5,\n",
+			"2:opinions " },
+		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,talk,,>120,-1,,,,\n",
+			"2:type 2:opinions 2:attendance " },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(files); i++)
+		expect_faults(files[i].type, files[i].text, files[i].faults);
+}
+
+Test(import, a_number_belongs_to_the_book_of_its_year) {
+	expect_faults(IMPORT_PETITIONS,
+		PETITIONS "1,2024-01-05,front,petition,V,land,phone,,,T,\n"
+			  "1,2025-01-05,front,petition,V,land,phone,,,T,\n"
+			  "77,2025-01-05,front,petition,V,land,phone,,,T,\n",
+		"");
+}
+
+Test(import, gives_the_same_id_to_the_same_thing_only) {
+	static const char *const rows[] = {
+		"1,forwarded,2024-01-05,A,,", "1,forwarded,2024-01-05,A,,x", "1,forwarded,2024-01-05,AB,,",
+		"1,forwarded,2024-01-06,A,,", "2,forwarded,2024-01-05,A,,", "1,published,2024-01-05,A,,",
+		"1,forwarded,2024-01-05,A,2024-01-07,", "1,merged,2024-01-05,2,,",
+		"1,merged,2024-01-05,3,,",
+	};
+	struct import imports[N_ELEMENTS(rows)];
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), STEPS "%s\n", rows[i]);
+		imports[i] = read_file(IMPORT_STEPS, text);
+		cr_assert_eq(imports[i].n_rows, 1);
+		for (size_t j = 0; j < i; j++)
+			cr_expect(!id_eq(&imports[i].rows[0].draft.id, &imports[j].rows[0].draft.id),
+				"%s and %s", rows[i], rows[j]);
+	}
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+		import_done(&imports[i]);
+}
+
+Test(import, the_same_step_twice_in_a_file_is_two_steps_each_time) {
+	const char *text = STEPS "1,published,2024-01-05,A,,\n2,closed,2024-01-05,,,\n"
+				 "1,published,2024-01-05,A,,\n";
+	struct import first = read_file(IMPORT_STEPS, text);
+	struct import second = read_file(IMPORT_STEPS, text);
+
+	cr_assert_eq(first.n_faults, 0);
+	cr_assert_eq(first.n_rows, 3);
+	cr_expect(!id_eq(&first.rows[0].draft.id, &first.rows[2].draft.id));
+	for (size_t i = 0; i < 3; i++)
+		cr_expect(id_eq(&first.rows[i].draft.id, &second.rows[i].draft.id));
+	import_done(&first);
+	import_done(&second);
+}
+
+Test(import, a_due_day_is_in_time_to_its_end) {
+	struct import import = read_file(IMPORT_STEPS, STEPS "1,forwarded,2024-01-05,A,2024-01-05,\n");
+	struct step step;
+
+	cr_assert_eq(import.n_rows, 1);
+	cr_assert_eq(step_decode(import.rows[0].draft.body, &step), 0);
+	cr_expect_eq(step.due_ms, JAN_5_2024_MS + DATE_DAY_MS - 1);
+	cr_expect_eq(import.rows[0].draft.organisation, ORGANISATION_YOUTH);
+	import_done(&import);
+}
+
+Test(import, reads_how_sure_an_attendance_is) {
+	static const struct {
+		const char *cell;
+		uint8_t accuracy;
+		uint32_t n;
+	} cases[] = {
+		{ "120", ACCURACY_EXACT, 120 },
+		{ ">=4800", ACCURACY_AT_LEAST, 4800 },
+		{ "~50", ACCURACY_ABOUT, 50 },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct meeting meeting;
+		struct import import;
+		char text[256];
+
+		snprintf(text, sizeof(text), MEETINGS "1,2024-01-05,front,dialogue,,%s,284,255,23,6,\n",
+			cases[i].cell);
+		import = read_file(IMPORT_MEETINGS, text);
+		cr_assert_eq(import.n_rows, 1);
+		cr_assert_eq(meeting_decode(import.rows[0].draft.body, &meeting), 0);
+		cr_expect_eq(meeting.attendance_accuracy, cases[i].accuracy);
+		cr_expect_eq(meeting.attendance, cases[i].n);
+		import_done(&import);
+	}
+}
+
+Test(import, says_into_how_many_files_a_file_is_to_be_split) {
+	enum { ROWS = CONTROL_DRAFTS_MAX + 1 };
+	struct import import;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	cr_assert(f);
+	fputs(STEPS, f);
+	for (unsigned i = 0; i < ROWS; i++)
+		fprintf(f, "1,published,2024-01-05,%u,,\n", i);
+	cr_assert_eq(fclose(f), 0);
+	cr_assert_eq(import_file(IMPORT_STEPS, &context, (struct span){ (uint8_t *)text, len }, &import),
+		0);
+	cr_assert_eq(import.n_faults, 1);
+	cr_expect_eq(import.faults[0].line, 0);
+	cr_expect(strstr(import.faults[0].text, "2 files of at most 32769 rows"), "%s",
+		import.faults[0].text);
+	import_done(&import);
+	free(text);
+}
+
+Test(import, one_record_needs_no_number_and_gets_no_id) {
+	const struct span cells[PETITION_COLUMN_N] = {
+		[PETITION_COLUMN_RECEIVED] = span_str("2024-01-05"),
+		[PETITION_COLUMN_ORGANISATION] = span_str("none"),
+		[PETITION_COLUMN_KIND] = span_str("petition"),
+		[PETITION_COLUMN_CATEGORY] = span_str("none"),
+		[PETITION_COLUMN_CHANNEL] = span_str("phone"),
+		[PETITION_COLUMN_TEXT] = span_str("x"),
+	};
+	struct import import;
+
+	cr_assert_eq(import_one(IMPORT_PETITIONS, &context, cells, &import), 0);
+	cr_expect_eq(import.n_faults, 0);
+	cr_assert_eq(import.n_rows, 1);
+	cr_expect(!import.rows[0].draft.has_id);
+	cr_expect_eq(import.rows[0].draft.lane, LANE_NORMAL);
+	import_done(&import);
+}
+
+Test(dates, are_days_in_vietnam) {
+	static const struct {
+		const char *text;
+		bool ok;
+		uint64_t ms;
+	} cases[] = {
+		{ "2024-01-05", true, JAN_5_2024_MS },
+		{ "5/1/2024", true, JAN_5_2024_MS },
+		{ "05/01/2024", true, JAN_5_2024_MS },
+		{ "2024-02-29", true, JAN_5_2024_MS + 55 * (uint64_t)DATE_DAY_MS },
+		{ "2023-02-29", false, 0 },
+		{ "2024-13-01", false, 0 },
+		{ "2024-00-01", false, 0 },
+		{ "31/04/2024", false, 0 },
+		{ "24-01-05", false, 0 },
+		{ "2024-01-05x", false, 0 },
+		{ "2024-01", false, 0 },
+		{ "1969-01-01", false, 0 },
+		{ "", false, 0 },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		char text[DATE_TEXT_MAX];
+		uint64_t ms = 0;
+
+		cr_expect_eq(date_parse(span_str(cases[i].text), &ms), cases[i].ok, "%s", cases[i].text);
+		if (!cases[i].ok)
+			continue;
+		cr_expect_eq(ms, cases[i].ms, "%s", cases[i].text);
+		date_format_iso(ms, text);
+		cr_expect(strstr(text, "T00:00:00.000+07:00"), "%s", text);
+	}
+}
+
+Test(dates, of_any_number_have_a_text) {
+	char text[DATE_TEXT_MAX];
+
+	date_format(UINT64_MAX, text);
+	cr_expect_str_eq(text, "9999-12-31");
+	date_format_time(0, text);
+	cr_expect_str_eq(text, "1970-01-01 07:00");
+}
