@@ -54,7 +54,6 @@ void ctl_freep(struct ctl **ctl) {
 struct writer *ctl_writer(struct ctl *ctl) {
 	writer_done(&ctl->w);
 	writer_init_grow(&ctl->w);
-	ctl->number++;
 	return &ctl->w;
 }
 
@@ -64,7 +63,7 @@ uint64_t ctl_number(const struct ctl *ctl) {
 
 int ctl_ask(struct ctl *ctl, unsigned timeout_ms, bool (*gave_up)(void *userdata), void *userdata,
 	struct answer *ret_answer) {
-	uint64_t until_ms = proc_now_ms() + timeout_ms;
+	uint64_t until_ms = proc_now_ms() + timeout_ms, number = ctl->number++;
 	bool over = false;
 
 	must(writer_ok(&ctl->w), "no memory");
@@ -77,7 +76,7 @@ int ctl_ask(struct ctl *ctl, unsigned timeout_ms, bool (*gave_up)(void *userdata
 				zmq_strerror(errno));
 			must(control_answer_decode((struct span){ zmq_msg_data(&ctl->message),
 				zmq_msg_size(&ctl->message) }, ret_answer) == 0, "not an answer");
-			if (ret_answer->number == ctl->number)
+			if (ret_answer->number == number)
 				return 0;
 		} else if (over) {
 			return CTL_SILENT;
