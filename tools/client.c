@@ -127,9 +127,8 @@ static int receive(struct client *client, uint64_t until_ms, struct answer *ret_
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? CLIENT_SILENT : -errno;
-	if (control_answer_decode((struct span){ zmq_msg_data(&client->message), (size_t)n }, ret_answer))
-		return CLIENT_STRANGE;
-	return 0;
+	return control_answer_decode((struct span){ zmq_msg_data(&client->message), (size_t)n },
+		       ret_answer) ? CLIENT_STRANGE : 0;
 }
 
 int client_ask(struct client *client, const struct writer *request, unsigned timeout_ms,
@@ -145,7 +144,7 @@ int client_ask(struct client *client, const struct writer *request, unsigned tim
 		return -errno;
 	do {
 		r = receive(client, until_ms, &answer);
-	} while (r == 0 && answer.number != client->number); /* one that came too late for its asker */
+	} while (r == 0 && answer.number != client->number); /* it came too late for its asker */
 	if (r == 0)
 		*ret_answer = answer;
 	return r;

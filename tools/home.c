@@ -138,7 +138,8 @@ static int compare_number(const void *key, const void *row) {
 }
 
 const struct office_row *home_office(const struct home *home, uint32_t number) {
-	return bsearch(&number, home->offices, home->n_offices, sizeof(*home->offices), compare_number);
+	return bsearch(&number, home->offices, home->n_offices, sizeof(*home->offices),
+		compare_number);
 }
 
 static int compare_id(const void *key, const void *row) {

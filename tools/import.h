@@ -91,7 +91,7 @@ struct import_fault {
 	uint64_t line;      /* 0: the file as a whole */
 	const char *column; /* NULL: the line as a whole */
 	char *text;         /* a sentence for people, translated */
-	size_t order;       /* as they were found */
+	unsigned order;     /* within a line: as its columns are */
 };
 
 struct import_row {
@@ -110,7 +110,7 @@ struct import {
 	struct import_row *rows;
 	size_t n_rows;
 	size_t cap_rows;
-	struct import_fault *faults; /* in order of line */
+	struct import_fault *faults; /* in order of line and column */
 	size_t n_faults;
 	size_t cap_faults;
 };

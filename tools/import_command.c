@@ -41,8 +41,8 @@ static int report(const struct importing *importing, const struct import *import
 	for (size_t i = 0; i < import->n_rows; i++)
 		held += done[i].outcome == OUTCOME_HELD;
 	if (importing->tool->json)
-		return json_show(json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)import->n_rows, "added",
-			(json_int_t)(import->n_rows - held), "held", (json_int_t)held));
+		return json_show(json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)import->n_rows,
+			"added", (json_int_t)(import->n_rows - held), "held", (json_int_t)held));
 	say(_("%zu rows: %zu added, %zu already there"), import->n_rows, import->n_rows - held, held);
 	return DONE;
 }

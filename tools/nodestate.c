@@ -58,7 +58,8 @@ void nodestate_why(const struct nodestate *state, const struct id *office, char 
 	} else if (!nodestate_link(state, office, &link)) {
 		snprintf(ret_text, size, "%s", _("never connected since the node started"));
 	} else {
-		snprintf(english, sizeof(english), "%.*s", (int)link.why.len, (const char *)link.why.data);
+		snprintf(english, sizeof(english), "%.*s", (int)link.why.len,
+			(const char *)link.why.data);
 		snprintf(ret_text, size, "%s", english[0] ? _(english) : "");
 	}
 }

@@ -154,7 +154,8 @@ static void list_office(struct listing *listing, const struct home *home,
 	office_code(office, code);
 	cell_str(listing, code);
 	cell(listing, json_stringn((const char *)office->name.data, office->name.len), "%*s%.*s",
-		tree ? (int)depth * INDENT : 0, "", (int)office->name.len, (const char *)office->name.data);
+		tree ? (int)depth * INDENT : 0, "", (int)office->name.len,
+		(const char *)office->name.data);
 	cell_text(listing, office->level);
 	cell_word(listing, &words_office_state, office->state);
 	if (id_is_nil(&office->parent))

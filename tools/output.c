@@ -53,7 +53,8 @@ char *clean(const char *text, size_t len) {
 	return copy;
 }
 
-__attribute__((format(printf, 3, 0))) static void put_clean(FILE *to, const char *prefix, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void put_clean(FILE *to, const char *prefix,
+	const char *format, va_list args) {
 	char *text = NULL;
 	char *shown = NULL;
 	int len = vasprintf(&text, format, args);

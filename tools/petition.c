@@ -498,8 +498,9 @@ static int show_all(const struct tool *tool, const struct listing *card,
 	if (card->failed || history->steps.failed || history->escalations.failed)
 		return fail_memory();
 	if (tool->json)
-		return json_show(json_pack("{s:o?, s:o?, s:o?}", "petition", listing_object(card), "steps",
-			listing_rows(&history->steps), "escalations", listing_rows(&history->escalations)));
+		return json_show(json_pack("{s:o?, s:o?, s:o?}", "petition", listing_object(card),
+			"steps", listing_rows(&history->steps), "escalations",
+			listing_rows(&history->escalations)));
 	listing_cards(card);
 	if (history->steps.n_cells > 0)
 		say("%s", "");

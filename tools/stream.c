@@ -38,10 +38,14 @@ static json_t *word_value(const struct words *words, uint64_t value) {
 }
 
 static json_t *tally_value(const char *office, const struct tally_row *row) {
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I}", "type", "tally", "office", office,
-		"period", period_text(row->period), "category", word_value(&words_category, row->category),
-		"organisation", word_value(&words_organisation, row->organisation), "measure",
-		word_value(&words_measure, row->measure), "count", (json_int_t)row->n);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I}",
+		"type", "tally",
+		"office", office,
+		"period", period_text(row->period),
+		"category", word_value(&words_category, row->category),
+		"organisation", word_value(&words_organisation, row->organisation),
+		"measure", word_value(&words_measure, row->measure),
+		"count", (json_int_t)row->n);
 }
 
 static json_t *escalation_value(const char *office, const struct escalation *escalation) {
@@ -50,13 +54,18 @@ static json_t *escalation_value(const char *office, const struct escalation *esc
 
 	id_format(&escalation->petition, petition);
 	reference_format(escalation->reference, reference);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s%, s:o, s:I, s:I, s:I, s:o}", "type",
-		"escalation", "office", office, "petition_id", petition, "reference", reference, "cause",
-		word_value(&words_cause, escalation->cause), "rule", (const char *)escalation->rule.data,
-		escalation->rule.len, "state", word_value(&words_state, escalation->state), "measured",
-		(json_int_t)escalation->measured, "threshold", (json_int_t)escalation->threshold, "people",
-		(json_int_t)escalation->people, "category",
-		word_value(&words_category, escalation->category));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s%, s:o, s:I, s:I, s:I, s:o}",
+		"type", "escalation",
+		"office", office,
+		"petition_id", petition,
+		"reference", reference,
+		"cause", word_value(&words_cause, escalation->cause),
+		"rule", (const char *)escalation->rule.data, escalation->rule.len,
+		"state", word_value(&words_state, escalation->state),
+		"measured", (json_int_t)escalation->measured,
+		"threshold", (json_int_t)escalation->threshold,
+		"people", (json_int_t)escalation->people,
+		"category", word_value(&words_category, escalation->category));
 }
 
 static int show_row(uint64_t number, struct span row) {
@@ -129,7 +138,8 @@ static int catch_up(struct stream *stream) {
 		uint8_t request[32];
 
 		writer_init(&w, request, sizeof(request));
-		control_write_since(&w, client_number(stream->client), stream->number, CONTROL_ROWS_MAX);
+		control_write_since(&w, client_number(stream->client), stream->number,
+			CONTROL_ROWS_MAX);
 		ending = ask(stream, &w, &answer);
 		if (ending == DONE)
 			ending = show_rows(stream, &answer, &n, &last);

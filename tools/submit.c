@@ -32,8 +32,8 @@ void submit_say_faults(const struct import *import, const char *file) {
 		else if (fault->line == 0)
 			(void)refuse("%s: %s", file, fault->text);
 		else if (fault->column)
-			(void)refuse("%s:%llu: %s: %s", file, (unsigned long long)fault->line, fault->column,
-				fault->text);
+			(void)refuse("%s:%llu: %s: %s", file, (unsigned long long)fault->line,
+				fault->column, fault->text);
 		else
 			(void)refuse("%s:%llu: %s", file, (unsigned long long)fault->line, fault->text);
 	}
@@ -41,14 +41,16 @@ void submit_say_faults(const struct import *import, const char *file) {
 
 /* "petitions.csv:14: number 12/2024" */
 static int refused(const struct answer *answer, const struct import *import, const char *name) {
-	const struct import_row *row = answer->index < import->n_rows ? &import->rows[answer->index] : NULL;
+	const struct import_row *row;
 	char *what = NULL;
 	int ending;
 
-	if (!row || row->line == 0)
+	if (answer->index >= import->n_rows || import->rows[answer->index].line == 0)
 		return client_refused(answer, name);
+	row = &import->rows[answer->index];
 	if (asprintf(&what, "%s:%llu: %s %.*s", name, (unsigned long long)row->line,
-			import_column(import->type, 0), (int)row->name.len, (const char *)row->name.data) < 0)
+			import_column(import->type, 0), (int)row->name.len,
+			(const char *)row->name.data) < 0)
 		return fail_memory();
 	ending = client_refused(answer, what);
 	free(what);
@@ -88,7 +90,9 @@ int submit(const struct tool *tool, const struct import *import, const char *nam
 		return client_explain(tool, r);
 	if (answer.result != CONTROL_OK)
 		return refused(&answer, import, name);
-	return read_done(&answer, import->n_rows, ret_done) ? DONE : client_explain(tool, CLIENT_STRANGE);
+	if (!read_done(&answer, import->n_rows, ret_done))
+		return client_explain(tool, CLIENT_STRANGE);
+	return DONE;
 }
 
 static int check_and_submit(const struct tool *tool, enum import_type type,
@@ -104,8 +108,9 @@ static int check_and_submit(const struct tool *tool, enum import_type type,
 		submit_say_faults(&import, NULL);
 		ending = MISUSED;
 	} else {
-		ending = submit(tool, &import, cells[0].len ? (const char *)cells[0].data :
-								import_type_name(type), ret_done);
+		const char *name = cells[0].len ? (const char *)cells[0].data : import_type_name(type);
+
+		ending = submit(tool, &import, name, ret_done);
 	}
 	import_done(&import);
 	return ending;

@@ -425,8 +425,8 @@ static int show_groups(const struct tool *tool, const struct tallying *tallying)
 	if (groups.failed || unseen.failed)
 		return fail_memory();
 	if (tool->json && village)
-		return json_show(json_pack("{s:o?, s:o?}", "villages", listing_rows(&groups), "not_visible",
-			listing_rows(&unseen)));
+		return json_show(json_pack("{s:o?, s:o?}", "villages", listing_rows(&groups),
+			"not_visible", listing_rows(&unseen)));
 	if (unseen.n_cells == 0)
 		return listing_show(&groups, tool->json, _("No counts."));
 	if (groups.n_cells > 0) {

@@ -212,7 +212,8 @@ static void check_row(struct oplog_check *check) {
 
 	if (check->frontier.size != oplog->frontier.size)
 		blame(check, _("number %llu is missing: its row says %llu records"),
-			(unsigned long long)check->frontier.size, (unsigned long long)oplog->frontier.size);
+			(unsigned long long)check->frontier.size,
+			(unsigned long long)oplog->frontier.size);
 	if (!span_eq((struct span){ made, made_len }, (struct span){ kept, kept_len }))
 		blame(check, _("its kept tree differs from its records (first %llu)"),
 			(unsigned long long)oplog->frontier.size);
@@ -424,8 +425,9 @@ static int check_derived(struct checking *checking) {
 		free(folder);
 		return r;
 	}
-	r = asprintf(&path, "%s/store", folder) < 0 ? -ENOMEM :
-						      rebuild_into(checking, path, 2 * used + SCRATCH_MIN);
+	r = asprintf(&path, "%s/store", folder) < 0 ? -ENOMEM : 0;
+	if (r == 0)
+		r = rebuild_into(checking, path, 2 * used + SCRATCH_MIN);
 	if (r == -ENOSPC)
 		r = fail(_("there is no room in %s to make the tables again; set TMPDIR to another disk, or use --quick"),
 			folder);
@@ -442,7 +444,8 @@ static int show(const struct tool *tool, struct checking *checking, bool quick) 
 		return fail_memory();
 	if (tool->json) {
 		int ending = json_show(json_pack("{s:b, s:b, s:o?, s:o?}", "ok", ok, "rebuilt", !quick,
-			"oplogs", listing_rows(&checking->oplogs), "faults", listing_rows(&checking->faults)));
+			"oplogs", listing_rows(&checking->oplogs), "faults",
+			listing_rows(&checking->faults)));
 
 		return ending ? ending : ok ? DONE : FAILED;
 	}

@@ -22,7 +22,7 @@ void ctl_freep(struct ctl **ctl);
 
 /* What is sent next: write the request there, with ctl_number() as its number. */
 struct writer *ctl_writer(struct ctl *ctl);
-uint64_t ctl_number(const struct ctl *ctl);
+uint64_t ctl_number(const struct ctl *ctl); /* another one after each ctl_ask() */
 /*
  * Sends the request and waits for its answer, until @gave_up (may be NULL) becomes true. 0 or
  * CTL_SILENT; the answer is borrowed until the next call.

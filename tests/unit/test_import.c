@@ -174,9 +174,9 @@ Test(import, names_every_fault_with_its_line_and_column) {
 		{ IMPORT_STEPS, STEPS "1,closed,2024-01-05,,,\xff\n", "2:- " },
 		{ IMPORT_STEPS, STEPS "1,closed,2024-01-05,,,\x1b[2J\n", "2:text " },
 		{ IMPORT_PETITIONS, PETITIONS ",,,,,,,,,,\n",
-			"2:number 2:received 2:kind 2:category 2:channel 2:text 2:organisation " },
+			"2:number 2:received 2:organisation 2:kind 2:category 2:channel 2:text " },
 		{ IMPORT_PETITIONS, PETITIONS "1,2024-01-05,front,petition,V,land,phone,0,maybe,T,\n",
-			"2:urgent 2:people " },
+			"2:people 2:urgent " },
 		{ IMPORT_PETITIONS, PETITIONS "1,2024-01-05,front,petition,\"V\nW\",land,phone,,,T,\n",
 			"2:village " },
 		{ IMPORT_PETITIONS, PETITIONS
@@ -190,7 +190,7 @@ Test(import, names_every_fault_with_its_line_and_column) {
 		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,dialogue,,120,284,255,23,5,\n",
 			"2:opinions " },
 		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,talk,,>120,-1,,,,\n",
-			"2:type 2:opinions 2:attendance " },
+			"2:type 2:attendance 2:opinions " },
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(files); i++)
