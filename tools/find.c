@@ -180,7 +180,7 @@ static enum import_lookup on_find_office(void *userdata, struct span code, struc
 	if (code.len < sizeof(text))
 		memcpy(text, code.data, code.len);
 	row = home_find_office(book->home, text);
-	if (!row || row->office.state != OFFICE_ACTIVE)
+	if (!row || row != home_parent(book->home)) /* the only one that the node hands a case to */
 		return IMPORT_NONE;
 	*ret_id = row->office.id;
 	return IMPORT_FOUND;

@@ -78,7 +78,7 @@ struct import_context {
 	/* The petition with this reference or number. */
 	enum import_lookup (*find_case)(void *userdata, struct span name, struct id *ret_id,
 		uint8_t *ret_organisation);
-	/* The office with this code. */
+	/* The office with this code, if a petition can be handed to it. */
 	enum import_lookup (*find_office)(void *userdata, struct span code, struct id *ret_id);
 	/* The record of this office that has this number in the book of that year. */
 	enum import_lookup (*find_number)(void *userdata, uint8_t kind, struct span number,

@@ -315,7 +315,7 @@ static void read_to(struct import_reading *reading, struct step *step) {
 		if (given(reading, STEP_COLUMN_TO, true) &&
 			reading->context->find_office(reading->context->userdata, to, &step->office))
 			FAULT(reading, STEP_COLUMN_TO,
-				_("no single active office known here has the code \"%s\"; see: lienthong office list"),
+				_("\"%s\" is not the code of the office directly above, the only one that can take it over"),
 				import_quote(to).text);
 		break;
 	default:

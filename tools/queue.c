@@ -24,7 +24,7 @@ static void list_row(struct listing *listing, const struct home *home,
 
 	cell_office(listing, home, row->neighbour->number);
 	cell_id(listing, id);
-	cell(listing, json_string(up ? "up" : "down"), "%s", up ? _("up") : _("down"));
+	cell(listing, json_string(up ? "up" : "down"), "%s", up ? _("upward") : _("downward"));
 	cell_word(listing, &words_lane, row->lane);
 	cell_count(listing, row->records);
 	cell_bytes(listing, row->bytes);

@@ -179,7 +179,7 @@ static void fill_link(struct listing *listing, const struct home *home,
 		add_waiting(&waiting, &rows[lane]);
 	cell_office(listing, home, rows->neighbour->number);
 	cell_id(listing, id);
-	cell(listing, json_string(up ? "up" : "down"), "%s", up ? _("up") : _("down"));
+	cell(listing, json_string(up ? "up" : "down"), "%s", up ? _("upward") : _("downward"));
 	if (nodestate_link(state, id, &link))
 		cell_word(listing, &words_link_state, link.state);
 	else
@@ -197,7 +197,7 @@ static void fill_refusals(struct listing *listing, const struct nodestate *state
 	for (unsigned reason = 0; reason < REFUSAL_N && !state->down; reason++) {
 		if (!state->status.refusals[reason])
 			continue;
-		cell(listing, json_string(refusal_name(reason)), "%s", _(refusal_name(reason)));
+		cell_word(listing, &words_refusal, reason);
 		cell_count(listing, state->status.refusals[reason]);
 	}
 }

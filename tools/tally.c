@@ -39,7 +39,7 @@ static const char *const by_names[BY_N] = {
 	[BY_MEASURE] = "measure",
 };
 
-static const struct words words_by = { N_("division"), by_names, BY_N };
+static const struct words words_by = { by_names, BY_N };
 
 struct group {
 	uint64_t key; /* a number of office, category, organisation, period */
@@ -320,7 +320,7 @@ static int show_measures(const struct tool *tool, const struct group *sum) {
 }
 
 static const struct column group_columns[] = {
-	{ .key = "group", .title = N_("Of") },
+	{ .key = "group", .title = N_("Divided by") },
 	{ .key = "village", .title = N_("Village") },
 	{ .key = "received", .title = N_("Received"), .right = true },
 	{ .key = "accepted" },

@@ -137,6 +137,22 @@ static const char *const organisations[] = {
 	[ORGANISATION_BOARD] = N_("board"),
 };
 
+static const char *const refusals[] = {
+	[REFUSAL_MALFORMED] = N_("malformed"),
+	[REFUSAL_VERSION] = N_("no version in common"),
+	[REFUSAL_STRANGER] = N_("stranger"),
+	[REFUSAL_NO_SESSION] = N_("no session"),
+	[REFUSAL_OUT_OF_STEP] = N_("out of step"),
+	[REFUSAL_UNKNOWN_OFFICE] = N_("unknown office"),
+	[REFUSAL_GAP] = N_("gap"),
+	[REFUSAL_ROOT] = N_("bad root"),
+	[REFUSAL_SIGNATURE] = N_("bad signature"),
+	[REFUSAL_FORK] = N_("fork"),
+	[REFUSAL_NOT_YOURS] = N_("not yours to send"),
+	[REFUSAL_FULL] = N_("full"),
+	[REFUSAL_QUARANTINED] = N_("quarantined"),
+};
+
 static const char *const states[] = {
 	[CASE_RECEIVED] = N_("received"),
 	[CASE_ACCEPTED] = N_("accepted"),
@@ -150,22 +166,21 @@ static const char *const states[] = {
 	[CASE_HELD] = N_("held"),
 };
 
-const struct words words_action = { N_("step"), actions, N_ELEMENTS(actions) };
-const struct words words_accuracy = { N_("accuracy"), accuracies, N_ELEMENTS(accuracies) };
-const struct words words_category = { N_("category"), categories, N_ELEMENTS(categories) };
-const struct words words_cause = { N_("cause"), causes, N_ELEMENTS(causes) };
-const struct words words_channel = { N_("channel"), channels, N_ELEMENTS(channels) };
-const struct words words_kind = { N_("kind of record"), kinds, N_ELEMENTS(kinds) };
-const struct words words_lane = { N_("lane"), lanes, N_ELEMENTS(lanes) };
-const struct words words_legal_kind = { N_("kind"), legal_kinds, N_ELEMENTS(legal_kinds) };
-const struct words words_link_state = { N_("state"), link_states, N_ELEMENTS(link_states) };
-const struct words words_measure = { N_("measure"), measures, N_ELEMENTS(measures) };
-const struct words words_meeting_type = { N_("type of meeting"), meeting_types,
-	N_ELEMENTS(meeting_types) };
-const struct words words_office_state = { N_("state"), office_states, N_ELEMENTS(office_states) };
-const struct words words_organisation = { N_("organisation"), organisations,
-	N_ELEMENTS(organisations) };
-const struct words words_state = { N_("state"), states, N_ELEMENTS(states) };
+const struct words words_action = { actions, N_ELEMENTS(actions) };
+const struct words words_accuracy = { accuracies, N_ELEMENTS(accuracies) };
+const struct words words_category = { categories, N_ELEMENTS(categories) };
+const struct words words_cause = { causes, N_ELEMENTS(causes) };
+const struct words words_channel = { channels, N_ELEMENTS(channels) };
+const struct words words_kind = { kinds, N_ELEMENTS(kinds) };
+const struct words words_lane = { lanes, N_ELEMENTS(lanes) };
+const struct words words_legal_kind = { legal_kinds, N_ELEMENTS(legal_kinds) };
+const struct words words_link_state = { link_states, N_ELEMENTS(link_states) };
+const struct words words_measure = { measures, N_ELEMENTS(measures) };
+const struct words words_meeting_type = { meeting_types, N_ELEMENTS(meeting_types) };
+const struct words words_office_state = { office_states, N_ELEMENTS(office_states) };
+const struct words words_organisation = { organisations, N_ELEMENTS(organisations) };
+const struct words words_refusal = { refusals, N_ELEMENTS(refusals) };
+const struct words words_state = { states, N_ELEMENTS(states) };
 
 const char *words_name(const struct words *words, uint64_t value) {
 	return value < words->n ? words->words[value] : NULL;

@@ -8,8 +8,7 @@
 #include "proto/base.h"
 
 struct words {
-	const char *what;         /* N_(): "category", for messages */
-	const char *const *words; /* by number; NULL: no such number */
+	const char *const *words; /* by number, N_(); NULL: no such number */
 	size_t n;
 };
 
@@ -26,6 +25,7 @@ extern const struct words words_measure;
 extern const struct words words_meeting_type;
 extern const struct words words_office_state;
 extern const struct words words_organisation;
+extern const struct words words_refusal; /* as refusal_name() */
 extern const struct words words_state;
 
 /* NULL: no word for it. */
