@@ -473,6 +473,7 @@ void core_link_ready(struct core *core, const struct id *office) {
 		link->blocked = false;
 }
 
+/* 0, a refusal that ends the session, or -errno. */
 static int take_batch(struct core *core, struct link *link, const struct link_io *io,
 	const struct batch *batch) {
 	struct span plain;
@@ -482,11 +483,8 @@ static int take_batch(struct core *core, struct link *link, const struct link_io
 	r = link_unpack(link, io, batch, &plain);
 	if (r < 0)
 		return r;
-	if (r > 0) {
-		core->refusals[r]++;
-		link_reset(link, io, r == REFUSAL_MALFORMED ? REFUSAL_OUT_OF_STEP : r);
-		return 0;
-	}
+	if (r > 0)
+		return r == REFUSAL_MALFORMED ? REFUSAL_OUT_OF_STEP : r;
 	if (core->full) {
 		core->refusals[REFUSAL_FULL]++;
 		link_refuse(link, &batch->oplog, batch->first, REFUSAL_FULL);
@@ -528,6 +526,10 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 	case MESSAGE_REFUSE:
 		link_refused(link, &io, &message.refuse);
 		break;
+	}
+	if (r > 0) {
+		core->refusals[r]++;
+		link_reset(link, &io, r);
 	}
 	core_fail(core, r);
 }

@@ -171,8 +171,12 @@ void downlink_message(struct downlink *downlink, zmq_msg_t *parts, size_t n_part
 		log_cause(downlink->log, LOG_WARNING, "no memory for another connection");
 		return; /* they will say HELLO again */
 	}
-	if (!span_eq(routing, (struct span){ session->routing, session->routing_len }))
+	if (!span_eq(routing, (struct span){ session->routing, session->routing_len })) {
+		/* what an old connection left behind must not take the session back from a new one */
+		if (session->routing_len > 0 && !message_is_hello(frame))
+			return;
 		open_session(downlink, session, routing);
+	}
 	core_message(downlink->core, &office, frame);
 }
 

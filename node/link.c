@@ -128,14 +128,10 @@ void link_reset(struct link *link, const struct link_io *io, enum refusal why) {
 }
 
 int link_hello(struct link *link, const struct link_io *io, const struct hello *hello) {
-	if (hello->version < MESSAGE_VERSION) {
-		link_reset(link, io, REFUSAL_VERSION);
-		return 0;
-	}
-	if (!id_eq(&hello->office, &link->neighbour)) {
-		link_reset(link, io, REFUSAL_STRANGER);
-		return 0;
-	}
+	if (hello->version < MESSAGE_VERSION)
+		return REFUSAL_VERSION;
+	if (!id_eq(&hello->office, &link->neighbour))
+		return REFUSAL_STRANGER;
 	if (link->up) {
 		if (link->state != LINK_GREETING || hello->session != link->session)
 			return 0; /* an answer to a session that is over */
@@ -171,10 +167,8 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 	struct held said;
 	int r;
 
-	if (!link->greeted) {
-		link_reset(link, io, REFUSAL_NO_SESSION);
-		return 0;
-	}
+	if (!link->greeted)
+		return REFUSAL_NO_SESSION;
 	while (message_held_next(message, &said)) {
 		struct link_oplog *oplog = link_find(link, &said.oplog);
 

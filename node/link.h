@@ -103,7 +103,10 @@ int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_
 void link_opened(struct link *link, const struct link_io *io);
 void link_lost(struct link *link, const struct link_io *io, const char *why);
 
-/* Messages other than BATCH. 0 or -errno. @txn is a write transaction: cursors move in it. */
+/*
+ * Messages other than BATCH. 0, a refusal with which to link_reset(), or -errno. @txn is a write
+ * transaction: cursors move in it.
+ */
 int link_hello(struct link *link, const struct link_io *io, const struct hello *hello);
 int link_held(struct link *link, const struct link_io *io, struct txn *txn, struct message *message);
 void link_refused(struct link *link, const struct link_io *io, const struct refuse *refuse);

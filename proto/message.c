@@ -118,6 +118,14 @@ int message_decode(struct span in, struct message *ret_message) {
 	return 0;
 }
 
+bool message_is_hello(struct span in) {
+	struct reader r;
+
+	reader_init(&r, in);
+	read_array(&r, 1, UINT64_MAX);
+	return read_uint(&r, UINT8_MAX) == MESSAGE_HELLO;
+}
+
 bool message_held_next(struct message *message, struct held *ret_held) {
 	if (reader_peek(&message->held) == VALUE_END)
 		return false;

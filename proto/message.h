@@ -107,6 +107,8 @@ struct leaf {
 
 /* 0 or MESSAGE_MALFORMED, all of it checked. Spans borrow from @in. */
 int message_decode(struct span in, struct message *ret_message);
+/* Whether @in begins as a HELLO does: for the transport, which decodes nothing. */
+bool message_is_hello(struct span in);
 /* The next of a HEADS or ACK; false at the end. */
 bool message_held_next(struct message *message, struct held *ret_held);
 

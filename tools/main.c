@@ -52,7 +52,7 @@ static int show_help(void) {
 		char name[WORD_MAX];
 
 		full_name(&commands[i], name);
-		printf("  %-16s %s\n", name, _(commands[i].help));
+		printf("  %-16s %s\n", name, _(commands[i].help)); /* names are ASCII */
 	}
 	printf("  %-16s %s\n", "version", _("the version of this tool"));
 	printf("  %-16s %s\n\n", "help", _("this text"));

@@ -10,6 +10,7 @@
 enum {
 	OPTIONS_MAX = 20, /* of one command, with those of all */
 	HELP_COLUMN = 28,
+	HELP_WIDTH = 80,
 };
 
 /* What getopt_long() returns for the options that every command has; the others count from 0. */
@@ -22,13 +23,16 @@ enum {
 static void show_option(const char *name, const char *argument, const char *help) {
 	char head[64];
 
-	snprintf(head, sizeof(head), "--%s%s%s", name, argument ? " " : "", argument ? argument : "");
-	printf("  %-*s %s\n", HELP_COLUMN - 3, head, help);
+	snprintf(head, sizeof(head), "  --%s%s%s", name, argument ? " " : "", argument ? argument : "");
+	put_padded(head, HELP_COLUMN);
+	put_wrapped(help, HELP_COLUMN, HELP_WIDTH);
 }
 
 static void show_help(const struct usage *usage) {
-	printf(_("Usage: lienthong %s%s%s [OPTIONS]\n\n%s\n\n"), usage->command,
-		usage->arguments ? " " : "", usage->arguments ? usage->arguments : "", _(usage->about));
+	printf(_("Usage: lienthong %s%s%s [OPTIONS]\n\n"), usage->command,
+		usage->arguments ? " " : "", usage->arguments ? usage->arguments : "");
+	put_wrapped(_(usage->about), 0, HELP_WIDTH);
+	putchar('\n');
 	for (size_t i = 0; i < usage->n_options; i++) {
 		const struct option_def *def = &usage->options[i];
 

@@ -289,14 +289,44 @@ static void fit(char *text, size_t max) {
 	strcpy((char *)p, strlen((char *)p) >= strlen("…") ? "…" : ".");
 }
 
-static void put_padded(const char *text, size_t width, bool right, bool last) {
+static int padding(const char *text, size_t width) {
 	size_t used = width_of(text);
-	int pad = width > used ? (int)(width - used) : 0;
 
+	return width > used ? (int)(width - used) : 0;
+}
+
+void put_padded(const char *text, size_t width) {
+	printf("%s%*s", text, padding(text, width), "");
+}
+
+void put_wrapped(const char *text, size_t indent, size_t width) {
+	size_t used = indent;
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+		size_t columns = (size_t)u8_width((const uint8_t *)text, len, ENCODING);
+
+		if (used > indent && used + 1 + columns > width) {
+			printf("\n%*s", (int)indent, "");
+			used = indent;
+		} else if (used > indent) {
+			putchar(' ');
+			used++;
+		}
+		printf("%.*s", (int)len, text);
+		used += columns;
+		text += len + (text[len] == ' ');
+	}
+	putchar('\n');
+}
+
+static void put_cell(const char *text, size_t width, bool right, bool last) {
 	if (right)
-		printf("%*s%s", pad, "", text);
+		printf("%*s%s", padding(text, width), "", text);
+	else if (last)
+		printf("%s", text);
 	else
-		printf("%s%*s", text, last ? 0 : pad, "");
+		put_padded(text, width);
 	if (!last)
 		printf("%*s", GAP, "");
 }
@@ -327,7 +357,7 @@ void listing_table(const struct listing *listing) {
 
 		if (!column->title)
 			continue;
-		put_padded(i < n ? _(column->title) : listing->cells[i - n], widths[i % n],
+		put_cell(i < n ? _(column->title) : listing->cells[i - n], widths[i % n],
 			column->right, i % n == last);
 		if (i % n == last)
 			putchar('\n');
@@ -356,7 +386,7 @@ void listing_cards(const struct listing *listing) {
 			putchar('\n');
 		if (!title || listing->cells[i][0] == '\0')
 			continue;
-		put_padded(_(title), width, false, false);
+		put_padded(_(title), width + GAP);
 		put_lines(listing->cells[i], width + GAP);
 	}
 }

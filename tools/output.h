@@ -28,6 +28,11 @@ int fail_memory(void);
 /* To stdout. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
+/* To stdout, with spaces behind it up to @width columns of the terminal. */
+void put_padded(const char *text, size_t width);
+/* To stdout, divided between words; further lines begin at @indent. */
+void put_wrapped(const char *text, size_t indent, size_t width);
+
 /* A copy without control characters but \n and \t; heap, NULL without memory. */
 char *clean(const char *text, size_t len);
 

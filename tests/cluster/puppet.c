@@ -184,15 +184,8 @@ void puppet_greet(struct puppet *puppet) {
 	writer_init(&w, buf, sizeof(buf));
 	message_write_hello(&w, &hello);
 	puppet_say(puppet, writer_span(&w));
-	if (!puppet->parent) {
-		uint64_t until_ms = proc_now_ms() + PUPPET_PATIENT_MS;
-
-		/* again and again: what is left of its last connection may have ended this session */
-		while (!puppet_expect(puppet, MESSAGE_HEADS, 1000, &message)) {
-			must(proc_now_ms() < until_ms, "no HEADS");
-			puppet_say(puppet, writer_span(&w));
-		}
-	}
+	if (!puppet->parent)
+		must(puppet_expect(puppet, MESSAGE_HEADS, PUPPET_PATIENT_MS, &message), "no HEADS");
 	writer_init(&w, buf, sizeof(buf));
 	message_write_heads(&w, false, NULL, 0);
 	puppet_say(puppet, writer_span(&w));
