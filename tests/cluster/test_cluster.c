@@ -98,8 +98,8 @@ Test(cluster, a_parent_killed_in_the_middle_of_a_transfer_goes_on_where_it_was, 
 		uint64_t until_ms = proc_now_ms() + REST_MS, before, after, all;
 
 		proc_stop(tree.procs[1]);
-		ctl_take_petitions(tree.procs[2], 20000, 1000);
-		n += 20000;
+		ctl_take_petitions(tree.procs[2], 60000, 1000);
+		n += 60000;
 		tree_open(&tree);
 		before = tree_size(&tree, 1, 2, LANE_NORMAL);
 		all = tree_size(&tree, 2, 2, LANE_NORMAL);
