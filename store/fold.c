@@ -567,11 +567,12 @@ int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **r
 		uint64_t held;
 		uint32_t epoch;
 
-		/* taken away and added again in one turn, or never above 0: nothing changed */
+		/* taken away and added again in one turn: nothing changed; a first 0 is kept all the same,
+		 * or what a rebuild makes would depend on where a turn ended */
 		r = tallies_get(txn, entry->office, &entry->row, &held, &epoch);
 		if (r < 0)
 			return r;
-		if (r == STORE_NOT_FOUND ? entry->row.n == 0 : held == entry->row.n)
+		if (r == 0 && held == entry->row.n)
 			continue;
 		r = tallies_put(txn, entry);
 		if (!r && fold->sink)

@@ -202,6 +202,8 @@ Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .
 	read_array(&answer.values, 3, 3);
 	read_uint(&answer.values, 1);
 	read_id(&answer.values, &petition);
+	draft = step_draft(step, sizeof(step), &petition, ACTION_RETURNED); /* a count that falls to 0 */
+	cr_assert_eq(cores_submit(&cores->nodes[2], &draft, 1).result, CONTROL_OK);
 	draft = step_draft(step, sizeof(step), &petition, ACTION_ACCEPTED);
 	cr_assert_eq(cores_submit(&cores->nodes[2], &draft, 1).result, CONTROL_OK);
 	cores_take_petitions(&cores->nodes[2], 2, 30);
