@@ -10,6 +10,7 @@
 enum {
 	OVERDUE_EVERY_MS = 60000,
 	OVERDUE_TURN_MAX = 500,   /* escalations written in one turn; the rest in the next */
+	OVERDUE_LOOKS_MAX = 5000, /* and cases looked at */
 	READERS_EVERY_MS = 60000,
 	FORGET_TURN_MAX = 1000,   /* change rows forgotten in one turn */
 	ROOM_SHARE = 32,          /* one in so many bytes of the store is kept for cursors and acks */
@@ -286,6 +287,8 @@ struct overdue {
 		struct finding finding;
 	} found[OVERDUE_TURN_MAX];
 	size_t n;
+	size_t n_looks;
+	uint64_t last_ms;
 };
 
 static int check_overdue(void *userdata, uint64_t time_ms, const struct id *id) {
@@ -295,6 +298,14 @@ static int check_overdue(void *userdata, uint64_t time_ms, const struct id *id) 
 	struct finding finding;
 	int r;
 
+	/* Enough for one turn. What was found leaves the index, so each turn gets further even when all
+	 * entries have one time; otherwise it ends between two times. */
+	if (overdue->n == OVERDUE_TURN_MAX ||
+		(overdue->n_looks++ >= OVERDUE_LOOKS_MAX && time_ms != overdue->last_ms)) {
+		core->overdue_from_ms = time_ms;
+		return 1;
+	}
+	overdue->last_ms = time_ms;
 	r = cases_get(core->txn, id, &row);
 	if (r)
 		return r < 0 ? r : -EIO;
@@ -303,7 +314,7 @@ static int check_overdue(void *userdata, uint64_t time_ms, const struct id *id) 
 		overdue->found[overdue->n].row = row;
 		overdue->found[overdue->n++].finding = finding;
 	}
-	return overdue->n == OVERDUE_TURN_MAX; /* the rest in the next turn */
+	return 0;
 }
 
 /* Finds what became overdue, all first and then one by one: writing moves the index. */
@@ -318,21 +329,27 @@ static int look_at_clocks(struct core *core) {
 	overdue = malloc(sizeof(*overdue));
 	if (!overdue)
 		return -ENOMEM;
-	for (size_t i = 0; r >= 0 && i < 2 * core->config->n_rules; i++) {
-		const struct rule *rule = &core->config->rules[i / 2];
-		bool has_due = i % 2;
+	for (; r >= 0 && !more && core->overdue_rule < 2 * core->config->n_rules; core->overdue_rule += !more) {
+		const struct rule *rule = &core->config->rules[core->overdue_rule / 2];
+		uint64_t from_ms = core->overdue_from_ms;
+		bool has_due = core->overdue_rule % 2;
 
+		core->overdue_from_ms = 0;
 		if (rule->cause != CAUSE_OVERDUE)
 			continue;
-		*overdue = (struct overdue){ .core = core, .rule = rule };
-		r = waiting_each(txn, has_due, rule->state, rules_horizon_ms(rule, has_due, core->wall_ms),
-			check_overdue, overdue);
-		more |= r > 0;
+		overdue->core = core;
+		overdue->rule = rule;
+		overdue->n = overdue->n_looks = 0;
+		r = waiting_each(txn, has_due, rule->state, from_ms,
+			rules_horizon_ms(rule, has_due, core->wall_ms), check_overdue, overdue);
+		more = r > 0;
 		for (size_t k = 0; r >= 0 && k < overdue->n; k++)
 			r = escalate(core, &overdue->found[k].id, &overdue->found[k].row,
 				&overdue->found[k].finding);
 	}
 	free(overdue);
+	if (!more)
+		core->overdue_rule = 0;
 	core->overdue_at_ms = core->now_ms + (more ? 0 : OVERDUE_EVERY_MS);
 	return r < 0 ? r : 0;
 }

@@ -58,6 +58,8 @@ struct core {
 	uint32_t serial_year, serial; /* running number of references; 0: not loaded */
 	bool serial_dirty;
 	uint64_t overdue_at_ms; /* when the clocks are looked at next, monotonic */
+	size_t overdue_rule;    /* where looking goes on: twice the rule, and 1 for those with a due time */
+	uint64_t overdue_from_ms;
 	uint64_t readers_at_ms; /* and the reader slots */
 	char address[CONFIG_ADDRESS_MAX + 1];
 	uint64_t started_ms;

@@ -213,14 +213,15 @@ int waiting_delete(struct txn *txn, bool has_due, uint8_t state, uint64_t time_m
 	return txn_delete(txn, TABLE_WAITING, (struct span){ key, sizeof(key) });
 }
 
-int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t until_ms, waiting_fn fn,
-	void *userdata) {
+int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t from_ms, uint64_t until_ms,
+	waiting_fn fn, void *userdata) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;
-	const uint8_t prefix[2] = { has_due, state };
+	uint8_t from[10] = { has_due, state };
 	struct span key, value;
 	int r;
 
-	r = scan_open(txn, TABLE_WAITING, (struct span){ prefix, sizeof(prefix) }, &scan);
+	put_be64(from + 2, from_ms);
+	r = scan_open(txn, TABLE_WAITING, (struct span){ from, sizeof(from) }, &scan);
 	if (r)
 		return r;
 	while ((r = scan_next(scan, &key, &value)) == 0) {
@@ -228,7 +229,7 @@ int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t until_ms
 
 		if (key.len != WAITING_KEY_LEN)
 			return -EIO;
-		if (memcmp(key.data, prefix, sizeof(prefix)) != 0 ||
+		if (key.data[0] != has_due || key.data[1] != state ||
 			get_be64(key.data + 2) > until_ms)
 			return 0;
 		memcpy(id.b, key.data + 10, 16);

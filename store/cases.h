@@ -76,9 +76,9 @@ int escalations_each(struct txn *txn, const struct id *petition, escalation_fn f
 int waiting_put(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms, const struct id *id);
 int waiting_delete(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
 	const struct id *id);
-/* Calls @fn for the entries of one kind and state with a time of at most @until_ms, oldest first. */
+/* Calls @fn for the entries of one kind and state from @from_ms to @until_ms, oldest first. */
 typedef int (*waiting_fn)(void *userdata, uint64_t time_ms, const struct id *id);
-int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t until_ms, waiting_fn fn,
-	void *userdata);
+int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t from_ms, uint64_t until_ms,
+	waiting_fn fn, void *userdata);
 
 const char *case_state_name(uint8_t state); /* an English word, such as "forwarded" */

@@ -218,15 +218,15 @@ Test(cases, running_clocks_are_found_by_kind_state_and_time_and_may_be_ended_mea
 		}
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		walk = (struct clock_walk){ .txn = txn };
-		cr_expect_eq(waiting_each(txn, cases[i].has_due, cases[i].state, cases[i].until_ms,
+		cr_expect_eq(waiting_each(txn, cases[i].has_due, cases[i].state, 0, cases[i].until_ms,
 			clock_found, &walk), 0);
 		cr_expect_eq(walk.n, cases[i].want, "case %zu: %lu", i, walk.n);
 	}
 	walk = (struct clock_walk){ .txn = txn, .end = true };
-	cr_expect_eq(waiting_each(txn, false, CASE_ACCEPTED, 79, clock_found, &walk), 0);
+	cr_expect_eq(waiting_each(txn, false, CASE_ACCEPTED, 0, 79, clock_found, &walk), 0);
 	cr_expect_eq(walk.n, 80);
 	walk = (struct clock_walk){ .txn = txn };
-	cr_expect_eq(waiting_each(txn, false, CASE_ACCEPTED, UINT64_MAX, clock_found, &walk), 0);
+	cr_expect_eq(waiting_each(txn, false, CASE_ACCEPTED, 0, UINT64_MAX, clock_found, &walk), 0);
 	cr_expect_eq(walk.n, 20);
 	const struct id id = scratch_id(1);
 	cr_expect_eq(waiting_delete(txn, false, CASE_ACCEPTED, 1, &id), STORE_NOT_FOUND);

@@ -119,6 +119,29 @@ Test(core, an_urgent_petition_is_escalated_all_the_way_up, .timeout = 60) {
 	cr_assert_eq(n, 1);
 }
 
+Test(core, what_nobody_accepted_in_time_is_escalated_once_however_many_there_are, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+
+	cores_take_petitions(district, 0, 1200); /* more than one turn writes */
+	cores_settle(cores);
+	cr_assert_eq(cores_count(province, district, MEASURE_ESCALATED), 0);
+	cores->now_ms += 13ull * 24 * 3600 * 1000; /* 9 working days */
+	cores_connect(cores, 1);
+	cores_settle(cores);
+	cr_assert_eq(cores_count(province, district, MEASURE_ESCALATED), 0);
+	cores->now_ms += 4ull * 24 * 3600 * 1000;
+	cores_connect(cores, 1);
+	for (unsigned i = 0; i < 10; i++)
+		cores_settle(cores);
+	cr_assert_eq(cores_count(province, district, MEASURE_ESCALATED), 1200);
+	cores->now_ms += 4ull * 24 * 3600 * 1000;
+	cores_connect(cores, 1);
+	for (unsigned i = 0; i < 10; i++)
+		cores_settle(cores);
+	cr_assert_eq(cores_count(province, district, MEASURE_ESCALATED), 1200);
+}
+
 static struct draft step_draft(uint8_t *buf, size_t len, const struct id *petition, uint8_t action) {
 	struct step step = { .petition = *petition, .action = action, .date_ms = CORES_START_MS + 1000,
 		.to = span_str(action == ACTION_FORWARDED ? "UBND huyện" : ""),
