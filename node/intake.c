@@ -185,13 +185,12 @@ struct step_search {
 	uint64_t arrival;
 };
 
-static int find_step(void *userdata, uint32_t sequence, const struct id *record, uint32_t office,
-	uint64_t arrival) {
+static int find_step(void *userdata, const struct step_row *row) {
 	struct step_search *search = userdata;
 
-	if (!id_eq(record, search->record))
+	if (!id_eq(&row->record, search->record))
 		return 0;
-	search->arrival = arrival;
+	search->arrival = row->arrival;
 	return 1;
 }
 
@@ -236,34 +235,23 @@ static const char *missing_field(const struct step *step) {
 	}
 }
 
-static int check_hand_over(struct intake *intake, const struct step *step, uint32_t *ret_next) {
-	const struct office_register *reg = &intake->core->reg;
-	const struct register_entry *next = register_find(reg, &step->office);
-	const struct id *own = &reg->own->row.office.id;
+/* That the petition into which another is merged is here. 0, 1 (refused) or -errno. */
+static int check_merge(struct intake *intake, const struct step *step) {
+	struct planned *into;
+	int r = plan(intake, &step->office, &into);
 
-	*ret_next = 0;
-	if (step->action == ACTION_MERGED) {
-		struct planned *into;
-		int r = plan(intake, &step->office, &into);
-
-		return r ? r : into && into->row.kind == KIND_PETITION &&
-				!id_eq(&step->office, &step->petition) ? 0 : refuse(intake, CONTROL_NO_CASE, "");
-	}
-	if (step->action != ACTION_HANDED_OVER)
-		return 0;
-	/* only to a neighbour above: it can read the petition, and its steps come back down */
-	if (!next || !id_eq(&reg->own->row.office.parent, &step->office) ||
-		id_eq(own, &step->office))
-		return refuse(intake, CONTROL_UNKNOWN_OFFICE, "");
-	*ret_next = next->row.number;
+	if (r)
+		return r;
+	if (!into || into->row.kind != KIND_PETITION || id_eq(&step->office, &step->petition))
+		return refuse(intake, CONTROL_NO_CASE, "");
 	return 0;
 }
 
 static int check_step(struct intake *intake, struct checked *checked) {
+	const struct register_entry *above = register_parent(&intake->core->reg);
 	const struct register_entry *holder;
 	struct planned *planned;
 	struct step step;
-	uint32_t next;
 	int r;
 
 	if (step_decode(checked->draft.body, &step) || step.sequence)
@@ -282,9 +270,19 @@ static int check_step(struct intake *intake, struct checked *checked) {
 		return r;
 	if (!planned || planned->row.kind != KIND_PETITION)
 		return refuse(intake, CONTROL_NO_CASE, "");
-	switch (fold_may_step(&planned->row, intake->core->fold.own, step.action)) {
+	if (step.action == ACTION_MERGED) {
+		r = check_merge(intake, &step);
+		if (r)
+			return r;
+	}
+	step.sequence = planned->row.n_steps + 1;
+	if (step.sequence > STEP_SEQUENCE_MAX)
+		return refuse(intake, CONTROL_TOO_MANY, "");
+	switch (fold_step(&planned->row, &step, intake->core->fold.own, above ? &above->row : NULL)) {
 	case 0:
-		break;
+		return 0;
+	case FOLD_NOT_ABOVE:
+		return refuse(intake, CONTROL_NOT_ABOVE, "");
 	case FOLD_NOT_HOLDER:
 		holder = register_by_number(&intake->core->reg, planned->row.holder);
 		intake->why = (struct refusal_words){ CONTROL_NOT_HOLDER,
@@ -293,12 +291,6 @@ static int check_step(struct intake *intake, struct checked *checked) {
 	default:
 		return refuse(intake, CONTROL_WRONG_STATE, case_state_name(planned->row.state));
 	}
-	r = check_hand_over(intake, &step, &next);
-	if (r)
-		return r;
-	step.sequence = ++planned->row.n_steps;
-	fold_step(&planned->row, &step, next);
-	return 0;
 }
 
 static int check(struct intake *intake, struct checked *checked) {

@@ -378,19 +378,19 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 }
 
 static int write_leaves(struct link *link, const struct link_io *io, struct txn *txn,
-	const struct link_oplog *oplog, uint64_t end, struct writer *w) {
+	const struct oplog *oplog, int distance, const struct batch *batch, struct writer *w) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
 	struct leaf leaf;
 	uint64_t index, arrival;
 	int r;
 
-	r = oplog_walk_open(txn, oplog->held->number, oplog->sent, &walk);
-	write_array(w, end - oplog->sent);
-	for (uint64_t i = oplog->sent; r == 0 && i < end; i++) {
+	r = oplog_walk_open(txn, oplog, batch->first, &walk);
+	write_array(w, batch->n);
+	for (uint64_t i = batch->first; r == 0 && i < batch->head.size; i++) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r || index != i)
 			return r < 0 ? r : -EIO; /* the store lacks what its own sizes promise */
-		if (!leaf.withheld && !may_read(link, io, oplog->distance, leaf.bytes)) {
+		if (!leaf.withheld && !may_read(link, io, distance, leaf.bytes)) {
 			merkle_leaf(leaf.bytes, &leaf.hash);
 			leaf.withheld = true;
 		}
@@ -414,12 +414,14 @@ static bool head_good(const struct link_io *io, const struct oplog_id *id, const
 static int push_batch(struct link *link, const struct link_io *io, struct txn *txn,
 	struct link_oplog *oplog, uint8_t *plain, uint8_t *frame) {
 	struct batch batch = { .sequence = link->out_sequence, .oplog = oplog->held->id };
-	const struct oplog view = { .id = oplog->held->id, .number = oplog->held->number };
+	struct oplog held;
 	struct writer w;
 	bool checked;
 	int r;
 
-	r = oplog_head_after(txn, &view, oplog->sent, &batch.head, &checked);
+	r = oplog_load(txn, &batch.oplog, &held);
+	if (!r)
+		r = oplog_head_after(txn, &held, oplog->sent, &batch.head, &checked);
 	if (r)
 		return r;
 	if (!head_good(io, &batch.oplog, &batch.head, checked)) {
@@ -430,7 +432,7 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 	batch.first = oplog->sent;
 	batch.n = batch.head.size - oplog->sent;
 	writer_init(&w, plain, BATCH_PLAIN_MAX);
-	r = write_leaves(link, io, txn, oplog, batch.head.size, &w);
+	r = write_leaves(link, io, txn, &held, oplog->distance, &batch, &w);
 	if (r)
 		return r;
 	if (!writer_ok(&w)) {

@@ -147,13 +147,14 @@ static void leaf_hash(const struct leaf *leaf, struct hash *ret_hash) {
 }
 
 /* A leaf that we hold already must be the same one. 0, REFUSAL_FORK or -errno. */
-static int same_leaf(struct txn *txn, uint32_t number, uint64_t index, const struct hash *hash) {
+static int same_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index,
+	const struct hash *hash) {
 	struct leaf held;
 	struct hash held_hash;
 	uint64_t arrival;
 	int r;
 
-	r = oplog_leaf(txn, number, index, &held, &arrival);
+	r = oplog_leaf(txn, oplog, index, &held, &arrival);
 	if (r)
 		return r < 0 ? r : -EIO;
 	leaf_hash(&held, &held_hash);
@@ -177,7 +178,7 @@ static int hash_leaves(struct txn *txn, const struct incoming *in, const struct 
 			return REFUSAL_MALFORMED;
 		leaf_hash(&leaf, &hash);
 		if (i < in->oplog.frontier.size) {
-			err = same_leaf(txn, in->oplog.number, i, &hash);
+			err = same_leaf(txn, &in->oplog, i, &hash);
 			if (err)
 				return err;
 		} else if (i >= in->frontier.size) {

@@ -54,13 +54,14 @@ enum control_result {
 	CONTROL_WRONG_STATE = 5,     /* this step cannot follow; detail: the present state's name */
 	CONTROL_BAD_FIELD = 6,       /* detail: the field */
 	CONTROL_CONFLICT = 7,        /* the id is held with other content */
-	CONTROL_UNKNOWN_OFFICE = 8,  /* detail: what was named */
+	CONTROL_NOT_ABOVE = 8,       /* a petition can only be handed over to the parent */
 	CONTROL_ALREADY = 9,         /* joined already, or enrolled already with other keys */
 	CONTROL_BAD_FILE = 10,       /* damaged, or signed by another key */
 	CONTROL_TOO_OLD = 11,        /* SINCE: those changes are no longer kept: take a snapshot */
 	CONTROL_NOT_FOR_US = 12,     /* JOIN: the answer is for another office */
 	CONTROL_FAILED = 13,         /* the node cannot go on; detail says why */
 	CONTROL_NO_ADDRESS = 14,     /* ADD_OFFICE: the node listens nowhere and none was given */
+	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have */
 };
 
 enum outcome {

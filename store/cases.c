@@ -8,8 +8,8 @@
 enum {
 	CASE_FIELDS = 22,
 	CASE_ROW_MAX = 3 + 9 * CASE_FIELDS,
-	STEP_KEY_LEN = 16 + 4 + 16,
-	STEP_VALUE_LEN = 8 + 4,
+	STEP_PREFIX_LEN = 16 + 4 + 4, /* case, sequence, office */
+	STEP_KEY_LEN = STEP_PREFIX_LEN + 16,
 	ESCALATION_KEY_LEN = 16 + 16,
 	WAITING_KEY_LEN = 1 + 1 + 8 + 16,
 };
@@ -116,41 +116,61 @@ int cases_each(struct txn *txn, case_fn fn, void *userdata) {
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
-int steps_put(struct txn *txn, const struct id *petition, uint32_t sequence, const struct id *record,
-	uint32_t office, uint64_t arrival) {
-	uint8_t key[STEP_KEY_LEN], value[STEP_VALUE_LEN];
+static void step_key(const struct id *petition, const struct step_row *row,
+	uint8_t ret_key[STEP_KEY_LEN]) {
+	memcpy(ret_key, petition->b, 16);
+	put_be32(ret_key + 16, row->sequence);
+	put_be32(ret_key + 20, row->office);
+	memcpy(ret_key + STEP_PREFIX_LEN, row->record.b, 16);
+}
 
-	memcpy(key, petition->b, 16);
-	put_be32(key + 16, sequence);
-	memcpy(key + 20, record->b, 16);
-	put_be64(value, arrival);
-	put_be32(value + 8, office);
+int steps_put(struct txn *txn, const struct id *petition, const struct step_row *row) {
+	uint8_t key[STEP_KEY_LEN], value[8];
+
+	step_key(petition, row, key);
+	put_be64(value, row->arrival);
 	return txn_put(txn, TABLE_STEPS, (struct span){ key, sizeof(key) },
 		(struct span){ value, sizeof(value) });
 }
 
-int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata) {
+/* Those whose key begins with @prefix. */
+static int steps_within(struct txn *txn, struct span prefix, step_fn fn, void *userdata) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;
 	struct span key, value;
 	int r;
 
-	r = scan_open(txn, TABLE_STEPS, id_span(petition), &scan);
+	r = scan_open(txn, TABLE_STEPS, prefix, &scan);
 	if (r)
 		return r;
 	while ((r = scan_next(scan, &key, &value)) == 0) {
-		struct id record;
+		struct step_row row;
 
-		if (key.len != STEP_KEY_LEN || value.len != STEP_VALUE_LEN)
+		if (key.len != STEP_KEY_LEN || value.len != 8)
 			return -EIO;
-		if (memcmp(key.data, petition->b, 16) != 0)
+		if (memcmp(key.data, prefix.data, prefix.len) != 0)
 			return 0;
-		memcpy(record.b, key.data + 20, 16);
-		r = fn(userdata, get_be32(key.data + 16), &record, get_be32(value.data + 8),
-			get_be64(value.data));
+		row.sequence = get_be32(key.data + 16);
+		row.office = get_be32(key.data + 20);
+		memcpy(row.record.b, key.data + STEP_PREFIX_LEN, 16);
+		row.arrival = get_be64(value.data);
+		r = fn(userdata, &row);
 		if (r)
 			return r;
 	}
 	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata) {
+	return steps_within(txn, id_span(petition), fn, userdata);
+}
+
+int steps_of(struct txn *txn, const struct id *petition, uint32_t sequence, uint32_t office, step_fn fn,
+	void *userdata) {
+	const struct step_row row = { .sequence = sequence, .office = office };
+	uint8_t key[STEP_KEY_LEN];
+
+	step_key(petition, &row, key);
+	return steps_within(txn, (struct span){ key, STEP_PREFIX_LEN }, fn, userdata);
 }
 
 int escalations_put(struct txn *txn, const struct id *petition, const struct id *record,

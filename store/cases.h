@@ -35,7 +35,7 @@ struct case_row {
 	uint32_t origin;       /* office number */
 	uint32_t holder;       /* office number: the one that must act next */
 	uint32_t people;
-	uint32_t n_steps;      /* the sequence of the newest step */
+	uint32_t n_steps;      /* applied: the sequence of the last of them */
 	uint32_t clock_step;   /* the sequence of the step that set the clock; 0: the petition itself */
 	uint64_t arrival;      /* of its first record */
 	uint64_t reference;
@@ -55,12 +55,23 @@ int cases_put(struct txn *txn, const struct id *id, const struct case_row *row);
 typedef int (*case_fn)(void *userdata, const struct id *id, const struct case_row *row);
 int cases_each(struct txn *txn, case_fn fn, void *userdata);
 
-/* The steps of a case in their order; @office: the number of the one that wrote it. */
-int steps_put(struct txn *txn, const struct id *petition, uint32_t sequence, const struct id *record,
-	uint32_t office, uint64_t arrival);
-typedef int (*step_fn)(void *userdata, uint32_t sequence, const struct id *record, uint32_t office,
-	uint64_t arrival);
+/*
+ * The steps of a case, applied or not, in order of sequence, then of the office that wrote them (its
+ * number), then of record id.
+ */
+struct step_row {
+	uint32_t sequence;
+	uint32_t office;
+	struct id record;
+	uint64_t arrival;
+};
+int steps_put(struct txn *txn, const struct id *petition, const struct step_row *row);
+/* Stops at @fn's first non-zero, which is returned. */
+typedef int (*step_fn)(void *userdata, const struct step_row *row);
 int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata);
+/* Only those of one office with one sequence. */
+int steps_of(struct txn *txn, const struct id *petition, uint32_t sequence, uint32_t office, step_fn fn,
+	void *userdata);
 
 int escalations_put(struct txn *txn, const struct id *petition, const struct id *record,
 	uint64_t arrival);

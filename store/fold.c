@@ -16,6 +16,11 @@
 
 #define STATE(s) (1u << (s))
 
+enum {
+	/* Steps of the holder that claim one place and cannot have it: no honest one writes two. */
+	STEPS_TRIED_MAX = 16,
+};
+
 /* The states from which an action is allowed, and the one it leads to (0: the state stays). */
 static const struct {
 	unsigned from;
@@ -199,17 +204,30 @@ static int case_replace(struct fold *fold, struct txn *txn, const struct id *id,
 	return fold->sink ? fold->sink->case_changed(fold->sink->userdata, id, row) : 0;
 }
 
-int fold_may_step(const struct case_row *row, uint32_t office, uint8_t action) {
-	if (row->kind != KIND_PETITION || action == 0 || action >= ACTION_N)
+static int may_step(const struct case_row *row, const struct step *step, uint32_t writer,
+	const struct office_row *above) {
+	if (row->kind != KIND_PETITION || step->action == 0 || step->action >= ACTION_N)
 		return FOLD_WRONG_STATE;
-	if (row->holder != office)
+	if (row->holder != writer)
 		return FOLD_NOT_HOLDER;
-	return course[action].from & STATE(row->state) ? 0 : FOLD_WRONG_STATE;
+	if (!(course[step->action].from & STATE(row->state)))
+		return FOLD_WRONG_STATE;
+	if (step->sequence != row->n_steps + 1)
+		return FOLD_NOT_NEXT;
+	if (step->action == ACTION_HANDED_OVER && !(above && id_eq(&above->office.id, &step->office)))
+		return FOLD_NOT_ABOVE;
+	return 0;
 }
 
-void fold_step(struct case_row *row, const struct step *step, uint32_t next_holder) {
-	uint8_t to = course[step->action].to;
+int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
+	const struct office_row *above) {
+	int why = may_step(row, step, writer, above);
+	uint8_t to;
 
+	if (why)
+		return why;
+	row->n_steps = step->sequence;
+	to = course[step->action].to;
 	if (to && to != row->state) {
 		row->state = to;
 		row->since_ms = step->date_ms;
@@ -243,10 +261,11 @@ void fold_step(struct case_row *row, const struct step *step, uint32_t next_hold
 		row->resolved_ms = row->answered_ms = 0;
 		break;
 	case ACTION_HANDED_OVER:
-		row->holder = next_holder;
+		row->holder = above->number;
 		row->since_ms = step->date_ms;
 		break;
 	}
+	return 0;
 }
 
 /* The row of a petition as its first record alone makes it. */
@@ -273,20 +292,8 @@ struct refold {
 	struct txn *txn;
 	struct txn *records;
 	struct case_row *row;
+	unsigned n_tried;
 };
-
-static int next_holder(struct txn *txn, const struct step *step, uint32_t *ret_office) {
-	struct office_row row;
-	int r;
-
-	*ret_office = 0;
-	if (step->action != ACTION_HANDED_OVER)
-		return 0;
-	r = offices_get(txn, &step->office, &row);
-	if (!r)
-		*ret_office = row.number;
-	return r;
-}
 
 static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec) {
 	struct leaf leaf;
@@ -298,26 +305,48 @@ static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec
 	return leaf.withheld || record_decode(leaf.bytes, ret_rec) ? FOLD_SET_ASIDE : 0;
 }
 
-static int refold_step(void *userdata, uint32_t sequence, const struct id *record,
-	uint32_t writer, uint64_t arrival) {
+/* As fold_step(); looks the parent up where the step needs it. 0, an outcome or -errno. */
+static int take_step(struct txn *txn, struct case_row *row, const struct step *step, uint32_t writer) {
+	struct office_row office, above;
+	int r = STORE_NOT_FOUND;
+
+	if (step->action == ACTION_HANDED_OVER) {
+		r = offices_by_number(txn, writer, &office);
+		if (!r)
+			r = offices_get(txn, &office.office.parent, &above);
+		if (r < 0)
+			return r;
+	}
+	return fold_step(row, step, writer, r ? NULL : &above);
+}
+
+/* 1: this step was the next one. */
+static int refold_step(void *userdata, const struct step_row *at) {
 	struct refold *refold = userdata;
 	struct record rec;
 	struct step step;
-	uint32_t holder;
 	int r;
 
-	r = read_record(refold->records, arrival, &rec);
-	if (!r && step_decode(rec.body, &step))
-		r = FOLD_SET_ASIDE;
+	r = read_record(refold->records, at->arrival, &rec);
 	if (!r)
-		r = next_holder(refold->txn, &step, &holder);
-	if (r)
-		return r < 0 ? r : 0;
-	if (sequence > refold->row->n_steps)
-		refold->row->n_steps = sequence;
-	if (fold_may_step(refold->row, writer, step.action) == 0)
-		fold_step(refold->row, &step, holder);
-	return 0;
+		r = step_decode(rec.body, &step) ? FOLD_SET_ASIDE
+			: take_step(refold->txn, refold->row, &step, at->office);
+	if (r < 0)
+		return r;
+	return r == 0 || ++refold->n_tried == STEPS_TRIED_MAX ? 1 : 0;
+}
+
+/* Takes the steps that lead on from @refold's row. Those of other offices than its holder are not looked at. */
+static int refold_steps(struct refold *refold, const struct id *petition) {
+	uint32_t n_steps;
+	int r;
+
+	do {
+		n_steps = refold->row->n_steps;
+		refold->n_tried = 0;
+		r = steps_of(refold->txn, petition, n_steps + 1, refold->row->holder, refold_step, refold);
+	} while (r >= 0 && refold->row->n_steps != n_steps);
+	return r < 0 ? r : 0;
 }
 
 static void escalation_mark(struct case_row *row, const struct escalation *escalation) {
@@ -343,10 +372,10 @@ static int remark(void *userdata, const struct id *petition, const struct id *re
 
 /* Makes a petition's row again from its first record and everything else known of it. */
 static int refold(struct fold *fold, struct txn *txn, const struct id *id, struct case_row *row) {
-	struct refold ctx = { txn, fold->records ? fold->records : txn, row };
+	struct refold ctx = { txn, fold->records ? fold->records : txn, row, 0 };
 	int r;
 
-	r = steps_each(txn, id, refold_step, &ctx);
+	r = refold_steps(&ctx, id);
 	return r ? r : escalations_each(txn, id, remark, &ctx);
 }
 
@@ -371,18 +400,47 @@ static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, u
 	return case_replace(fold, txn, &rec->id, NULL, &row);
 }
 
-static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint64_t arrival,
-	const struct record *rec) {
-	struct case_row row, old;
+static int find_other(void *userdata, const struct step_row *row) {
+	const struct step_row *than = userdata;
+
+	return !id_eq(&row->record, &than->record);
+}
+
+/*
+ * Whether a step that comes after a later one can have had its place: only if that was its writer's
+ * turn, and then the step that was applied there is its writer's too. 0, 1 or -errno.
+ */
+static int may_displace(struct txn *txn, const struct id *petition, const struct step_row *row) {
+	struct step_row than = *row;
+
+	return steps_of(txn, petition, row->sequence, row->office, find_other, &than);
+}
+
+/* Makes a case of which steps were applied again from its petition. */
+static int begin_again(struct fold *fold, struct txn *txn, const struct id *id,
+	const struct case_row *old, struct case_row *ret_row) {
 	struct petition petition;
 	struct record first;
-	struct step step;
-	uint32_t holder;
 	int r;
 
-	if (step_decode(rec->body, &step))
+	r = read_record(fold->records ? fold->records : txn, old->arrival, &first);
+	if (r || petition_decode(first.body, &petition))
+		return r < 0 ? r : -EIO; /* its case was made from it */
+	petition_row(&petition, &first, old->origin, old->arrival, ret_row);
+	return refold(fold, txn, id, ret_row);
+}
+
+static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint64_t arrival,
+	const struct record *rec) {
+	struct step_row at = { .office = origin, .record = rec->id, .arrival = arrival };
+	struct case_row row, old;
+	struct step step;
+	int r;
+
+	if (step_decode(rec->body, &step) || step.sequence == 0)
 		return FOLD_SET_ASIDE;
-	r = steps_put(txn, &step.petition, step.sequence, &rec->id, origin, arrival);
+	at.sequence = step.sequence;
+	r = steps_put(txn, &step.petition, &at);
 	if (r)
 		return r;
 	r = cases_get(txn, &step.petition, &old);
@@ -392,33 +450,22 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 		return 0;
 	row = old;
 	if (step.sequence > old.n_steps) {
-		/* the usual case: it comes after all that is known */
-		row.n_steps = step.sequence;
-		r = next_holder(txn, &step, &holder);
-		if (r < 0)
-			return r;
-		if (r == 0 && fold_may_step(&row, origin, step.action) == 0)
-			fold_step(&row, &step, holder);
-		/* an escalation of this very clock may have come first, by a faster lane */
-		if (row.escalated && row.clock_step != old.clock_step) {
-			struct refold ctx = { txn, fold->records ? fold->records : txn, &row };
+		struct refold ctx = { txn, fold->records ? fold->records : txn, &row, 0 };
 
-			r = escalations_each(txn, &step.petition, remark, &ctx);
-			if (r)
-				return r;
-		}
-	} else {
-		r = read_record(fold->records ? fold->records : txn, old.arrival, &first);
+		r = take_step(txn, &row, &step, origin);
 		if (r)
 			return r < 0 ? r : 0;
-		if (petition_decode(first.body, &petition))
-			return FOLD_SET_ASIDE;
-		petition_row(&petition, &first, old.origin, old.arrival, &row);
-		r = refold(fold, txn, &step.petition, &row);
-		if (r)
+		r = refold_steps(&ctx, &step.petition); /* those that waited for it */
+		/* an escalation of this very clock may have come first, by a faster lane */
+		if (!r && row.escalated && row.clock_step != old.clock_step)
+			r = escalations_each(txn, &step.petition, remark, &ctx);
+	} else {
+		r = may_displace(txn, &step.petition, &at);
+		if (r <= 0)
 			return r;
+		r = begin_again(fold, txn, &step.petition, &old, &row);
 	}
-	return case_replace(fold, txn, &step.petition, &old, &row);
+	return r ? r : case_replace(fold, txn, &step.petition, &old, &row);
 }
 
 static int apply_escalation(struct fold *fold, struct txn *txn, const struct id *finder,

@@ -3,9 +3,10 @@
 /*
  * fold - records -> cases, tallies, register; a pure function of what the oplogs hold
  *
- * A case is its petition and its steps in the order (sequence, record id), whatever the order in
- * which they arrived. A step counts only if the office that wrote it held the case at that point
- * and the state allows it; any other is kept, shown and not applied. The office in whose oplog a
+ * A case is its petition and its steps in order of sequence, whatever the order in which they
+ * arrived. A step counts only if it is the next one, the office that wrote it held the case at that
+ * point, and the state allows it (of two such, the one with the lesser record id); any other is
+ * kept, shown and not applied. The office in whose oplog a
  * petition or meeting stands owns its counts; other offices' counts come as tally records. So every
  * row here can be made again from the oplogs alone, with the same bytes (fold_rebuild()).
  */
@@ -58,17 +59,20 @@ int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **r
 	size_t *ret_n);
 
 /*
- * Whether @office may write @step on the case as it stands: 0, FOLD_NOT_HOLDER, FOLD_WRONG_STATE.
- * The same question that fold_apply() asks, for a clerk who deserves an answer first.
+ * Takes one step: moves @row and returns 0, or leaves it as it is and says why. @writer is the
+ * office that wrote the step, @above its parent (numbers of the register; 0: none): a case can only
+ * be handed up, to who can read it. fold_apply() asks the same, this is for those who want to know
+ * before, or step by step.
  */
 enum {
 	FOLD_NOT_HOLDER = 3,
 	FOLD_WRONG_STATE = 4,
+	FOLD_NOT_NEXT = 5,  /* another step has its place, or one before it is missing */
+	FOLD_NOT_ABOVE = 6, /* handed over to an office that is not the parent */
 };
-int fold_may_step(const struct case_row *row, uint32_t office, uint8_t action);
-/* What a step that is allowed makes of a row; @next_holder: for a hand-over. */
 struct step;
-void fold_step(struct case_row *row, const struct step *step, uint32_t next_holder);
+int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
+	const struct office_row *above);
 
 /*
  * Folds every record of @from again, in order of arrival, into the empty store @into (made with

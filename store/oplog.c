@@ -26,23 +26,23 @@ enum {
 	ROW_RUN_FIRST = 141,
 	ROW_RUN_ARRIVAL = 149,
 	ROW_RUN_LENGTH = 157,
-	ROW_FRONTIER = 165,
+	ROW_HEAD_CHECKED = 165,
+	ROW_FRONTIER = 166,
 };
 
 struct oplog_walk {
 	struct txn *txn;
 	uint32_t number;
-	uint64_t index;   /* the next leaf */
-	uint64_t arrival; /* and its arrival */
-	uint64_t end;     /* of the run it is in */
+	struct oplog_run last; /* the run at the end, which only the oplog's row has */
+	uint64_t index;        /* the next leaf */
+	uint64_t arrival;      /* and its arrival */
+	uint64_t end;          /* of the run it is in */
 };
 
-/* A stretch of an oplog whose leaves arrived one after the other. */
-struct run {
+/* A run and whose it is. */
+struct placed_run {
 	uint32_t number; /* of the oplog */
-	uint64_t first;
-	uint64_t arrival;
-	uint64_t length;
+	struct oplog_run run;
 };
 
 struct head_row {
@@ -83,9 +83,10 @@ static int decode_row(struct span key, struct span value, struct oplog *ret_oplo
 	ret_oplog->head_bytes = get_be64(p + ROW_HEAD_BYTES);
 	ret_oplog->kept_size = get_be64(p + ROW_KEPT_SIZE);
 	ret_oplog->kept_bytes = get_be64(p + ROW_KEPT_BYTES);
-	ret_oplog->run_first = get_be64(p + ROW_RUN_FIRST);
-	ret_oplog->run_arrival = get_be64(p + ROW_RUN_ARRIVAL);
-	ret_oplog->run_length = get_be64(p + ROW_RUN_LENGTH);
+	ret_oplog->run.first = get_be64(p + ROW_RUN_FIRST);
+	ret_oplog->run.arrival = get_be64(p + ROW_RUN_ARRIVAL);
+	ret_oplog->run.length = get_be64(p + ROW_RUN_LENGTH);
+	ret_oplog->head_checked = p[ROW_HEAD_CHECKED] != 0;
 	ret_oplog->dirty = false;
 	return 0;
 }
@@ -104,9 +105,10 @@ static int put_row(struct txn *txn, const struct oplog *oplog) {
 	put_be64(value + ROW_HEAD_BYTES, oplog->head_bytes);
 	put_be64(value + ROW_KEPT_SIZE, oplog->kept_size);
 	put_be64(value + ROW_KEPT_BYTES, oplog->kept_bytes);
-	put_be64(value + ROW_RUN_FIRST, oplog->run_first);
-	put_be64(value + ROW_RUN_ARRIVAL, oplog->run_arrival);
-	put_be64(value + ROW_RUN_LENGTH, oplog->run_length);
+	put_be64(value + ROW_RUN_FIRST, oplog->run.first);
+	put_be64(value + ROW_RUN_ARRIVAL, oplog->run.arrival);
+	put_be64(value + ROW_RUN_LENGTH, oplog->run.length);
+	value[ROW_HEAD_CHECKED] = oplog->head_checked;
 	len = ROW_FRONTIER + frontier_encode(&oplog->frontier, value + ROW_FRONTIER);
 	return txn_put(txn, TABLE_OPLOGS, (struct span){ key, sizeof(key) },
 		(struct span){ value, len });
@@ -121,20 +123,6 @@ int oplog_load(struct txn *txn, const struct oplog_id *id, struct oplog *ret_opl
 	oplog_key(id, bytes);
 	r = txn_get(txn, TABLE_OPLOGS, key, &value);
 	return r ? r : decode_row(key, value, ret_oplog);
-}
-
-int oplog_by_number(struct txn *txn, uint32_t number, struct oplog *ret_oplog) {
-	_cleanup_(scan_closep) struct scan *scan = NULL;
-	struct span key, value;
-	int r;
-
-	r = scan_open(txn, TABLE_OPLOGS, (struct span){ 0 }, &scan);
-	if (r)
-		return r;
-	while ((r = scan_next(scan, &key, &value)) == 0)
-		if (value.len >= 4 && get_be32(value.data) == number)
-			return decode_row(key, value, ret_oplog);
-	return r;
 }
 
 int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog) {
@@ -174,12 +162,13 @@ int oplog_each(struct txn *txn, oplog_fn fn, void *userdata) {
 
 /* Leaves and runs */
 
+/* Keeps the run at the end, which is complete now: another begins. */
 static int put_run(struct txn *txn, const struct oplog *oplog) {
 	uint8_t key[NUMBERED_KEY_LEN], value[RUN_VALUE_LEN];
 
-	numbered_key(oplog->number, oplog->run_first, key);
-	put_be64(value, oplog->run_arrival);
-	put_be64(value + 8, oplog->run_length);
+	numbered_key(oplog->number, oplog->run.first, key);
+	put_be64(value, oplog->run.arrival);
+	put_be64(value + 8, oplog->run.length);
 	return txn_put(txn, TABLE_RUNS, (struct span){ key, sizeof(key) },
 		(struct span){ value, sizeof(value) });
 }
@@ -204,17 +193,15 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	if (bytes.len > 0)
 		memcpy(room + 1, bytes.data, bytes.len);
 
-	if (oplog->run_length == 0 || arrival != oplog->run_arrival + oplog->run_length) {
-		if (oplog->run_length > 0) {
+	if (oplog->run.length == 0 || arrival != oplog->run.arrival + oplog->run.length) {
+		if (oplog->run.length > 0) {
 			r = put_run(txn, oplog);
 			if (r)
 				return r;
 		}
-		oplog->run_first = oplog->frontier.size;
-		oplog->run_arrival = arrival;
-		oplog->run_length = 0;
+		oplog->run = (struct oplog_run){ oplog->frontier.size, arrival, 0 };
 	}
-	oplog->run_length++;
+	oplog->run.length++;
 	oplog->bytes += bytes.len;
 	frontier_append(&oplog->frontier, hash);
 	oplog->dirty = true;
@@ -223,45 +210,47 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 }
 
 int oplog_flush(struct txn *txn, struct oplog *oplog) {
-	int r = 0;
+	int r;
 
 	if (!oplog->dirty)
 		return 0;
-	if (oplog->run_length > 0)
-		r = put_run(txn, oplog);
-	if (!r)
-		r = put_row(txn, oplog);
+	r = put_row(txn, oplog);
 	if (!r)
 		oplog->dirty = false;
 	return r;
 }
 
-static int decode_run(struct span key, struct span value, struct run *ret_run) {
+static int decode_run(struct span key, struct span value, struct placed_run *ret_placed) {
 	if (key.len != NUMBERED_KEY_LEN || value.len != RUN_VALUE_LEN)
 		return -EIO;
-	ret_run->number = get_be32(key.data);
-	ret_run->first = get_be64(key.data + 4);
-	ret_run->arrival = get_be64(value.data);
-	ret_run->length = get_be64(value.data + 8);
+	ret_placed->number = get_be32(key.data);
+	ret_placed->run.first = get_be64(key.data + 4);
+	ret_placed->run.arrival = get_be64(value.data);
+	ret_placed->run.length = get_be64(value.data + 8);
 	return 0;
 }
 
-/* The run that leaf @index is in. 0, STORE_NOT_FOUND or -errno. */
-static int find_run(struct txn *txn, uint32_t number, uint64_t index, struct run *ret_run) {
+/* The run that leaf @index is in; @last: the oplog's run at the end. 0, STORE_NOT_FOUND or -errno. */
+static int find_run(struct txn *txn, uint32_t number, const struct oplog_run *last, uint64_t index,
+	struct oplog_run *ret_run) {
 	uint8_t bytes[NUMBERED_KEY_LEN];
+	struct placed_run placed;
 	struct span key, value;
-	struct run run;
 	int r;
 
+	if (index - last->first < last->length) {
+		*ret_run = *last;
+		return 0;
+	}
 	numbered_key(number, index, bytes);
 	r = scan_floor(txn, TABLE_RUNS, (struct span){ bytes, sizeof(bytes) }, &key, &value);
 	if (!r)
-		r = decode_run(key, value, &run);
+		r = decode_run(key, value, &placed);
 	if (r)
 		return r;
-	if (run.number != number || index - run.first >= run.length)
+	if (placed.number != number || index - placed.run.first >= placed.run.length)
 		return STORE_NOT_FOUND;
-	*ret_run = run;
+	*ret_run = placed.run;
 	return 0;
 }
 
@@ -286,12 +275,12 @@ int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf) {
 	return 0;
 }
 
-int oplog_leaf(struct txn *txn, uint32_t number, uint64_t index, struct leaf *ret_leaf,
+int oplog_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index, struct leaf *ret_leaf,
 	uint64_t *ret_arrival) {
-	struct run run;
+	struct oplog_run run;
 	int r;
 
-	r = find_run(txn, number, index, &run);
+	r = find_run(txn, oplog->number, &oplog->run, index, &run);
 	if (r)
 		return r;
 	r = oplog_leaf_at(txn, run.arrival + (index - run.first), ret_leaf);
@@ -301,67 +290,69 @@ int oplog_leaf(struct txn *txn, uint32_t number, uint64_t index, struct leaf *re
 	return 0;
 }
 
-int oplog_locate(struct txn *txn, uint64_t arrival, uint32_t *ret_number, uint64_t *ret_index) {
-	_cleanup_(scan_closep) struct scan *scan = NULL;
-	struct span key, value;
-	int r;
-
-	r = scan_open(txn, TABLE_RUNS, (struct span){ 0 }, &scan);
-	if (r)
-		return r;
-	while ((r = scan_next(scan, &key, &value)) == 0) {
-		struct run run;
-
-		r = decode_run(key, value, &run);
-		if (r)
-			return r;
-		if (arrival - run.arrival < run.length) {
-			*ret_number = run.number;
-			*ret_index = run.first + (arrival - run.arrival);
-			return 0;
-		}
-	}
-	return r;
-}
-
 static void freep(void *ptr) {
 	free(*(void **)ptr);
 }
 
 static int by_arrival(const void *a, const void *b) {
-	const uint64_t x = ((const struct run *)a)->arrival, y = ((const struct run *)b)->arrival;
+	const uint64_t x = ((const struct placed_run *)a)->run.arrival;
+	const uint64_t y = ((const struct placed_run *)b)->run.arrival;
 
 	return (x > y) - (x < y);
 }
 
+/* Runs as they are listed: those of the table, and the one at the end of each oplog. */
+struct run_list {
+	struct placed_run *runs;
+	size_t n;
+	size_t max;
+};
+
+static int list_last_run(void *userdata, const struct oplog *oplog) {
+	struct run_list *list = userdata;
+
+	if (oplog->run.length == 0)
+		return 0;
+	if (list->n == list->max)
+		return -EIO;
+	list->runs[list->n++] = (struct placed_run){ oplog->number, oplog->run };
+	return 0;
+}
+
 /* Every run there is, in order of arrival. */
-static int load_runs(struct txn *txn, struct run **ret_runs, size_t *ret_n) {
+static int load_runs(struct txn *txn, struct placed_run **ret_runs, size_t *ret_n) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;
-	_cleanup_(freep) struct run *runs = NULL;
+	_cleanup_(freep) struct placed_run *runs = NULL;
+	struct run_list list = { 0 };
 	struct span key, value;
-	size_t n = 0;
-	uint64_t max;
+	uint64_t n_closed, n_oplogs;
 	int r;
 
-	r = txn_count(txn, TABLE_RUNS, &max);
+	r = txn_count(txn, TABLE_RUNS, &n_closed);
+	if (!r)
+		r = txn_count(txn, TABLE_OPLOGS, &n_oplogs);
 	if (r)
 		return r;
-	runs = calloc(max + 1, sizeof(*runs));
+	list.max = n_closed + n_oplogs;
+	list.runs = runs = calloc(list.max + 1, sizeof(*runs));
 	if (!runs)
 		return -ENOMEM;
 	r = scan_open(txn, TABLE_RUNS, (struct span){ 0 }, &scan);
 	if (r)
 		return r;
-	for (; n < max; n++) {
+	while (list.n < n_closed) {
 		r = scan_next(scan, &key, &value);
 		if (!r)
-			r = decode_run(key, value, &runs[n]);
+			r = decode_run(key, value, &runs[list.n++]);
 		if (r)
 			return r < 0 ? r : -EIO;
 	}
-	qsort(runs, n, sizeof(*runs), by_arrival);
+	r = oplog_each(txn, list_last_run, &list);
+	if (r)
+		return r;
+	qsort(runs, list.n, sizeof(*runs), by_arrival);
 	*ret_runs = TAKE(runs);
-	*ret_n = n;
+	*ret_n = list.n;
 	return 0;
 }
 
@@ -379,28 +370,62 @@ static int list_id(void *userdata, const struct oplog *oplog) {
 	return 0;
 }
 
-int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata) {
+/* The ids of all oplogs, by number. @ret_list's ids are freed by the caller. */
+static int load_ids(struct txn *txn, struct id_list *ret_list) {
+	int r;
+
+	r = txn_count(txn, TABLE_OPLOGS, &ret_list->n);
+	if (r)
+		return r;
+	ret_list->ids = calloc(ret_list->n + 1, sizeof(*ret_list->ids));
+	return ret_list->ids ? oplog_each(txn, list_id, ret_list) : -ENOMEM;
+}
+
+int oplog_locate(struct txn *txn, uint64_t arrival, struct oplog_id *ret_oplog, uint64_t *ret_index) {
 	_cleanup_(freep) struct oplog_id *ids = NULL;
-	_cleanup_(freep) struct run *runs = NULL;
-	struct id_list list;
+	_cleanup_(freep) struct placed_run *runs = NULL;
+	struct id_list list = { 0 };
 	size_t n_runs;
 	int r;
 
-	r = txn_count(txn, TABLE_OPLOGS, &list.n);
-	if (r)
-		return r;
-	list.ids = ids = calloc(list.n + 1, sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	r = oplog_each(txn, list_id, &list);
+	r = load_ids(txn, &list);
+	ids = list.ids;
 	if (!r)
 		r = load_runs(txn, &runs, &n_runs);
 	if (r)
 		return r;
 	for (size_t i = 0; i < n_runs; i++) {
-		const struct run *run = &runs[i];
+		const struct oplog_run *run = &runs[i].run;
 
-		if (run->number == 0 || run->number > list.n)
+		if (arrival - run->arrival >= run->length)
+			continue;
+		if (runs[i].number == 0 || runs[i].number > list.n)
+			return -EIO;
+		*ret_oplog = ids[runs[i].number - 1];
+		*ret_index = run->first + (arrival - run->arrival);
+		return 0;
+	}
+	return STORE_NOT_FOUND;
+}
+
+int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata) {
+	_cleanup_(freep) struct oplog_id *ids = NULL;
+	_cleanup_(freep) struct placed_run *runs = NULL;
+	struct id_list list = { 0 };
+	size_t n_runs;
+	int r;
+
+	r = load_ids(txn, &list);
+	ids = list.ids;
+	if (!r)
+		r = load_runs(txn, &runs, &n_runs);
+	if (r)
+		return r;
+	for (size_t i = 0; i < n_runs; i++) {
+		const struct oplog_run *run = &runs[i].run;
+		const uint32_t number = runs[i].number;
+
+		if (number == 0 || number > list.n)
 			return -EIO;
 		for (uint64_t at = 0; at < run->length; at++) {
 			struct leaf leaf;
@@ -408,8 +433,7 @@ int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata) {
 			r = oplog_leaf_at(txn, run->arrival + at, &leaf);
 			if (r)
 				return r == STORE_NOT_FOUND ? -EIO : r;
-			r = fn(userdata, &ids[run->number - 1], run->first + at, run->arrival + at,
-				&leaf);
+			r = fn(userdata, &ids[number - 1], run->first + at, run->arrival + at, &leaf);
 			if (r)
 				return r;
 		}
@@ -417,14 +441,15 @@ int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata) {
 	return 0;
 }
 
-int oplog_walk_open(struct txn *txn, uint32_t number, uint64_t first,
+int oplog_walk_open(struct txn *txn, const struct oplog *oplog, uint64_t first,
 	struct oplog_walk **ret_walk) {
 	struct oplog_walk *walk;
 
 	walk = malloc(sizeof(*walk));
 	if (!walk)
 		return -ENOMEM;
-	*walk = (struct oplog_walk){ .txn = txn, .number = number, .index = first, .end = first };
+	*walk = (struct oplog_walk){ .txn = txn, .number = oplog->number, .last = oplog->run,
+		.index = first, .end = first };
 	*ret_walk = walk;
 	return 0;
 }
@@ -434,9 +459,9 @@ int oplog_walk_next(struct oplog_walk *walk, uint64_t *ret_index, struct leaf *r
 	int r;
 
 	if (walk->index == walk->end) {
-		struct run run;
+		struct oplog_run run;
 
-		r = find_run(walk->txn, walk->number, walk->index, &run);
+		r = find_run(walk->txn, walk->number, &walk->last, walk->index, &run);
 		if (r)
 			return r;
 		walk->arrival = run.arrival + (walk->index - run.first);
@@ -489,28 +514,45 @@ static int decode_head_row(uint32_t number, struct span key, struct span value,
 	return 0;
 }
 
+/* The newest head, which only the oplog's row has. */
+static struct head_row newest(const struct oplog *oplog) {
+	return (struct head_row){ oplog->head, oplog->head_checked, oplog->head_bytes };
+}
+
 /* The greatest head of at most @size leaves. */
-static int head_floor(struct txn *txn, uint32_t number, uint64_t size, struct head_row *ret_row) {
+static int head_floor(struct txn *txn, const struct oplog *oplog, uint64_t size,
+	struct head_row *ret_row) {
 	uint8_t bytes[NUMBERED_KEY_LEN];
 	struct span key, value;
 	int r;
 
-	numbered_key(number, size, bytes);
+	if (oplog->head.size > 0 && oplog->head.size <= size) {
+		*ret_row = newest(oplog);
+		return 0;
+	}
+	numbered_key(oplog->number, size, bytes);
 	r = scan_floor(txn, TABLE_HEADS, (struct span){ bytes, sizeof(bytes) }, &key, &value);
-	return r ? r : decode_head_row(number, key, value, ret_row);
+	return r ? r : decode_head_row(oplog->number, key, value, ret_row);
 }
 
 /* The least head of more than @size leaves. */
-static int head_beyond(struct txn *txn, uint32_t number, uint64_t size, struct head_row *ret_row) {
+static int head_beyond(struct txn *txn, const struct oplog *oplog, uint64_t size,
+	struct head_row *ret_row) {
 	uint8_t bytes[NUMBERED_KEY_LEN];
 	struct span key, value;
 	int r;
 
-	if (size == UINT64_MAX)
+	if (oplog->head.size <= size)
 		return STORE_NOT_FOUND;
-	numbered_key(number, size + 1, bytes);
+	numbered_key(oplog->number, size + 1, bytes);
 	r = scan_ceiling(txn, TABLE_HEADS, (struct span){ bytes, sizeof(bytes) }, &key, &value);
-	return r ? r : decode_head_row(number, key, value, ret_row);
+	if (!r)
+		r = decode_head_row(oplog->number, key, value, ret_row);
+	if (r == STORE_NOT_FOUND) {
+		*ret_row = newest(oplog);
+		return 0;
+	}
+	return r;
 }
 
 static bool fits_batch(uint64_t bytes, uint64_t leaves) {
@@ -524,46 +566,41 @@ static bool fits_batch(uint64_t bytes, uint64_t leaves) {
  * stays and the next but one there is more than a batch, so there are not many.
  */
 int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool checked) {
-	const struct head_row row = { *head, checked, oplog->bytes };
 	int r;
 
 	assert(head->size == oplog->frontier.size);
 	if (head->size == 0) /* a head over nothing says nothing */
 		return 0;
-	if (oplog->head.size > 0 && oplog->head.size < head->size) {
-		if (fits_batch(oplog->bytes - oplog->kept_bytes, head->size - oplog->kept_size)) {
-			uint8_t key[NUMBERED_KEY_LEN];
+	if (oplog->head.size > 0 && oplog->head.size < head->size &&
+		!fits_batch(oplog->bytes - oplog->kept_bytes, head->size - oplog->kept_size)) {
+		const struct head_row row = newest(oplog);
 
-			numbered_key(oplog->number, oplog->head.size, key);
-			r = txn_delete(txn, TABLE_HEADS, (struct span){ key, sizeof(key) });
-			if (r)
-				return r == STORE_NOT_FOUND ? -EIO : r;
-		} else {
-			oplog->kept_size = oplog->head.size;
-			oplog->kept_bytes = oplog->head_bytes;
-		}
+		r = put_head_row(txn, oplog->number, &row);
+		if (r)
+			return r;
+		oplog->kept_size = oplog->head.size;
+		oplog->kept_bytes = oplog->head_bytes;
 	}
-	r = put_head_row(txn, oplog->number, &row);
-	if (r)
-		return r;
 	oplog->head = *head;
+	oplog->head_checked = checked;
 	oplog->head_bytes = oplog->bytes;
 	oplog->dirty = true;
 	return 0;
 }
 
 /* What bytes was when the oplog had @size leaves, counted from the head before. */
-static int bytes_at(struct txn *txn, uint32_t number, uint64_t size, uint64_t *ret_bytes) {
+static int bytes_at(struct txn *txn, const struct oplog *oplog, uint64_t size,
+	uint64_t *ret_bytes) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
 	struct head_row row = { 0 };
 	uint64_t index, arrival;
 	struct leaf leaf;
 	int r;
 
-	r = head_floor(txn, number, size, &row);
+	r = head_floor(txn, oplog, size, &row);
 	if (r < 0)
 		return r;
-	r = oplog_walk_open(txn, number, row.head.size, &walk);
+	r = oplog_walk_open(txn, oplog, row.head.size, &walk);
 	for (uint64_t at = row.head.size; at < size && !r; at++) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (!r)
@@ -581,17 +618,17 @@ int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
 	uint64_t bytes;
 	int r;
 
-	r = head_beyond(txn, oplog->number, from, &best);
+	r = head_beyond(txn, oplog, from, &best);
 	if (r)
 		return r;
 	if (best.head.size < oplog->head.size) { /* there are more: which is the farthest? */
-		r = bytes_at(txn, oplog->number, from, &bytes);
+		r = bytes_at(txn, oplog, from, &bytes);
 		if (r)
 			return r;
 		row = best;
 		while (fits_batch(row.bytes - bytes, row.head.size - from)) {
 			best = row;
-			r = head_beyond(txn, oplog->number, best.head.size, &row);
+			r = head_beyond(txn, oplog, best.head.size, &row);
 			if (r < 0)
 				return r;
 			if (r == STORE_NOT_FOUND)
@@ -603,25 +640,12 @@ int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
 	return 0;
 }
 
-int oplog_mark_checked(struct txn *txn, uint32_t number, uint64_t size) {
-	struct head_row row;
-	int r;
-
-	r = head_floor(txn, number, size, &row);
-	if (r)
-		return r;
-	if (row.head.size != size)
-		return STORE_NOT_FOUND;
-	row.checked = true;
-	return put_head_row(txn, number, &row);
-}
-
-int oplog_next_head(struct txn *txn, uint32_t number, uint64_t from, struct head *ret_head,
+int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from, struct head *ret_head,
 	bool *ret_checked) {
 	struct head_row row;
 	int r;
 
-	r = head_beyond(txn, number, from, &row);
+	r = head_beyond(txn, oplog, from, &row);
 	if (r)
 		return r;
 	*ret_head = row.head;

@@ -20,10 +20,17 @@ enum {
 	OPLOG_KEY_LEN = 21,
 };
 
+/* A stretch of an oplog whose leaves arrived one after the other. */
+struct oplog_run {
+	uint64_t first;
+	uint64_t arrival; /* of that leaf */
+	uint64_t length;  /* 0: none yet */
+};
+
 /*
  * A working copy of an oplog's row: loaded, appended to, and written back once a turn. Two working
- * copies of one oplog must not be in use at a time. Until it is written back, what was appended is
- * found by its arrival, and not by its number.
+ * copies of one oplog must not be in use at a time. The run at the end and the newest head stand in
+ * the row alone, so that an append dirties no page of their tables.
  */
 struct oplog {
 	struct oplog_id id;
@@ -32,19 +39,16 @@ struct oplog {
 	uint64_t bytes;            /* of leaves, a withheld one counting 32 */
 	struct frontier frontier;  /* its size is the oplog's size */
 	struct head head;          /* the newest; size 0: none yet */
+	bool head_checked;         /* its signature was verified, or is our own */
 	uint64_t head_bytes;       /* what bytes was at the newest head */
 	uint64_t kept_bytes;       /* what bytes was at the newest head but one */
 	uint64_t kept_size;        /* and its size */
-	/* the run at the end, written with the row */
-	uint64_t run_first;
-	uint64_t run_arrival;
-	uint64_t run_length;       /* 0: none yet */
+	struct oplog_run run;      /* the one at the end */
 	bool dirty;
 };
 
 /* 0, STORE_NOT_FOUND or -errno. */
 int oplog_load(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog);
-int oplog_by_number(struct txn *txn, uint32_t number, struct oplog *ret_oplog);
 /* Loads, or makes an empty one with the next number. 0 or -errno. */
 int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog);
 /* Appends one leaf and its hash to the frontier. @hash is merkle_leaf() of the bytes, or what is withheld. */
@@ -59,11 +63,11 @@ int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head
 int oplog_flush(struct txn *txn, struct oplog *oplog);
 
 /* One leaf by its number, or by its arrival. Spans are borrowed from the store. */
-int oplog_leaf(struct txn *txn, uint32_t number, uint64_t index, struct leaf *ret_leaf,
+int oplog_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index, struct leaf *ret_leaf,
 	uint64_t *ret_arrival);
 int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf);
-/* Which oplog and number an arrival belongs to: a search; for listings, not for the hot path. */
-int oplog_locate(struct txn *txn, uint64_t arrival, uint32_t *ret_number, uint64_t *ret_index);
+/* Where an arrival stands: a search of all runs; for listings, not for the hot path. */
+int oplog_locate(struct txn *txn, uint64_t arrival, struct oplog_id *ret_oplog, uint64_t *ret_index);
 
 /* Calls @fn for every leaf in order of arrival; stops at its first non-zero, which is returned. */
 typedef int (*leaf_fn)(void *userdata, const struct oplog_id *oplog, uint64_t index,
@@ -72,7 +76,8 @@ int oplog_each_leaf(struct txn *txn, leaf_fn fn, void *userdata);
 
 /* Walks the leaves of an oplog from @first on. */
 struct oplog_walk;
-int oplog_walk_open(struct txn *txn, uint32_t number, uint64_t first, struct oplog_walk **ret_walk);
+int oplog_walk_open(struct txn *txn, const struct oplog *oplog, uint64_t first,
+	struct oplog_walk **ret_walk);
 int oplog_walk_next(struct oplog_walk *walk, uint64_t *ret_index, struct leaf *ret_leaf,
 	uint64_t *ret_arrival); /* 0, STORE_NOT_FOUND at the end, or -errno */
 struct oplog_walk *oplog_walk_close(struct oplog_walk *walk);
@@ -84,9 +89,8 @@ void oplog_walk_closep(struct oplog_walk **walk);
  */
 int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
 	struct head *ret_head, bool *ret_checked);
-int oplog_mark_checked(struct txn *txn, uint32_t number, uint64_t size); /* STORE_NOT_FOUND */
 /* The heads of an oplog in rising order of size, for a verifier: the first beyond @from. */
-int oplog_next_head(struct txn *txn, uint32_t number, uint64_t from, struct head *ret_head,
+int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from, struct head *ret_head,
 	bool *ret_checked);
 
 /* Calls @fn for every oplog, in key order (office, epoch, lane); stops at its first non-zero, which is returned. */

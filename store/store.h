@@ -41,7 +41,7 @@ enum table {
 	TABLE_HEADS,       /* oplog number, size -> root, signature */
 	TABLE_CURSORS,     /* neighbour, oplog id -> size it has acknowledged */
 	TABLE_CASES,       /* record id -> case row (petitions, meetings) */
-	TABLE_STEPS,       /* case, sequence, record id -> arrival, office */
+	TABLE_STEPS,       /* case, sequence, office, record id -> arrival */
 	TABLE_ESCALATIONS, /* case, record id -> arrival */
 	TABLE_WAITING,     /* clock, state, time, case -> nothing */
 	TABLE_TALLIES,     /* office, period, category, organisation, measure -> count */

@@ -358,7 +358,7 @@ static inline uint64_t cores_leaves(struct cores_node *node, const struct cores_
 	cr_assert_eq(store_begin_read(node->store, &txn), 0);
 	if (oplog_load(txn, &id, &oplog))
 		return 0;
-	cr_assert_eq(oplog_walk_open(txn, oplog.number, 0, &walk), 0);
+	cr_assert_eq(oplog_walk_open(txn, &oplog, 0, &walk), 0);
 	while (oplog_walk_next(walk, &index, &leaf, &arrival) == 0) {
 		n++;
 		*ret_withheld += leaf.withheld;

@@ -9,7 +9,6 @@
 /* An oplog that some neighbour is owed. */
 struct owed {
 	struct oplog_id id;
-	uint32_t number;
 	uint64_t size;
 	uint64_t bytes;
 	bool up;   /* to the parent */
@@ -44,7 +43,7 @@ static int add_oplog(void *userdata, const struct oplog *oplog) {
 		owing->oplogs = oplogs;
 		owing->cap = cap;
 	}
-	owing->oplogs[owing->n++] = (struct owed){ oplog->id, oplog->number, oplog->frontier.size,
+	owing->oplogs[owing->n++] = (struct owed){ oplog->id, oplog->frontier.size,
 		oplog->bytes, up, down };
 	return 0;
 }
@@ -59,12 +58,15 @@ static uint64_t leaf_time(const struct leaf *leaf) {
 static int count_past(const struct home *home, const struct owed *owed, uint64_t from,
 	struct backlog_row *row) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct oplog oplog;
 	struct leaf leaf;
 	uint64_t index;
 	uint64_t arrival;
 	int r;
 
-	r = oplog_walk_open(home->txn, owed->number, from, &walk);
+	r = oplog_load(home->txn, &owed->id, &oplog);
+	if (r == 0)
+		r = oplog_walk_open(home->txn, &oplog, from, &walk);
 	while (r == 0) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r)

@@ -197,8 +197,12 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_CONFLICT:
 		return refuse(_("%s: it was kept before with other content; what is kept cannot be changed, record a step instead"),
 			what);
-	case CONTROL_UNKNOWN_OFFICE:
-		return refuse(_("%s: no such office is known here: %s"), what, detail);
+	case CONTROL_NOT_ABOVE:
+		return refuse(_("%s: a petition can be handed over only to the office directly above this one"),
+			what);
+	case CONTROL_TOO_MANY:
+		return refuse(_("%s: this petition has as many steps as one can have; record what follows as a new petition that names this one"),
+			what);
 	case CONTROL_ALREADY:
 		return refuse(_("%s: this was done already, and with other keys or another office; the one that is known stays"),
 			what);

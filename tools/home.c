@@ -243,18 +243,9 @@ int home_record(const struct home *home, uint64_t arrival, struct record *ret_re
 }
 
 int home_place(const struct home *home, uint64_t arrival, struct place *ret_place) {
-	struct oplog oplog;
-	uint32_t number;
-	uint64_t index;
-	int r;
+	int r = oplog_locate(home->txn, arrival, &ret_place->oplog, &ret_place->index);
 
-	r = oplog_locate(home->txn, arrival, &number, &index);
-	if (r == 0)
-		r = oplog_by_number(home->txn, number, &oplog);
-	if (r)
-		return r < 0 ? r : -EIO;
-	*ret_place = (struct place){ oplog.id, index };
-	return 0;
+	return r > 0 ? -EIO : r;
 }
 
 void cell_place(struct listing *listing, const struct home *home, const struct place *place) {

@@ -253,7 +253,7 @@ static int dump_oplog(void *userdata, const struct oplog *oplog) {
 	if (!id_eq(&oplog->id.office, &dump->office) ||
 		(dump->has_lane && oplog->id.lane != dump->lane) || dump->from >= oplog->frontier.size)
 		return 0;
-	r = oplog_walk_open(dump->home->txn, oplog->number, dump->from, &walk);
+	r = oplog_walk_open(dump->home->txn, oplog, dump->from, &walk);
 	for (uint64_t n = 0; r == 0 && n < dump->count; n++) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r == 0)

@@ -361,28 +361,24 @@ struct history {
 	struct listing escalations;
 };
 
-static const char *why_not_applied(int may, bool known) {
-	if (!known)
-		return N_("the office that it names is not known here");
-	switch (may) {
+/* Follows the case as fold.c does, one step after the other. NULL, or why this one did nothing. */
+static const char *follow(struct history *history, const struct step *step, uint32_t office) {
+	const struct office_row *writer = home_office(history->home, office);
+	const struct office_row *above =
+		writer ? home_office_by_id(history->home, &writer->office.parent) : NULL;
+
+	switch (fold_step(&history->row, step, office, above)) {
 	case 0:
 		return NULL;
 	case FOLD_NOT_HOLDER:
 		return N_("another office held the petition then");
+	case FOLD_NOT_ABOVE:
+		return N_("it names an office that is not above its own");
+	case FOLD_NOT_NEXT:
+		return N_("another step has its place, or one before it is missing");
 	default:
 		return N_("it could not follow the state of the petition then");
 	}
-}
-
-/* Follows the case as fold.c does: the steps come in the same order. */
-static const char *follow(struct history *history, const struct step *step, uint32_t office) {
-	const struct office_row *next = home_office_by_id(history->home, &step->office);
-	bool known = step->action != ACTION_HANDED_OVER || next;
-	const char *why = why_not_applied(fold_may_step(&history->row, office, step->action), known);
-
-	if (!why)
-		fold_step(&history->row, step, next ? next->number : 0);
-	return why;
 }
 
 static void cell_target(struct listing *listing, const struct home *home, const struct step *step) {
@@ -399,8 +395,7 @@ static void cell_target(struct listing *listing, const struct home *home, const 
 	}
 }
 
-static int list_step(void *userdata, uint32_t sequence, const struct id *id, uint32_t office,
-	uint64_t arrival) {
+static int list_step(void *userdata, const struct step_row *at) {
 	struct history *history = userdata;
 	struct listing *listing = &history->steps;
 	struct step step = { 0 };
@@ -409,17 +404,17 @@ static int list_step(void *userdata, uint32_t sequence, const struct id *id, uin
 	const char *why;
 	int r;
 
-	r = home_record(history->home, arrival, &record);
+	r = home_record(history->home, at->arrival, &record);
 	if (r || step_decode(record.body, &step))
 		return r < 0 ? r : 0;
-	r = home_place(history->home, arrival, &place);
+	r = home_place(history->home, at->arrival, &place);
 	if (r)
 		return r;
-	why = follow(history, &step, office);
-	cell_count(listing, sequence);
+	why = follow(history, &step, at->office);
+	cell_count(listing, at->sequence);
 	cell_word(listing, &words_action, step.action);
 	cell_date(listing, step.date_ms);
-	cell_office(listing, history->home, office);
+	cell_office(listing, history->home, at->office);
 	cell_target(listing, history->home, &step);
 	cell_date(listing, step.due_ms);
 	cell_text(listing, step.text);
@@ -430,7 +425,7 @@ static int list_step(void *userdata, uint32_t sequence, const struct id *id, uin
 		cell_none(listing);
 	cell_time(listing, record.time_ms);
 	cell_place(listing, history->home, &place);
-	cell_id(listing, id);
+	cell_id(listing, &at->record);
 	return 0;
 }
 

@@ -165,7 +165,7 @@ static int next_head(struct oplog_check *check, uint64_t from, struct head *ret_
 	bool checked;
 	int r;
 
-	r = oplog_next_head(txn, check->oplog->number, from, ret_head, &checked);
+	r = oplog_next_head(txn, check->oplog, from, ret_head, &checked);
 	if (r == STORE_NOT_FOUND)
 		ret_head->size = 0;
 	return r < 0 ? r : 0;
@@ -181,7 +181,7 @@ static int walk_leaves(struct oplog_check *check) {
 
 	r = next_head(check, 0, &head);
 	if (r == 0)
-		r = oplog_walk_open(check->checking->home->txn, check->oplog->number, 0, &walk);
+		r = oplog_walk_open(check->checking->home->txn, check->oplog, 0, &walk);
 	while (r == 0) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r)

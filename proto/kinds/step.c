@@ -20,7 +20,7 @@ int step_decode(struct span body, struct step *ret_step) {
 	reader_init(&r, body);
 	read_array(&r, STEP_FIELDS, UINT64_MAX);
 	read_id(&r, &step.petition);
-	step.sequence = read_uint(&r, UINT32_MAX);
+	step.sequence = read_uint(&r, STEP_SEQUENCE_MAX);
 	step.action = read_uint(&r, UINT8_MAX);
 	step.date_ms = read_uint(&r, UINT64_MAX);
 	step.due_ms = read_uint(&r, UINT64_MAX);

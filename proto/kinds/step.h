@@ -3,9 +3,10 @@
 /*
  * step - one thing done about a petition by the office that holds it
  *
- * Body: [case, sequence, action, date_ms, due_ms, office, to, text]. The sequence orders the steps
- * of a case: it is one more than that of the last step the holder knew of. The action decides what
- * the other fields mean; those it does not use are 0, nil or empty.
+ * Body: [case, sequence, action, date_ms, due_ms, office, to, text]. The sequence counts the steps
+ * that made the case what it is, without gaps: a step that is not the next one does nothing, so no
+ * office can use the numbers up. The action decides what the other fields mean; those it does not
+ * use are 0, nil or empty.
  */
 #include "proto/codec.h"
 
@@ -29,6 +30,7 @@ enum action {
 enum {
 	STEP_TO_MAX = 256,
 	STEP_TEXT_MAX = 8192,
+	STEP_SEQUENCE_MAX = 1000, /* far beyond any case: bounds what folding one again can cost */
 	STEP_FIELDS = 8,
 };
 

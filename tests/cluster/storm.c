@@ -208,11 +208,10 @@ struct search {
 	bool found;
 };
 
-static int find_step(void *userdata, uint32_t sequence, const struct id *record, uint32_t office,
-	uint64_t arrival) {
+static int find_step(void *userdata, const struct step_row *row) {
 	struct search *search = userdata;
 
-	search->found |= id_eq(record, search->record);
+	search->found |= id_eq(&row->record, search->record);
 	return 0;
 }
 

@@ -195,8 +195,8 @@ static unsigned verify_heads(struct verify *verify, const struct oplog *oplog) {
 	must(offices_get(txn, &oplog->id.office, &origin) == 0, "%s: no such office", name);
 	must(verifier_new(origin.office.sign_key, &key) == 0, "%s: a key", name);
 	frontier_init(&frontier);
-	must(oplog_walk_open(txn, oplog->number, 0, &walk) == 0, "%s: walk", name);
-	r = oplog_next_head(txn, oplog->number, 0, &head, &checked);
+	must(oplog_walk_open(txn, oplog, 0, &walk) == 0, "%s: walk", name);
+	r = oplog_next_head(txn, oplog, 0, &head, &checked);
 	for (; oplog_walk_next(walk, &index, &leaf, &arrival) == 0;) {
 		struct hash hash;
 
@@ -216,7 +216,7 @@ static unsigned verify_heads(struct verify *verify, const struct oplog *oplog) {
 		if (head_verify(key, &oplog->id, &head) != 0)
 			FAULT(faults, "%s: the head at %llu is signed badly", name,
 				(unsigned long long)head.size);
-		r = oplog_next_head(txn, oplog->number, head.size, &head, &checked);
+		r = oplog_next_head(txn, oplog, head.size, &head, &checked);
 	}
 	if (frontier.size != oplog->frontier.size || r == 0)
 		FAULT(faults, "%s: %llu leaves of %llu, and a head at %llu", name,
@@ -245,8 +245,8 @@ static unsigned verify_copy(struct verify *verify, const struct oplog *oplog) {
 		FAULT(faults, "%s: the parent has no copy", name);
 		return faults;
 	}
-	must(oplog_walk_open(tree->txns[verify->at], oplog->number, 0, &ours) == 0, "walk");
-	must(oplog_walk_open(tree->txns[parent], copy.number, 0, &theirs) == 0, "walk");
+	must(oplog_walk_open(tree->txns[verify->at], oplog, 0, &ours) == 0, "walk");
+	must(oplog_walk_open(tree->txns[parent], &copy, 0, &theirs) == 0, "walk");
 	while (oplog_walk_next(ours, &ia, &a, &arrival) == 0) {
 		if (oplog_walk_next(theirs, &ib, &b, &arrival) != 0 || ia != ib) {
 			FAULT(faults, "%s: the parent lacks leaf %llu", name, (unsigned long long)ia);

@@ -105,34 +105,36 @@ Test(cases, are_walked_in_order_of_time_while_they_change) {
 	cr_expect_eq(walk.n, 3);
 }
 
-static int list_step(void *userdata, uint32_t sequence, const struct id *record, uint32_t office,
-	uint64_t arrival) {
+static int list_step(void *userdata, const struct step_row *row) {
 	char *list = userdata;
 
-	snprintf(list + strlen(list), 40, "%u:%lu:%u:%lu ", sequence, get_be64(record->b), office,
-		arrival);
-	return sequence == 300 ? 1 : 0;
+	snprintf(list + strlen(list), 40, "%u:%u:%lu:%lu ", row->sequence, row->office,
+		get_be64(row->record.b), row->arrival);
+	return row->sequence == 300 ? 1 : 0;
 }
 
-Test(cases, their_steps_stand_in_order_of_sequence_then_record) {
+Test(cases, their_steps_stand_in_order_of_sequence_then_office_then_record) {
 	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
 	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
 	_cleanup_(store_abortp) struct txn *txn = scratch_txn(store);
 	static const struct {
 		uint64_t petition;
 		uint32_t sequence;
+		uint32_t office;
 		uint64_t record;
 	} steps[] = {
-		{ 2, 2, 50 }, { 2, 1, 60 }, { 2, 2, 40 }, { 1, 1, 10 }, { 3, 1, 10 }, { 2, 256, 1 },
-		{ 2, 2, 40 }, { 2, 300, 5 }, { 2, 301, 5 },
+		{ 2, 2, 8, 50 }, { 2, 1, 9, 60 }, { 2, 2, 8, 40 }, { 1, 1, 8, 10 }, { 3, 1, 8, 10 },
+		{ 2, 256, 7, 1 }, { 2, 2, 8, 40 }, { 2, 300, 7, 5 }, { 2, 301, 7, 5 }, { 2, 2, 7, 90 },
 	};
 	char list[400] = "";
 
 	for (size_t i = 0; i < N_ELEMENTS(steps); i++) {
 		const struct id petition = scratch_id(steps[i].petition);
-		const struct id record = scratch_id(steps[i].record);
+		const struct step_row row = {
+			steps[i].sequence, steps[i].office, scratch_id(steps[i].record), i,
+		};
 
-		cr_assert_eq(steps_put(txn, &petition, steps[i].sequence, &record, 7 + (i > 1), i), 0);
+		cr_assert_eq(steps_put(txn, &petition, &row), 0);
 	}
 	cr_expect_eq(steps_each(txn, &(struct id){ { 0 } }, list_step, list), 0);
 	cr_expect_str_eq(list, "");
@@ -140,7 +142,10 @@ Test(cases, their_steps_stand_in_order_of_sequence_then_record) {
 	cr_expect_str_eq(list, "");
 	const struct id petition = scratch_id(2);
 	cr_expect_eq(steps_each(txn, &petition, list_step, list), 1);
-	cr_expect_str_eq(list, "1:60:7:1 2:40:8:6 2:50:7:0 256:1:8:5 300:5:8:7 ");
+	cr_expect_str_eq(list, "1:9:60:1 2:7:90:9 2:8:40:6 2:8:50:0 256:7:1:5 300:7:5:7 ");
+	list[0] = '\0';
+	cr_expect_eq(steps_of(txn, &petition, 2, 8, list_step, list), 0);
+	cr_expect_str_eq(list, "2:8:40:6 2:8:50:0 ");
 }
 
 static int list_escalation(void *userdata, const struct id *petition, const struct id *record,

@@ -80,8 +80,9 @@ static int apply_petition(struct stage *stage, const struct id *origin, uint32_t
 }
 
 struct planned_step {
-	uint8_t sequence, action;
-	uint8_t writer; /* 1 own, 2 child */
+	uint32_t sequence;
+	uint8_t action;
+	uint8_t writer; /* 1 own, 2 child, 3 child that does not hand over to its parent */
 };
 
 static int apply_step(struct stage *stage, uint8_t petition, const struct planned_step *plan, uint8_t n) {
@@ -93,7 +94,7 @@ static int apply_step(struct stage *stage, uint8_t petition, const struct planne
 	struct writer w;
 
 	if (plan->action == ACTION_HANDED_OVER)
-		step.office = stage->own;
+		step.office = plan->writer == 3 ? (struct id){ { 4 } } : stage->own;
 	writer_init(&w, body, sizeof(body));
 	step_encode(&step, &w);
 	return stage_apply(stage, plan->writer == 1 ? &stage->own : &stage->child,
@@ -114,12 +115,16 @@ static int apply_overdue(struct stage *stage, uint8_t petition, uint32_t clock_s
 /* The child takes it in, accepts, hands it over; the parent forwards, extends, resolves. */
 static const struct planned_step course[] = {
 	{ 1, ACTION_ACCEPTED, 2 },
+	{ 2, ACTION_HANDED_OVER, 3 }, /* it can only go up: kept, not applied */
 	{ 2, ACTION_HANDED_OVER, 2 },
 	{ 3, ACTION_FORWARDED, 1 },
 	{ 3, ACTION_RESOLVED, 2 }, /* not the holder any more: kept, not applied */
 	{ 4, ACTION_EXTENDED, 1 },
 	{ 5, ACTION_CLOSED, 1 },   /* not before the answer: kept, not applied */
-	{ 6, ACTION_RESOLVED, 1 },
+	{ 5, ACTION_RESOLVED, 1 },
+	{ 5, ACTION_WITHDRAWN, 1 }, /* a second claim to one place: the lesser record id has it */
+	{ 7, ACTION_ANSWERED, 1 },  /* the one before it never comes */
+	{ STEP_SEQUENCE_MAX, ACTION_ACCEPTED, 2 }, /* cannot use the numbers up */
 };
 
 Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 60) {
@@ -154,6 +159,7 @@ Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 6
 		row.arrival = 0; /* where it stands in the store is all that may differ */
 		cr_expect_eq(row.state, CASE_RESOLVED);
 		cr_expect_eq(row.holder, stage.own_number);
+		cr_expect_eq(row.n_steps, 5);
 		cr_expect(row.escalated);
 		cr_expect_not(row.overdue, "the clock that was overdue runs no more");
 		cr_assert_eq(cases_put(stage.txn, &id, &row), 0);

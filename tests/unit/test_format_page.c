@@ -59,7 +59,25 @@ static void write_register(struct txn *txn, const struct signer *signer) {
 	cr_assert_eq(offices_set_parent_address(txn, span_str("tcp://10.1.2.3:7250")), 0);
 }
 
-static void write_oplog(struct txn *txn, struct signer *signer) {
+static void sign_here(struct txn *txn, struct signer *signer, struct oplog *oplog) {
+	struct head head = { .size = oplog->frontier.size };
+
+	frontier_root(&oplog->frontier, &head.root);
+	cr_assert_eq(head_sign(signer, &oplog->id, &head), 0);
+	cr_assert_eq(oplog_put_head(txn, oplog, &head, true), 0);
+}
+
+static void append_withheld(struct txn *txn, struct oplog *oplog, const char *text) {
+	struct leaf leaf = { .withheld = true };
+	uint64_t arrival;
+
+	merkle_leaf(span_str(text), &leaf.hash);
+	cr_assert_eq(oplog_append(txn, oplog, &leaf, &leaf.hash, &arrival), 0);
+}
+
+/* Two oplogs by turns, so that a run ends; and so much of one that a head must stay. */
+static void write_oplogs(struct txn *txn, struct signer *signer) {
+	const struct oplog_id above_id = { parent_id, 1, LANE_URGENT };
 	const struct oplog_id id = { office_id, 1, LANE_NORMAL };
 	const struct petition petition = {
 		.legal_kind = LEGAL_PETITION, .category = CATEGORY_FACILITIES,
@@ -74,8 +92,7 @@ static void write_oplog(struct txn *txn, struct signer *signer) {
 		.kind = KIND_PETITION, .organisation = ORGANISATION_FRONT, .id = petition_id,
 		.time_ms = received_ms + 60000,
 	};
-	struct oplog oplog;
-	struct head head;
+	struct oplog oplog, above;
 	struct hash hash;
 	uint64_t arrival;
 
@@ -90,13 +107,15 @@ static void write_oplog(struct txn *txn, struct signer *signer) {
 
 	cr_assert_eq(oplog_load_or_create(txn, &id, &oplog), 0);
 	cr_assert_eq(oplog_append(txn, &oplog, &leaf, &hash, &arrival), 0);
-	leaf.withheld = true;
-	merkle_leaf(span_str("what this office may not read"), &leaf.hash);
-	cr_assert_eq(oplog_append(txn, &oplog, &leaf, &leaf.hash, &arrival), 0);
-	head.size = 2;
-	frontier_root(&oplog.frontier, &head.root);
-	cr_assert_eq(head_sign(signer, &id, &head), 0);
-	cr_assert_eq(oplog_put_head(txn, &oplog, &head, true), 0);
+	append_withheld(txn, &oplog, "what this office may not read");
+	sign_here(txn, signer, &oplog);
+	oplog.bytes += BATCH_BYTES_MAX; /* as if these leaves were as long as they can be */
+	oplog.head_bytes = oplog.bytes;
+	cr_assert_eq(oplog_load_or_create(txn, &above_id, &above), 0);
+	append_withheld(txn, &above, "what its parent may not read");
+	cr_assert_eq(oplog_flush(txn, &above), 0);
+	append_withheld(txn, &oplog, "nor this");
+	sign_here(txn, signer, &oplog);
 	cr_assert_eq(oplog_flush(txn, &oplog), 0);
 	cr_assert_eq(cursor_put(txn, &parent_id, &id, 1), 0);
 }
@@ -112,7 +131,7 @@ static void write_case(struct txn *txn) {
 	};
 
 	cr_assert_eq(cases_put(txn, &petition_id, &row), 0);
-	cr_assert_eq(steps_put(txn, &petition_id, 2, &step_id, 1, 2), 0);
+	cr_assert_eq(steps_put(txn, &petition_id, &(struct step_row){ 2, 1, step_id, 2 }), 0);
 	cr_assert_eq(escalations_put(txn, &petition_id, &escalation_id, 3), 0);
 	cr_assert_eq(waiting_put(txn, true, CASE_FORWARDED, row.due_ms, &petition_id), 0);
 }
@@ -222,7 +241,7 @@ Test(format_page, shows_exactly_the_rows_that_the_code_writes) {
 	cr_assert_not_null(examples);
 	cr_assert_eq(signer_new(seed, &signer), 0);
 	write_register(txn, signer);
-	write_oplog(txn, signer);
+	write_oplogs(txn, signer);
 	write_case(txn);
 	write_counts(txn);
 

@@ -178,14 +178,14 @@ static int step_try(const struct step *step) {
 }
 
 Test(kinds, step_has_limits) {
-	struct step good[5], bad[5];
+	struct step good[5], bad[6];
 
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		good[i] = sample_step();
 	good[0].office = SAMPLE_PARENT;
 	good[1].action = 255;
 	good[2].text = span_str(LINES);
-	good[3].sequence = UINT32_MAX;
+	good[3].sequence = STEP_SEQUENCE_MAX;
 	good[4].sequence = 0; /* a draft's */
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		cr_expect_eq(step_try(&good[i]), 0, "good %zu", i);
@@ -197,6 +197,7 @@ Test(kinds, step_has_limits) {
 	bad[2].to = span_str(LINES);
 	bad[3].to = span_str(COMMAND);
 	bad[4].text = span_str(COMMAND);
+	bad[5].sequence = STEP_SEQUENCE_MAX + 1;
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
 		cr_expect_eq(step_try(&bad[i]), STEP_MALFORMED, "bad %zu", i);
 }
