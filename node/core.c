@@ -36,10 +36,7 @@ int core_txn(struct core *core, struct txn **ret_txn) {
 }
 
 static struct held_oplog *find_oplog(struct core *core, uint32_t number) {
-	for (size_t i = 0; i < core->n_oplogs; i++)
-		if (core->oplogs[i]->number == number)
-			return core->oplogs[i];
-	return NULL;
+	return number > 0 && number <= core->n_oplogs ? core->oplogs[number - 1] : NULL;
 }
 
 /* Levels between an oplog's origin and us, or -1 if this link does not push it. */
@@ -63,20 +60,24 @@ static int offer(struct core *core, struct txn *txn, struct link *link, struct h
 static int add_oplog(struct core *core, struct txn *txn, const struct oplog *oplog) {
 	struct held_oplog *held;
 
-	if (core->n_oplogs == core->cap_oplogs) {
-		size_t cap = core->cap_oplogs ? 2 * core->cap_oplogs : 64;
-		struct held_oplog **oplogs = realloc(core->oplogs, cap * sizeof(*oplogs));
+	if (oplog->number == 0)
+		return -EIO;
+	if (oplog->number > core->n_oplogs) { /* at the start they come in the order of their ids */
+		struct held_oplog **oplogs = realloc(core->oplogs, oplog->number * sizeof(*oplogs));
 
 		if (!oplogs)
 			return -ENOMEM;
+		memset(oplogs + core->n_oplogs, 0, (oplog->number - core->n_oplogs) * sizeof(*oplogs));
 		core->oplogs = oplogs;
-		core->cap_oplogs = cap;
+		core->n_oplogs = oplog->number;
 	}
+	if (find_oplog(core, oplog->number))
+		return -EIO; /* two of one number */
 	held = calloc(1, sizeof(*held));
 	if (!held)
 		return -ENOMEM;
-	*held = (struct held_oplog){ oplog->id, oplog->number, oplog->frontier.size };
-	core->oplogs[core->n_oplogs++] = held;
+	*held = (struct held_oplog){ oplog->id, oplog->frontier.size };
+	core->oplogs[oplog->number - 1] = held;
 	for (size_t i = 0; i < core->n_links; i++) {
 		int r = offer(core, txn, core->links[i], held);
 		if (r)
@@ -95,14 +96,29 @@ static int oplog_grown(void *userdata, const struct oplog *oplog) {
 	return 0;
 }
 
+/* The place of @neighbour among the links: where it is, or where it belongs. */
+static size_t link_place(const struct core *core, const struct id *neighbour) {
+	size_t low = 0, high = core->n_links;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (memcmp(core->links[mid]->neighbour.b, neighbour->b, sizeof(neighbour->b)) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static struct link *find_link(struct core *core, const struct id *neighbour) {
-	for (size_t i = 0; i < core->n_links; i++)
-		if (id_eq(&core->links[i]->neighbour, neighbour))
-			return core->links[i];
-	return NULL;
+	size_t at = link_place(core, neighbour);
+
+	return at < core->n_links && id_eq(&core->links[at]->neighbour, neighbour) ? core->links[at] : NULL;
 }
 
 static int meet(struct core *core, struct txn *txn, const struct id *neighbour, bool up) {
+	size_t at = link_place(core, neighbour);
 	struct link **links, *link;
 	int r;
 
@@ -115,23 +131,28 @@ static int meet(struct core *core, struct txn *txn, const struct id *neighbour, 
 	r = link_new(neighbour, up, core->wall_ms, &link);
 	if (r)
 		return r;
-	links[core->n_links++] = link;
+	memmove(links + at + 1, links + at, (core->n_links - at) * sizeof(*links));
+	links[at] = link;
+	core->n_links++;
 	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
 		r = offer(core, txn, link, core->oplogs[i]);
 	return r;
 }
 
-static int meet_neighbours(struct core *core, struct txn *txn) {
+/* Opens a link to the office, if it is a neighbour. */
+static int meet_office(struct core *core, struct txn *txn, const struct office *office) {
 	const struct office *own = &core->reg.own->row.office;
-	const struct register_entry *parent = register_parent(&core->reg);
-	int r = parent ? meet(core, txn, &parent->row.office.id, true) : 0;
 
-	for (size_t i = 0; r == 0 && i < core->reg.n; i++) {
-		const struct office *office = &core->reg.entries[i]->row.office;
+	if (id_eq(&office->id, &own->parent))
+		return meet(core, txn, &office->id, true);
+	return id_eq(&office->parent, &own->id) ? meet(core, txn, &office->id, false) : 0;
+}
 
-		if (id_eq(&office->parent, &own->id))
-			r = meet(core, txn, &office->id, false);
-	}
+static int meet_neighbours(struct core *core, struct txn *txn) {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < core->reg.n; i++)
+		r = meet_office(core, txn, &core->reg.entries[i]->row.office);
 	return r;
 }
 
@@ -189,7 +210,7 @@ static int on_office(void *userdata, const struct office *office, uint32_t numbe
 	struct core *core = userdata;
 	int r = register_refresh(&core->reg, core->txn, &office->id);
 
-	return r ? r : meet_neighbours(core, core->txn);
+	return r ? r : meet_office(core, core->txn, office);
 }
 
 /* Judging: what a rule finds becomes a record of our own. */
@@ -711,6 +732,8 @@ static int core_load(struct core *core) {
 		r = fold_init(&core->fold, core->txn, &core->fold_sink);
 	if (!r)
 		r = oplog_each(core->txn, load_oplog, core);
+	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
+		r = core->oplogs[i] ? 0 : -EIO; /* the store numbers oplogs one by one */
 	if (!r)
 		r = meet_neighbours(core, core->txn);
 	if (!r) {

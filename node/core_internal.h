@@ -33,10 +33,10 @@ struct core {
 	struct fold_sink fold_sink;
 	struct receive *receive;
 	struct receive_sink receive_sink;
-	struct link **links;
+	struct link **links; /* sorted by neighbour */
 	size_t n_links;
-	struct held_oplog **oplogs; /* every oplog here; entries stay where they are */
-	size_t n_oplogs, cap_oplogs;
+	struct held_oplog **oplogs; /* every oplog here by its number, from 1; entries stay where they are */
+	size_t n_oplogs;
 
 	/* the turn */
 	struct txn *txn; /* NULL: nothing has been written yet */

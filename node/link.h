@@ -38,7 +38,6 @@ enum link_state {
 /* An oplog as it stands in this node, shared by the links; the core keeps it in step. */
 struct held_oplog {
 	struct oplog_id id;
-	uint32_t number;
 	uint64_t size;
 };
 

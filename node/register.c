@@ -39,28 +39,42 @@ struct register_entry *register_find(const struct office_register *reg, const st
 	return at < reg->n && id_eq(&reg->entries[at]->row.office.id, id) ? reg->entries[at] : NULL;
 }
 
+static int make_room(struct office_register *reg) {
+	size_t cap = reg->cap ? 2 * reg->cap : 32;
+	struct register_entry **entries;
+
+	if (reg->n < reg->cap)
+		return 0;
+	entries = realloc(reg->entries, cap * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	reg->entries = entries;
+	entries = realloc(reg->numbered, cap * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	reg->numbered = entries;
+	reg->cap = cap;
+	return 0;
+}
+
 static int entry_set(struct office_register *reg, const struct office_row *row) {
 	struct register_entry *entry = register_find(reg, &row->office.id);
 	size_t at;
 	int r;
 
 	if (!entry) {
-		if (reg->n == reg->cap) {
-			size_t cap = reg->cap ? 2 * reg->cap : 32;
-			struct register_entry **entries = realloc(reg->entries, cap * sizeof(*entries));
-
-			if (!entries)
-				return -ENOMEM;
-			reg->entries = entries;
-			reg->cap = cap;
-		}
+		if (row->number != reg->n + 1)
+			return -EIO; /* the store numbers offices one by one */
+		r = make_room(reg);
+		if (r)
+			return r;
 		entry = calloc(1, sizeof(*entry));
 		if (!entry)
 			return -ENOMEM;
 		at = place(reg, &row->office.id);
 		memmove(reg->entries + at + 1, reg->entries + at, (reg->n - at) * sizeof(*reg->entries));
 		reg->entries[at] = entry;
-		reg->n++;
+		reg->numbered[reg->n++] = entry;
 	}
 	entry->row = *row;
 	office_row_fix(&entry->row);
@@ -91,6 +105,7 @@ void register_done(struct office_register *reg) {
 	for (size_t i = 0; i < reg->n; i++)
 		entry_free(reg->entries[i]);
 	free(reg->entries);
+	free(reg->numbered);
 	memset(reg, 0, sizeof(*reg));
 }
 
@@ -103,10 +118,7 @@ int register_refresh(struct office_register *reg, struct txn *txn, const struct 
 }
 
 struct register_entry *register_by_number(const struct office_register *reg, uint32_t number) {
-	for (size_t i = 0; i < reg->n; i++)
-		if (reg->entries[i]->row.number == number)
-			return reg->entries[i];
-	return NULL;
+	return number > 0 && number <= reg->n ? reg->numbered[number - 1] : NULL;
 }
 
 int register_depth(const struct office_register *reg, const struct id *office,

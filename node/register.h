@@ -15,6 +15,7 @@ struct register_entry {
 
 struct office_register {
 	struct register_entry **entries; /* sorted by office id */
+	struct register_entry **numbered; /* the same by their number, which begin at 1 */
 	size_t n;
 	size_t cap;
 	struct register_entry *own;
