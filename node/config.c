@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
-#include "node/text.h"
+#include "proto/text.h"
 #include "proto/codec.h"
 #include "proto/head.h"
 

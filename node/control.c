@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "proto/text.h"
+
 enum {
 	REQUESTS_MAX = 1000, /* queued, for each client, besides those of the turn */
 };
@@ -52,7 +54,7 @@ void control_answer(struct control *control, struct span client, struct span fra
 		/* who asked has left (that is usual), or does not read: asking again is harmless */
 		if (errno != EHOSTUNREACH)
 			log_cause(control->log, LOG_WARNING,
-				"an answer on the control socket was dropped: %s",
+				_("an answer on the control socket was dropped: %s"),
 				zmq_strerror(errno));
 	}
 }

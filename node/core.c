@@ -496,7 +496,7 @@ void core_link_open(struct core *core, const struct id *office) {
 		link_opened(link, &io);
 }
 
-void core_link_lost(struct core *core, const struct id *office, const char *why) {
+void core_link_lost(struct core *core, const struct id *office, const struct trouble *why) {
 	struct link_io io = link_surroundings(core);
 	struct link *link = find_link(core, office);
 

@@ -52,8 +52,8 @@ struct core *core_free(struct core *core);
 void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms);
 /* The transport to @office can carry frames (for the parent: connected and encrypted). */
 void core_link_open(struct core *core, const struct id *office);
-/* It no longer can; @why is a sentence for people. */
-void core_link_lost(struct core *core, const struct id *office, const char *why);
+/* It no longer can, and why. */
+void core_link_lost(struct core *core, const struct id *office, const struct trouble *why);
 /* It takes frames again after send() returned false. */
 void core_link_ready(struct core *core, const struct id *office);
 /* A frame from the office whose key the transport proved. */

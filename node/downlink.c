@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/zap.h"
+#include "proto/text.h"
 
 enum {
 	/*
@@ -107,11 +108,11 @@ static void set_waiting(struct downlink *downlink, struct session *session, bool
 	downlink->n_waiting += gone || blocked;
 }
 
-static void lose(struct downlink *downlink, struct session *session, const char *why) {
+static void lose(struct downlink *downlink, struct session *session, enum trouble_code why) {
 	outbox_clear(&session->outbox);
 	set_waiting(downlink, session, false, false);
 	session->routing_len = 0;
-	core_link_lost(downlink->core, &session->office, why);
+	core_link_lost(downlink->core, &session->office, &(struct trouble){ .code = why });
 }
 
 void downlink_turn(struct downlink *downlink) {
@@ -125,7 +126,7 @@ void downlink_turn(struct downlink *downlink) {
 			r = outbox_flush(&session->outbox, downlink->socket,
 				(struct span){ session->routing, session->routing_len });
 		if (r == OUTBOX_GONE) {
-			lose(downlink, session, "it disconnected, or does not read");
+			lose(downlink, session, TROUBLE_DISCONNECTED);
 		} else if (r == 0) {
 			set_waiting(downlink, session, false, false);
 			core_link_ready(downlink->core, &session->office);
@@ -140,7 +141,7 @@ uint64_t downlink_wakeup_ms(const struct downlink *downlink, uint64_t now_ms) {
 /* Makes this connection the office's session. */
 static void open_session(struct downlink *downlink, struct session *session, struct span routing) {
 	if (session->routing_len > 0)
-		lose(downlink, session, "it connected again");
+		lose(downlink, session, TROUBLE_CONNECTED_AGAIN);
 	memcpy(session->routing, routing.data, routing.len);
 	session->routing_len = routing.len;
 	core_link_open(downlink->core, &session->office);
@@ -158,7 +159,7 @@ void downlink_message(struct downlink *downlink, zmq_msg_t *parts, size_t n_part
 		user = zmq_msg_gets(&parts[1], "User-Id");
 	if (!user || !id_parse(span_str(user), &office) || routing.len == 0 ||
 		routing.len > DOWNLINK_ROUTING_MAX) {
-		log_cause(downlink->log, LOG_WARNING, "a message of nobody we know was dropped");
+		log_cause(downlink->log, LOG_WARNING, _("a message of nobody we know was dropped"));
 		return;
 	}
 	if (n_parts == 2)
@@ -168,7 +169,7 @@ void downlink_message(struct downlink *downlink, zmq_msg_t *parts, size_t n_part
 	if (!session)
 		session = add(downlink, &office);
 	if (!session) {
-		log_cause(downlink->log, LOG_WARNING, "no memory for another connection");
+		log_cause(downlink->log, LOG_WARNING, _("no memory for another connection"));
 		return; /* they will say HELLO again */
 	}
 	if (!span_eq(routing, (struct span){ session->routing, session->routing_len })) {

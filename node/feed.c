@@ -6,6 +6,7 @@
 
 #include "node/zap.h"
 #include "proto/codec.h"
+#include "proto/text.h"
 #include "store/changes.h"
 
 static bool set(void *socket, int option, int value) {
@@ -52,5 +53,5 @@ void feed_publish(struct feed *feed, uint64_t number, struct span row) {
 	if (!writer_ok(&w) ||
 		zmq_send(feed->socket, topic, sizeof(topic) - 1, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0 ||
 		zmq_send(feed->socket, w.data, w.len, ZMQ_DONTWAIT) < 0)
-		log_cause(feed->log, LOG_WARNING, "change rows could not be published");
+		log_cause(feed->log, LOG_WARNING, _("change rows could not be published"));
 }

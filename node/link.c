@@ -2,7 +2,6 @@
 #include "node/link.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/record.h"
@@ -21,7 +20,7 @@ int link_new(const struct id *neighbour, bool up, uint64_t wall_ms, struct link 
 	link->neighbour = *neighbour;
 	link->up = up;
 	link->since_ms = wall_ms;
-	snprintf(link->why, sizeof(link->why), "%s", up ? "not connected yet" : "has not connected yet");
+	link->trouble = trouble_of(TROUBLE_NOT_YET, 0, "");
 	r = compressor_new(ZSTD_LEVEL, &link->out);
 	if (!r)
 		r = decompressor_new(BATCH_PLAIN_MAX, &link->in);
@@ -106,23 +105,23 @@ void link_opened(struct link *link, const struct link_io *io) {
 		link_greet(link, io);
 }
 
-static void link_down(struct link *link, const struct link_io *io, const char *why) {
+static void link_down(struct link *link, const struct link_io *io, const struct trouble *why) {
 	link_enter(link, io, LINK_DOWN);
 	link->n_flights = 0;
 	link->n_acks = 0;
 	link->say_hello = link->say_heads = link->greeted = false;
-	snprintf(link->why, sizeof(link->why), "%s", why);
+	link->trouble = *why;
 	link->greet_at_ms = io->now_ms + LINK_GREET_AGAIN_MS;
 }
 
-void link_lost(struct link *link, const struct link_io *io, const char *why) {
+void link_lost(struct link *link, const struct link_io *io, const struct trouble *why) {
 	link_down(link, io, why);
 	link->n_refusals = 0;
 	link->open = false;
 }
 
 void link_reset(struct link *link, const struct link_io *io, enum refusal why) {
-	link_down(link, io, refusal_name(why));
+	link_down(link, io, &(struct trouble){ .code = TROUBLE_ENDED_BY_US, .reason = why });
 	link->n_refusals = 0;
 	link_refuse(link, &(struct oplog_id){ 0 }, 0, why);
 }
@@ -188,7 +187,7 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 	}
 	if (message->type == MESSAGE_HEADS && !message->more && link->state == LINK_GREETING) {
 		link_enter(link, io, LINK_STREAMING);
-		link->why[0] = '\0';
+		link->trouble = trouble_of(TROUBLE_NONE, 0, "");
 	}
 	return 0;
 }
@@ -197,10 +196,8 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 	struct link_oplog *oplog;
 
 	if (id_is_nil(&refuse->oplog.office)) {
-		char why[LINK_WHY_MAX];
-
-		snprintf(why, sizeof(why), "they ended the session: %s", refusal_name(refuse->reason));
-		link_down(link, io, why);
+		link_down(link, io, &(struct trouble){ .code = TROUBLE_ENDED_BY_THEM,
+			.reason = refuse->reason });
 		return;
 	}
 	oplog = link_find(link, &refuse->oplog);
@@ -219,8 +216,7 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 		oplog->aside_until_ms = UINT64_MAX;
 	}
 	if (refuse->reason != REFUSAL_GAP)
-		snprintf(link->why, sizeof(link->why), "they refused an oplog: %s",
-			refusal_name(refuse->reason));
+		link->trouble = trouble_of(TROUBLE_REFUSED, refuse->reason, "");
 }
 
 int link_unpack(struct link *link, const struct link_io *io, const struct batch *batch,
@@ -426,7 +422,7 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 		return r;
 	if (!head_good(io, &batch.oplog, &batch.head, checked)) {
 		oplog->aside_until_ms = UINT64_MAX;
-		snprintf(link->why, sizeof(link->why), "an oplog is held back: its origin signed a head badly");
+		link->trouble = trouble_of(TROUBLE_BAD_HEAD, 0, "");
 		return STORE_NOT_FOUND;
 	}
 	batch.first = oplog->sent;
@@ -437,7 +433,7 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 		return r;
 	if (!writer_ok(&w)) {
 		oplog->aside_until_ms = UINT64_MAX; /* heads too far apart: its origin's doing */
-		snprintf(link->why, sizeof(link->why), "an oplog is held back: its heads are too far apart");
+		link->trouble = trouble_of(TROUBLE_FAR_HEADS, 0, "");
 		return STORE_NOT_FOUND;
 	}
 	r = compressor_run(link->out, writer_span(&w), &batch.payload);
@@ -497,7 +493,7 @@ int link_flush(struct link *link, const struct link_io *io, struct txn *txn) {
 	int r = 0;
 
 	if (link->state != LINK_DOWN && io->now_ms >= link->last_heard_ms + LINK_SILENCE_MAX_MS)
-		link_down(link, io, "no word from them for a minute");
+		link_down(link, io, &(struct trouble){ .code = TROUBLE_SILENT });
 	if (!link->open)
 		return 0;
 	if (link->up && link->state == LINK_DOWN && io->now_ms >= link->greet_at_ms)

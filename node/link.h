@@ -16,6 +16,7 @@
 #include "node/register.h"
 #include "proto/compress.h"
 #include "proto/message.h"
+#include "proto/trouble.h"
 #include "store/oplog.h"
 
 enum {
@@ -26,7 +27,6 @@ enum {
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
 	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled */
-	LINK_WHY_MAX = 200,
 };
 
 enum link_state {
@@ -72,7 +72,7 @@ struct link {
 	uint64_t out_sequence;
 	uint64_t in_sequence;
 	int64_t clock_skew_ms;
-	char why[LINK_WHY_MAX];     /* why nothing moves: a sentence for people; empty: it does */
+	struct trouble trouble;     /* why nothing moves */
 	struct link_oplog *oplogs;  /* by lane, then distance: the order of sending */
 	size_t n_oplogs, cap_oplogs;
 	struct link_flight flights[LINK_WINDOW];
@@ -100,7 +100,7 @@ struct link *link_free(struct link *link);
 /* Offers an oplog to the neighbour from now on; @acked is its cursor. 0 or -errno. */
 int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_t acked);
 void link_opened(struct link *link, const struct link_io *io);
-void link_lost(struct link *link, const struct link_io *io, const char *why);
+void link_lost(struct link *link, const struct link_io *io, const struct trouble *why);
 
 /*
  * Messages other than BATCH. 0, a refusal with which to link_reset(), or -errno. @txn is a write

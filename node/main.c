@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "node/node.h"
-#include "node/text.h"
+#include "proto/text.h"
 
 /* What a supervisor is told. Usage is not worth a restart; distrust is a case for the operator. */
 enum {

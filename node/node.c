@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "node/loop.h"
-#include "node/text.h"
+#include "proto/text.h"
 #include "store/offices.h"
 
 enum {

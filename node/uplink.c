@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
+#include "proto/text.h"
+
 enum {
 	DOUBLINGS_MAX = 5, /* of the first pause: a minute at the default of 2 seconds */
 	PAUSE_MAX_MS = 600000,
@@ -63,21 +65,31 @@ static uint64_t random_below(uint64_t limit) {
 	return limit ? value % limit : 0;
 }
 
-/* Tells the core, and the log where it is news, why there is no line. */
-__attribute__((format(printf, 2, 3))) static void lost(struct uplink *uplink, const char *format,
-	...) {
-	char why[LINK_WHY_MAX];
+/* Tells the log and the supervisor how it stands. */
+__attribute__((format(printf, 3, 4))) static void tell(struct uplink *uplink, int priority,
+	const char *format, ...) {
+	char line[TROUBLE_TEXT_MAX + 128];
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(why, sizeof(why), format, args);
+	(void)vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	if (strcmp(why, uplink->why) == 0)
+	log_cause(uplink->log, priority, "%s", line);
+	(void)sd_notifyf(0, "STATUS=%s", line);
+}
+
+/* Tells the core, and the log where it is news, why there is no line. */
+static void lost(struct uplink *uplink, enum trouble_code code, uint32_t reason) {
+	struct trouble trouble =
+		trouble_of(code, reason, code == TROUBLE_MOVED ? "" : uplink->address);
+	char why[TROUBLE_TEXT_MAX];
+
+	if (trouble_eq(&trouble, &uplink->trouble))
 		return;
-	memcpy(uplink->why, why, sizeof(why));
-	log_cause(uplink->log, LOG_WARNING, "the parent cannot be reached: %s", why);
-	(void)sd_notifyf(0, "STATUS=the parent cannot be reached: %s", why);
-	core_link_lost(uplink->core, &uplink->parent, why);
+	uplink->trouble = trouble;
+	trouble_text(&trouble, why);
+	tell(uplink, LOG_WARNING, _("the parent cannot be reached: %s"), why);
+	core_link_lost(uplink->core, &uplink->parent, &trouble);
 }
 
 static void pause_a_while(struct uplink *uplink, uint64_t now_ms) {
@@ -155,7 +167,7 @@ static void try_parent(struct uplink *uplink, uint64_t now_ms) {
 	memcpy(uplink->address, address, strlen(address) + 1);
 	r = open_sockets(uplink, parent);
 	if (r) {
-		lost(uplink, "%s cannot be used: %s", uplink->address, zmq_strerror(-r));
+		lost(uplink, TROUBLE_BAD_ADDRESS, -r);
 		pause_a_while(uplink, now_ms);
 		return;
 	}
@@ -174,7 +186,7 @@ static void flush(struct uplink *uplink) {
 void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
 	if (uplink->renew) {
 		if (uplink->state == UPLINK_CONNECTED)
-			lost(uplink, "it listens elsewhere now");
+			lost(uplink, TROUBLE_MOVED, 0);
 		uplink->n_failures = 0;
 		try_parent(uplink, now_ms);
 	} else if (now_ms >= uplink->deadline_ms) {
@@ -182,10 +194,7 @@ void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
 			try_parent(uplink, now_ms);
 		} else {
 			lost(uplink,
-				uplink->state == UPLINK_CONNECTED
-					? "%s accepts connections but does not answer"
-					: "no answer at %s",
-				uplink->address);
+				uplink->state == UPLINK_CONNECTED ? TROUBLE_DEAF : TROUBLE_NO_ANSWER, 0);
 			pause_a_while(uplink, now_ms);
 		}
 	}
@@ -197,11 +206,10 @@ uint64_t uplink_wakeup_ms(const struct uplink *uplink) {
 }
 
 static void connected(struct uplink *uplink, uint64_t now_ms) {
-	log_cause(uplink->log, LOG_INFO, "connected to the parent at %s", uplink->address);
-	(void)sd_notifyf(0, "STATUS=connected to the parent at %s", uplink->address);
+	tell(uplink, LOG_INFO, _("connected to the parent at %s"), uplink->address);
 	uplink->state = UPLINK_CONNECTED;
 	uplink->deadline_ms = now_ms + GREETING_MS;
-	uplink->why[0] = '\0';
+	uplink->trouble = trouble_of(TROUBLE_NONE, 0, "");
 	core_link_open(uplink->core, &uplink->parent);
 }
 
@@ -217,18 +225,14 @@ void uplink_event(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uint6
 		connected(uplink, now_ms);
 		return;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		lost(uplink, "%s refused our key: its office must accept this one first",
-			uplink->address);
+		lost(uplink, TROUBLE_KEY_REFUSED, 0);
 		break;
 	case ZMQ_EVENT_CLOSED:
-		lost(uplink, "no answer at %s", uplink->address);
+		lost(uplink, TROUBLE_NO_ANSWER, 0);
 		break;
 	default:
 		lost(uplink,
-			uplink->state == UPLINK_CONNECTED
-				? "the connection to %s was lost"
-				: "what answers at %s is no node, or not our parent's",
-			uplink->address);
+			uplink->state == UPLINK_CONNECTED ? TROUBLE_LOST : TROUBLE_NOT_A_NODE, 0);
 	}
 	pause_a_while(uplink, now_ms);
 }

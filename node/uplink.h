@@ -44,7 +44,7 @@ struct uplink {
 	struct outbox outbox;
 	struct id parent;
 	char address[CONFIG_ADDRESS_MAX + 1];
-	char why[LINK_WHY_MAX]; /* it is not connected; empty: it is, or there is no parent */
+	struct trouble trouble; /* it is not connected; none: it is, or there is no parent */
 };
 
 /* All but @uplink are borrowed until uplink_done(). */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "proto/head.h"
+#include "proto/text.h"
 
 enum {
 	/* Debian's zmq.h hides it among the drafts, the library has it. */
@@ -52,7 +53,7 @@ static void log_stranger(struct zap *zap, const uint8_t *key) {
 	for (size_t i = 0; i < OFFICE_CURVE_LEN; i++)
 		(void)sprintf(hex + 2 * i, "%02x", key[i]);
 	log_cause(zap->log, LOG_WARNING,
-		"a connection was refused: its key %s is of no office below this one", hex);
+		_("a connection was refused: its key %s is of no office below this one"), hex);
 }
 
 static void answer(struct zap *zap, zmq_msg_t *request_id, const char *status, const char *text,

@@ -9,7 +9,7 @@ enum {
 	FAILURE_VALUES = 2, /* index, detail */
 	DRAFT_FIELDS = 5,
 	REFUSAL_FIELDS = 2,
-	LINK_FIELDS = 7,
+	LINK_FIELDS = 9,
 };
 
 static void read_draft(struct reader *r, struct draft *ret_draft) {
@@ -187,18 +187,26 @@ static void write_link(struct writer *w, const struct link_report *link) {
 	write_uint(w, link->state);
 	write_uint(w, link->since_ms);
 	write_uint(w, link->last_progress_ms);
-	write_str(w, link->why);
+	write_uint(w, link->trouble.code);
+	write_uint(w, link->trouble.reason);
+	write_str(w, span_str(link->trouble.detail));
 	write_uint(w, (uint64_t)link->clock_skew_ms); /* two's complement: codec has no sign */
 }
 
 static void read_link(struct reader *r, struct link_report *ret_link) {
+	struct span detail;
+
 	read_array(r, LINK_FIELDS, UINT64_MAX);
 	read_id(r, &ret_link->office);
 	ret_link->up = read_bool(r);
 	ret_link->state = read_uint(r, UINT8_MAX);
 	ret_link->since_ms = read_uint(r, UINT64_MAX);
 	ret_link->last_progress_ms = read_uint(r, UINT64_MAX);
-	ret_link->why = read_text(r, 0, CONTROL_DETAIL_MAX);
+	ret_link->trouble = (struct trouble){ .code = read_uint(r, UINT8_MAX) };
+	ret_link->trouble.reason = read_uint(r, UINT32_MAX);
+	detail = read_line(r, 0, TROUBLE_DETAIL_MAX);
+	if (detail.len > 0)
+		memcpy(ret_link->trouble.detail, detail.data, detail.len);
 	ret_link->clock_skew_ms = (int64_t)read_uint(r, UINT64_MAX);
 	read_end(r);
 }

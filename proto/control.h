@@ -21,6 +21,7 @@
 #include "proto/codec.h"
 #include "proto/message.h"
 #include "proto/record.h"
+#include "proto/trouble.h"
 
 enum {
 	CONTROL_MAX = 24 * 1024 * 1024, /* bytes of a request or an answer */
@@ -112,7 +113,7 @@ struct link_report {
 	uint8_t state;
 	uint64_t since_ms;     /* wall clock */
 	uint64_t last_progress_ms; /* wall clock; 0: never in this run */
-	struct span why;       /* a sentence for people, English; empty while all is well */
+	struct trouble trouble; /* why nothing moves */
 	int64_t clock_skew_ms; /* theirs less ours at the last HELLO */
 };
 

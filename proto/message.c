@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "proto/record.h"
+#include "proto/text.h"
 
 /* Elements of each, with the type. A later version may add to HELLO, which says the version. */
 enum {
@@ -211,20 +212,20 @@ void leaf_read(struct reader *r, struct leaf *ret_leaf) {
 
 const char *refusal_name(uint64_t reason) {
 	static const char *const names[REFUSAL_N] = {
-		[REFUSAL_MALFORMED] = "malformed",
-		[REFUSAL_VERSION] = "no version in common",
-		[REFUSAL_STRANGER] = "stranger",
-		[REFUSAL_NO_SESSION] = "no session",
-		[REFUSAL_OUT_OF_STEP] = "out of step",
-		[REFUSAL_UNKNOWN_OFFICE] = "unknown office",
-		[REFUSAL_GAP] = "gap",
-		[REFUSAL_ROOT] = "bad root",
-		[REFUSAL_SIGNATURE] = "bad signature",
-		[REFUSAL_FORK] = "fork",
-		[REFUSAL_NOT_YOURS] = "not yours to send",
-		[REFUSAL_FULL] = "full",
-		[REFUSAL_QUARANTINED] = "quarantined",
+		[REFUSAL_MALFORMED] = N_("malformed"),
+		[REFUSAL_VERSION] = N_("no version in common"),
+		[REFUSAL_STRANGER] = N_("stranger"),
+		[REFUSAL_NO_SESSION] = N_("no session"),
+		[REFUSAL_OUT_OF_STEP] = N_("out of step"),
+		[REFUSAL_UNKNOWN_OFFICE] = N_("unknown office"),
+		[REFUSAL_GAP] = N_("gap"),
+		[REFUSAL_ROOT] = N_("bad root"),
+		[REFUSAL_SIGNATURE] = N_("bad signature"),
+		[REFUSAL_FORK] = N_("fork"),
+		[REFUSAL_NOT_YOURS] = N_("not yours to send"),
+		[REFUSAL_FULL] = N_("full"),
+		[REFUSAL_QUARANTINED] = N_("quarantined"),
 	};
 
-	return reason < REFUSAL_N && names[reason] ? names[reason] : "unknown reason";
+	return reason < REFUSAL_N && names[reason] ? names[reason] : N_("unknown reason");
 }

@@ -124,5 +124,5 @@ void leaf_write(struct writer *w, const struct leaf *leaf);
 /* Reads one leaf out of a payload's array: enter it with read_array() first. */
 void leaf_read(struct reader *r, struct leaf *ret_leaf);
 
-/* A word for diagnostics and counters, such as "bad signature"; never NULL. */
+/* English, to be translated where it is shown, such as "bad signature"; never NULL. */
 const char *refusal_name(uint64_t reason);

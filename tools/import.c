@@ -6,7 +6,7 @@
 
 #include "tools/dates.h"
 #include "tools/import_row.h"
-#include "tools/text.h"
+#include "proto/text.h"
 
 enum {
 	DRAFT_OVERHEAD = 32,  /* bytes of a draft in a request beside its body, at most */

@@ -12,7 +12,7 @@
 #include "proto/kinds/step.h"
 #include "proto/sign.h"
 #include "tools/dates.h"
-#include "tools/text.h"
+#include "proto/text.h"
 #include "tools/words.h"
 
 enum {

@@ -20,5 +20,5 @@ bool nodestate_link(const struct nodestate *state, const struct id *office,
 /* That the node is down, in a sentence, translated. */
 const char *nodestate_down(const struct nodestate *state);
 /* A sentence on why nothing moves, translated, into @ret_text; empty: all is well. */
-void nodestate_why(const struct nodestate *state, const struct id *office, char *ret_text,
-	size_t size);
+void nodestate_why(const struct nodestate *state, const struct id *office,
+	char ret_text[TROUBLE_TEXT_MAX]);

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "proto/base.h"
-#include "tools/text.h"
+#include "proto/text.h"
 #include "tools/words.h"
 
 /* How a command ends; main() returns it. */

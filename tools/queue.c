@@ -18,7 +18,7 @@ static const struct column columns[] = {
 static void list_row(struct listing *listing, const struct home *home,
 	const struct nodestate *state, const struct backlog_row *row, uint64_t now_ms) {
 	const struct id *id = &row->neighbour->office.id;
-	char why[CONTROL_DETAIL_MAX + 1];
+	char why[TROUBLE_TEXT_MAX];
 	struct link_report link;
 	bool up = !home_is_child(home, row->neighbour);
 
@@ -36,7 +36,7 @@ static void list_row(struct listing *listing, const struct home *home,
 		cell_word(listing, &words_link_state, link.state);
 	else
 		cell(listing, json_null(), "%s", "-");
-	nodestate_why(state, id, why, sizeof(why));
+	nodestate_why(state, id, why);
 	cell_str(listing, why);
 }
 

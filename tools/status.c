@@ -170,7 +170,7 @@ static int fill_office(struct listing *listing, const struct home *home,
 static void fill_link(struct listing *listing, const struct home *home,
 	const struct nodestate *state, const struct backlog_row rows[LANE_N]) {
 	const struct id *id = &rows->neighbour->office.id;
-	char why[CONTROL_DETAIL_MAX + 1];
+	char why[TROUBLE_TEXT_MAX];
 	bool up = !home_is_child(home, rows->neighbour);
 	struct link_report link = { 0 };
 	struct summary waiting = { 0 };
@@ -189,7 +189,7 @@ static void fill_link(struct listing *listing, const struct home *home,
 	cell_count(listing, waiting.waiting);
 	cell_age_since(listing, waiting.oldest_ms);
 	cell(listing, json_integer(link.clock_skew_ms), "%s", "");
-	nodestate_why(state, id, why, sizeof(why));
+	nodestate_why(state, id, why);
 	cell_str(listing, why);
 }
 
@@ -197,7 +197,7 @@ static void fill_refusals(struct listing *listing, const struct nodestate *state
 	for (unsigned reason = 0; reason < REFUSAL_N && !state->down; reason++) {
 		if (!state->status.refusals[reason])
 			continue;
-		cell_word(listing, &words_refusal, reason);
+		cell(listing, json_string(refusal_name(reason)), "%s", _(refusal_name(reason)));
 		cell_count(listing, state->status.refusals[reason]);
 	}
 }

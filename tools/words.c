@@ -15,7 +15,7 @@
 #include "proto/kinds/tally.h"
 #include "proto/record.h"
 #include "store/cases.h"
-#include "tools/text.h"
+#include "proto/text.h"
 
 static const char *const actions[] = {
 	[ACTION_ACCEPTED] = N_("accepted"),
@@ -137,22 +137,6 @@ static const char *const organisations[] = {
 	[ORGANISATION_BOARD] = N_("board"),
 };
 
-static const char *const refusals[] = {
-	[REFUSAL_MALFORMED] = N_("malformed"),
-	[REFUSAL_VERSION] = N_("no version in common"),
-	[REFUSAL_STRANGER] = N_("stranger"),
-	[REFUSAL_NO_SESSION] = N_("no session"),
-	[REFUSAL_OUT_OF_STEP] = N_("out of step"),
-	[REFUSAL_UNKNOWN_OFFICE] = N_("unknown office"),
-	[REFUSAL_GAP] = N_("gap"),
-	[REFUSAL_ROOT] = N_("bad root"),
-	[REFUSAL_SIGNATURE] = N_("bad signature"),
-	[REFUSAL_FORK] = N_("fork"),
-	[REFUSAL_NOT_YOURS] = N_("not yours to send"),
-	[REFUSAL_FULL] = N_("full"),
-	[REFUSAL_QUARANTINED] = N_("quarantined"),
-};
-
 static const char *const states[] = {
 	[CASE_RECEIVED] = N_("received"),
 	[CASE_ACCEPTED] = N_("accepted"),
@@ -179,7 +163,6 @@ const struct words words_measure = { measures, N_ELEMENTS(measures) };
 const struct words words_meeting_type = { meeting_types, N_ELEMENTS(meeting_types) };
 const struct words words_office_state = { office_states, N_ELEMENTS(office_states) };
 const struct words words_organisation = { organisations, N_ELEMENTS(organisations) };
-const struct words words_refusal = { refusals, N_ELEMENTS(refusals) };
 const struct words words_state = { states, N_ELEMENTS(states) };
 
 const char *words_name(const struct words *words, uint64_t value) {

@@ -25,7 +25,6 @@ extern const struct words words_measure;
 extern const struct words words_meeting_type;
 extern const struct words words_office_state;
 extern const struct words words_organisation;
-extern const struct words words_refusal; /* as refusal_name() */
 extern const struct words words_state;
 
 /* NULL: no word for it. */

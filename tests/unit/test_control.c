@@ -2,6 +2,7 @@
 #include "proto/control.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "proto/enrol.h"
@@ -226,8 +227,9 @@ Test(control, a_status_comes_back_as_it_was_written) {
 		.refusals = { [REFUSAL_FORK] = 2, [REFUSAL_N - 1] = 5 },
 	};
 	const struct link_report links[] = {
-		{ { { 1 } }, true, LINK_REPORT_STREAMING, 5, 6, span_str(""), -90000 },
-		{ { { 2 } }, false, LINK_REPORT_DOWN, 7, 0, span_str("no answer"), INT64_MAX },
+		{ { { 1 } }, true, LINK_REPORT_STREAMING, 5, 6, { 0 }, -90000 },
+		{ { { 2 } }, false, LINK_REPORT_DOWN, 7, 0,
+			{ TROUBLE_BAD_ADDRESS, ENODEV, "tcp://nowhere:7250" }, INT64_MAX },
 	};
 	struct control_status got;
 	struct link_report link;
@@ -253,7 +255,7 @@ Test(control, a_status_comes_back_as_it_was_written) {
 		cr_expect_eq(link.state, links[i].state);
 		cr_expect_eq(link.since_ms, links[i].since_ms);
 		cr_expect_eq(link.last_progress_ms, links[i].last_progress_ms);
-		cr_expect(span_eq(link.why, links[i].why));
+		cr_expect(trouble_eq(&link.trouble, &links[i].trouble));
 		cr_expect_eq(link.clock_skew_ms, links[i].clock_skew_ms);
 	}
 	cr_expect_not(control_link_next(&got, &link));

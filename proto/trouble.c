@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/trouble.h"
+
+#include <stdio.h>
+
+#include "proto/text.h"
+
+struct trouble trouble_of(enum trouble_code code, uint32_t reason, const char *detail) {
+	struct trouble trouble = { .code = code, .reason = reason };
+
+	(void)snprintf(trouble.detail, sizeof(trouble.detail), "%s", detail);
+	return trouble;
+}
+
+bool trouble_eq(const struct trouble *a, const struct trouble *b) {
+	return a->code == b->code && a->reason == b->reason && strcmp(a->detail, b->detail) == 0;
+}
+
+/* What the sentence says beside its words: the reason's name, or the address. */
+static const char *sentence(const struct trouble *trouble, const char **ret_part) {
+	*ret_part = trouble->detail;
+	switch (trouble->code) {
+	case TROUBLE_NONE:
+		return "";
+	case TROUBLE_NOT_YET:
+		return _("never connected since the node started");
+	case TROUBLE_SILENT:
+		return _("no word from them for a minute");
+	case TROUBLE_ENDED_BY_THEM:
+		*ret_part = _(refusal_name(trouble->reason));
+		return _("they ended the session: %s");
+	case TROUBLE_ENDED_BY_US:
+		*ret_part = _(refusal_name(trouble->reason));
+		return _("this node ended the session: %s");
+	case TROUBLE_REFUSED:
+		*ret_part = _(refusal_name(trouble->reason));
+		return _("they refused an oplog: %s");
+	case TROUBLE_BAD_HEAD:
+		return _("an oplog is held back: its origin signed a head badly");
+	case TROUBLE_FAR_HEADS:
+		return _("an oplog is held back: its heads are too far apart");
+	case TROUBLE_NO_ANSWER:
+		return _("no answer at %s");
+	case TROUBLE_DEAF:
+		return _("%s accepts connections but does not answer");
+	case TROUBLE_KEY_REFUSED:
+		return _("%s refused our key: its office must accept this one first");
+	case TROUBLE_LOST:
+		return _("the connection to %s was lost");
+	case TROUBLE_NOT_A_NODE:
+		return _("what answers at %s is no node, or not our parent's");
+	case TROUBLE_MOVED:
+		return _("it listens elsewhere now");
+	case TROUBLE_DISCONNECTED:
+		return _("it disconnected, or does not read");
+	case TROUBLE_CONNECTED_AGAIN:
+		return _("it connected again");
+	default:
+		return _("for a reason that only a newer version knows");
+	}
+}
+
+void trouble_text(const struct trouble *trouble, char ret_text[TROUBLE_TEXT_MAX]) {
+	const char *part;
+	const char *words = sentence(trouble, &part);
+	const char *mark = strstr(words, "%s");
+
+	if (trouble->code == TROUBLE_BAD_ADDRESS)
+		(void)snprintf(ret_text, TROUBLE_TEXT_MAX, _("%s cannot be used: %s"), trouble->detail,
+			strerror((int)trouble->reason));
+	else if (mark)
+		(void)snprintf(ret_text, TROUBLE_TEXT_MAX, "%.*s%s%s", (int)(mark - words), words, part,
+			mark + 2);
+	else
+		(void)snprintf(ret_text, TROUBLE_TEXT_MAX, "%s", words);
+}

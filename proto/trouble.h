@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * trouble - why nothing moves on a link: a code, and what only the node knows of it
+ *
+ * The node says the code over the control socket, so that whoever asks reads a sentence in a
+ * language of their own.
+ */
+#include "proto/message.h"
+
+/* The numbers are on the control socket. */
+enum trouble_code {
+	TROUBLE_NONE = 0,
+	TROUBLE_NOT_YET = 1,         /* no connection since the node started */
+	TROUBLE_SILENT = 2,          /* no word from them for a minute */
+	TROUBLE_ENDED_BY_THEM = 3,   /* the session; reason: enum refusal */
+	TROUBLE_ENDED_BY_US = 4,     /* likewise */
+	TROUBLE_REFUSED = 5,         /* they refuse an oplog; reason: enum refusal */
+	TROUBLE_BAD_HEAD = 6,        /* an oplog is held back: its origin signed a head badly */
+	TROUBLE_FAR_HEADS = 7,       /* likewise: more lies between two heads than a batch can carry */
+	TROUBLE_NO_ANSWER = 8,       /* detail: the address, as in all that follow */
+	TROUBLE_DEAF = 9,            /* it accepts connections and says nothing */
+	TROUBLE_KEY_REFUSED = 10,
+	TROUBLE_LOST = 11,           /* the connection */
+	TROUBLE_NOT_A_NODE = 12,     /* or not our parent's */
+	TROUBLE_BAD_ADDRESS = 13,    /* reason: errno */
+	TROUBLE_MOVED = 14,          /* the parent listens elsewhere now; no detail, as in the next two */
+	TROUBLE_DISCONNECTED = 15,   /* the office below did, or does not read */
+	TROUBLE_CONNECTED_AGAIN = 16,
+};
+
+enum {
+	TROUBLE_DETAIL_MAX = 256,
+	TROUBLE_TEXT_MAX = 512, /* bytes of a sentence, with the terminating zero */
+};
+
+struct trouble {
+	uint8_t code;
+	uint32_t reason;
+	char detail[TROUBLE_DETAIL_MAX + 1];
+};
+
+struct trouble trouble_of(enum trouble_code code, uint32_t reason, const char *detail);
+bool trouble_eq(const struct trouble *a, const struct trouble *b);
+/* The sentence in the user's language (gettext); empty where there is no trouble. */
+void trouble_text(const struct trouble *trouble, char ret_text[TROUBLE_TEXT_MAX]);
