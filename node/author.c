@@ -53,7 +53,7 @@ static int author_sign(struct author *author, struct txn *txn, struct oplog *opl
 		return 0;
 	frontier_root(&oplog->frontier, &head.root);
 	r = head_sign(author->signer, &oplog->id, &head);
-	return r ? r : oplog_put_head(txn, oplog, &head, true);
+	return r ? r : oplog_put_head(txn, oplog, &head);
 }
 
 int author_write(struct author *author, struct txn *txn, enum lane lane, const struct record *rec,

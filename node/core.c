@@ -14,6 +14,9 @@ enum {
 	READERS_EVERY_MS = 60000,
 	FORGET_TURN_MAX = 1000,   /* change rows forgotten in one turn */
 	ROOM_SHARE = 32,          /* one in so many bytes of the store is kept for cursors and acks */
+	FULL_PAUSE_MS = 10000,    /* after a turn for which there was no room */
+	TURN_BATCHES = 128,       /* pushed in one turn, over all links */
+	ZSTD_LEVEL = 3,           /* a third fewer bytes than level 1 on petitions, for a little time */
 };
 
 /* Keeps the first error of a turn; it ends with it. */
@@ -128,7 +131,7 @@ static int meet(struct core *core, struct txn *txn, const struct id *neighbour, 
 	if (!links)
 		return -ENOMEM;
 	core->links = links;
-	r = link_new(neighbour, up, core->wall_ms, &link);
+	r = link_new(neighbour, up, core->work, core->wall_ms, &link);
 	if (r)
 		return r;
 	memmove(links + at + 1, links + at, (core->n_links - at) * sizeof(*links));
@@ -161,6 +164,66 @@ int core_meet_neighbours(struct core *core) {
 	int r = core_txn(core, &txn);
 
 	return r ? r : meet_neighbours(core, txn);
+}
+
+/* What is in memory of the store. */
+
+static int load_oplog(void *userdata, const struct oplog *oplog) {
+	struct core *core = userdata;
+
+	return add_oplog(core, core->txn, oplog);
+}
+
+/* What the core knows from the store. 0 or -errno. */
+static int core_load(struct core *core) {
+	struct span address;
+	int r;
+
+	r = store_begin_read(core->store, &core->txn);
+	if (!r)
+		r = register_init(&core->reg, core->txn);
+	if (!r)
+		r = fold_init(&core->fold, core->txn, &core->fold_sink);
+	if (!r)
+		r = oplog_each(core->txn, load_oplog, core);
+	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
+		r = core->oplogs[i] ? 0 : -EIO; /* the store numbers oplogs one by one */
+	if (!r)
+		r = meet_neighbours(core, core->txn);
+	if (!r) {
+		r = offices_parent_address(core->txn, &address);
+		if (r == 0 && address.len <= CONFIG_ADDRESS_MAX) {
+			memcpy(core->address, address.data, address.len);
+			core->address[address.len] = '\0';
+		}
+		r = r < 0 ? r : 0;
+	}
+	core->txn = store_abort(core->txn);
+	return r > 0 ? -EIO : r;
+}
+
+static void core_unload(struct core *core) {
+	receive_clear(core->receive);
+	for (size_t i = 0; i < core->n_links; i++)
+		link_free(core->links[i]);
+	free(TAKE(core->links));
+	core->n_links = 0;
+	for (size_t i = 0; i < core->n_oplogs; i++)
+		free(core->oplogs[i]);
+	free(TAKE(core->oplogs));
+	core->n_oplogs = 0;
+	fold_done(&core->fold);
+	register_done(&core->reg);
+	core->serial_year = 0;
+	core->serial_dirty = false;
+	core->address[0] = '\0';
+}
+
+/* The link to the parent; NULL: there is none. */
+static struct link *core_uplink(struct core *core) {
+	const struct office *parent = core_parent(core);
+
+	return parent ? find_link(core, &parent->id) : NULL;
 }
 
 /* What folding reports. */
@@ -417,8 +480,7 @@ void core_answer_begin(struct core *core, struct span client) {
 		core->cap_answers = cap;
 	}
 	answer = &core->answer_list[core->n_answers];
-	*answer = (struct core_answer){ core->clients.len, client.len, core->answers.len, 0 };
-	write_raw(&core->clients, client);
+	*answer = (struct core_answer){ client, core->answers.len, 0 };
 }
 
 int core_answer_end(struct core *core) {
@@ -426,7 +488,7 @@ int core_answer_end(struct core *core) {
 
 	if (core->failed)
 		return core->failed;
-	if (!writer_ok(&core->answers) || !writer_ok(&core->clients))
+	if (!writer_ok(&core->answers))
 		return -ENOMEM;
 	answer->frame_len = core->answers.len - answer->frame;
 	core->n_answers++;
@@ -444,27 +506,25 @@ static void give_answers(struct core *core) {
 	for (size_t i = 0; i < core->n_answers; i++) {
 		const struct core_answer *answer = &core->answer_list[i];
 
-		core->io->answer(core->io->userdata,
-			(struct span){ core->clients.data + answer->client, answer->client_len },
+		core->io->answer(core->io->userdata, answer->client,
 			(struct span){ core->answers.data + answer->frame, answer->frame_len });
 	}
 	core->n_answers = 0;
-	core->answers.len = core->clients.len = 0;
+	core->answers.len = 0;
 }
 
-static int defer_query(struct core *core, struct span client, const struct request *request) {
-	struct core_query *queries;
-	uint8_t *copy;
+static int note_asked(struct core *core, struct span client, const struct request *request,
+	bool writes) {
+	if (core->n_asked == core->cap_asked) {
+		size_t cap = core->cap_asked ? 2 * core->cap_asked : 64;
+		struct core_asked *asked = realloc(core->asked, cap * sizeof(*asked));
 
-	queries = realloc(core->queries, (core->n_queries + 1) * sizeof(*queries));
-	if (!queries)
-		return -ENOMEM;
-	core->queries = queries;
-	copy = malloc(client.len + 1);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, client.data, client.len);
-	queries[core->n_queries++] = (struct core_query){ { copy, client.len }, *request };
+		if (!asked)
+			return -ENOMEM;
+		core->asked = asked;
+		core->cap_asked = cap;
+	}
+	core->asked[core->n_asked++] = (struct core_asked){ client, *request, writes };
 	return 0;
 }
 
@@ -477,12 +537,13 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 	core->now_ms = now_ms;
 	core->n_records = 0;
 	core->first_change = 0;
-	core->full = store_usage(core->store, &used, &max) == 0 && max - used < max / ROOM_SHARE;
+	core->full = now_ms < core->full_until_ms ||
+		(store_usage(core->store, &used, &max) == 0 && max - used < max / ROOM_SHARE);
 }
 
 static struct link_io link_surroundings(struct core *core) {
 	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
-		0 };
+		0, TURN_BATCHES };
 
 	core_fail(core, core->io->random(core->io->userdata, &io.random, sizeof(io.random)));
 	return io;
@@ -525,8 +586,7 @@ static int take_batch(struct core *core, struct link *link, const struct link_io
 		return r == REFUSAL_MALFORMED ? REFUSAL_OUT_OF_STEP : r;
 	if (core->full) {
 		core->refusals[REFUSAL_FULL]++;
-		link_refuse(link, &batch->oplog, batch->first, REFUSAL_FULL);
-		return 0;
+		return link_refuse(link, &batch->oplog, batch->first, REFUSAL_FULL);
 	}
 	r = core_txn(core, &txn);
 	return r ? r : receive_batch(core->receive, txn, link, batch, plain, core->refusals);
@@ -545,7 +605,7 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 	link->last_heard_ms = core->now_ms;
 	if (message_decode(frame, &message)) {
 		core->refusals[REFUSAL_MALFORMED]++;
-		link_refuse(link, &(struct oplog_id){ 0 }, 0, REFUSAL_MALFORMED);
+		core_fail(core, link_refuse(link, &(struct oplog_id){ 0 }, 0, REFUSAL_MALFORMED));
 		return;
 	}
 	switch (message.type) {
@@ -567,35 +627,34 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 	}
 	if (r > 0) {
 		core->refusals[r]++;
-		link_reset(link, &io, r);
+		r = link_reset(link, &io, r);
 	}
 	core_fail(core, r);
 }
 
 void core_request(struct core *core, struct span client, struct span frame) {
 	struct request request;
-	int r = 0;
+	bool writes;
+	int r;
 
-	if (core->failed)
-		return;
 	if (control_request_decode(frame, &request)) {
-		r = core_answer_failure(core, client, 0, CONTROL_BAD_REQUEST, 0, span_str(""));
-	} else {
-		bool writes = request.command == COMMAND_SUBMIT || request.command == COMMAND_ADD_OFFICE ||
-			request.command == COMMAND_JOIN;
-
-		if (writes && core->full)
-			r = core_answer_failure(core, client, request.number, CONTROL_FULL, 0, span_str(""));
-		else if (request.command == COMMAND_SUBMIT)
-			r = core_submit(core, client, &request);
-		else if (request.command == COMMAND_ADD_OFFICE)
-			r = core_add_office(core, client, &request);
-		else if (request.command == COMMAND_JOIN)
-			r = core_join(core, client, &request);
-		else
-			r = defer_query(core, client, &request);
+		core_fail(core, core_answer_failure(core, client, 0, CONTROL_BAD_REQUEST, 0, span_str("")));
+		return;
 	}
-	core_fail(core, r);
+	writes = request.command == COMMAND_SUBMIT || request.command == COMMAND_ADD_OFFICE ||
+		request.command == COMMAND_JOIN;
+	r = note_asked(core, client, &request, writes);
+	if (r || core->failed || !writes)
+		core_fail(core, r);
+	else if (core->full)
+		core_fail(core, core_answer_failure(core, client, request.number, CONTROL_FULL, 0,
+			span_str("")));
+	else if (request.command == COMMAND_SUBMIT)
+		core_fail(core, core_submit(core, client, &request));
+	else if (request.command == COMMAND_ADD_OFFICE)
+		core_fail(core, core_add_office(core, client, &request));
+	else
+		core_fail(core, core_join(core, client, &request));
 }
 
 size_t core_turn_records(const struct core *core) {
@@ -609,8 +668,12 @@ static int turn_commit(struct core *core) {
 
 	if (core->txn)
 		r = receive_finish(core->receive, core->txn, core->refusals);
-	if (r == 0 && core->now_ms >= core->overdue_at_ms && !core->full)
-		r = look_at_clocks(core);
+	if (r == 0 && core->now_ms >= core->overdue_at_ms) {
+		if (core->full)
+			core->overdue_at_ms = core->now_ms + OVERDUE_EVERY_MS;
+		else
+			r = look_at_clocks(core);
+	}
 	if (r || !core->txn)
 		return r;
 	r = publish_counts(core);
@@ -643,12 +706,15 @@ static int turn_effects(struct core *core) {
 	struct link_io io = link_surroundings(core);
 	int r = core->failed ? core->failed : store_begin_read(core->store, &txn);
 
-	for (size_t i = 0; r == 0 && i < core->n_queries; i++)
-		r = core_query(core, txn, &core->queries[i]);
+	for (size_t i = 0; r == 0 && i < core->n_asked; i++)
+		if (!core->asked[i].writes)
+			r = core_query(core, txn, &core->asked[i]);
 	if (r == 0)
 		give_answers(core);
+	/* another one begins each time: none is kept waiting by what the others have to push */
 	for (size_t i = 0; r == 0 && i < core->n_links; i++)
-		r = link_flush(core->links[i], &io, txn);
+		r = link_flush(core->links[(core->first_link + i) % core->n_links], &io, txn);
+	core->first_link = core->n_links ? (core->first_link + 1) % core->n_links : 0;
 	if (r == 0 && core->first_change)
 		r = changes_each(txn, core->first_change - 1, publish_row, core);
 	if (r == 0 && core->joined) {
@@ -658,15 +724,44 @@ static int turn_effects(struct core *core) {
 	return r;
 }
 
+/*
+ * There was no room: what the turn wrote is gone, so what is in memory is read again from the store,
+ * as at a start. Sessions with neighbours were ahead of that and begin again.
+ */
+static int give_up_turn(struct core *core) {
+	const struct link *up = core_uplink(core);
+	bool was_open = up && up->open;
+	int r;
+
+	core_unload(core);
+	r = core_load(core);
+	core->failed = 0;
+	core->n_answers = 0;
+	core->answers.len = 0;
+	core->first_change = 0;
+	core->joined = false;
+	core->full_until_ms = core->now_ms + FULL_PAUSE_MS;
+	for (size_t i = 0; r == 0 && i < core->n_asked; i++)
+		if (core->asked[i].writes)
+			r = core_answer_failure(core, core->asked[i].client,
+				core->asked[i].request.number, CONTROL_FULL, 0, span_str(""));
+	if (r == 0 && was_open) {
+		struct link_io io = link_surroundings(core);
+
+		link_opened(core_uplink(core), &io);
+	}
+	return r;
+}
+
 int core_turn_end(struct core *core) {
 	int r = core->failed ? core->failed : turn_commit(core);
 
 	core->txn = store_abort(core->txn);
+	if (r == -ENOSPC)
+		r = give_up_turn(core);
 	if (r == 0)
 		r = turn_effects(core);
-	for (size_t i = 0; i < core->n_queries; i++)
-		free((void *)core->queries[i].client.data);
-	core->n_queries = 0;
+	core->n_asked = 0;
 	if (r == 0 && core->now_ms >= core->readers_at_ms) {
 		core->readers_at_ms = core->now_ms + READERS_EVERY_MS;
 		r = store_clear_readers(core->store);
@@ -695,10 +790,9 @@ bool core_busy(const struct core *core) {
 }
 
 const struct office *core_child_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]) {
-	const struct register_entry *entry = register_by_curve(&core->reg, key);
+	const struct register_entry *entry = register_child_by_curve(&core->reg, key);
 
-	return entry && id_eq(&entry->row.office.parent, &core->reg.own->row.office.id)
-		? &entry->row.office : NULL;
+	return entry ? &entry->row.office : NULL;
 }
 
 const struct office *core_own(const struct core *core) {
@@ -713,37 +807,6 @@ const struct office *core_parent(const struct core *core) {
 
 const char *core_parent_address(const struct core *core) {
 	return core->address;
-}
-
-static int load_oplog(void *userdata, const struct oplog *oplog) {
-	struct core *core = userdata;
-
-	return add_oplog(core, core->txn, oplog);
-}
-
-static int core_load(struct core *core) {
-	struct span address;
-	int r;
-
-	r = store_begin_read(core->store, &core->txn);
-	if (!r)
-		r = register_init(&core->reg, core->txn);
-	if (!r)
-		r = fold_init(&core->fold, core->txn, &core->fold_sink);
-	if (!r)
-		r = oplog_each(core->txn, load_oplog, core);
-	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
-		r = core->oplogs[i] ? 0 : -EIO; /* the store numbers oplogs one by one */
-	if (!r)
-		r = meet_neighbours(core, core->txn);
-	if (!r) {
-		r = offices_parent_address(core->txn, &address);
-		if (r == 0 && address.len <= CONFIG_ADDRESS_MAX)
-			memcpy(core->address, address.data, address.len);
-		r = r < 0 ? r : 0;
-	}
-	core->txn = store_abort(core->txn);
-	return r > 0 ? -EIO : r;
 }
 
 int core_new(struct store *store, const struct config *config, const struct core_keys *keys,
@@ -761,10 +824,11 @@ int core_new(struct store *store, const struct config *config, const struct core
 	core->fold_sink = (struct fold_sink){ core, on_case, on_tally, on_office, on_escalation };
 	core->receive_sink = (struct receive_sink){ core, on_kept, oplog_grown };
 	writer_init_grow(&core->answers);
-	writer_init_grow(&core->clients);
-	r = core_load(core);
+	r = receive_new(&core->reg, &core->receive_sink, &core->receive);
 	if (!r)
-		r = receive_new(&core->reg, &core->receive_sink, &core->receive);
+		r = compress_work_new(ZSTD_LEVEL, &core->work);
+	if (!r)
+		r = core_load(core);
 	if (r) {
 		core_free(core);
 		return r;
@@ -782,19 +846,12 @@ struct core *core_free(struct core *core) {
 	if (!core)
 		return NULL;
 	store_abort(core->txn);
+	core_unload(core);
 	receive_free(core->receive);
-	for (size_t i = 0; i < core->n_links; i++)
-		link_free(core->links[i]);
-	free(core->links);
-	for (size_t i = 0; i < core->n_oplogs; i++)
-		free(core->oplogs[i]);
-	free(core->oplogs);
-	free(core->queries);
+	compress_work_free(core->work);
+	free(core->asked);
 	free(core->answer_list);
 	writer_done(&core->answers);
-	writer_done(&core->clients);
-	fold_done(&core->fold);
-	register_done(&core->reg);
 	free(core);
 	return NULL;
 }

@@ -7,9 +7,11 @@
  * core_link_lost(), then core_turn_end(), which does everything that arrived in one transaction,
  * commits it, and only then yields the effects through struct core_io: acknowledgements, answers,
  * batches, change rows. It owns no socket, no clock and no randomness; a simulator can run
- * thousands of cores in one thread. Frames given to it are borrowed until core_turn_end() returns.
+ * thousands of cores in one thread. What is given to it is borrowed until core_turn_end() returns.
  *
- * An error of core_turn_end() (-errno) means that what is on disk is not known: exit, start again.
+ * A turn for which there is no room on the disk is given up whole: who asked for something is told
+ * so, the neighbours' sessions begin again, and the core stands where it stood before. Any other
+ * error of core_turn_end() (-errno) means that what is on disk is not known: exit, start again.
  */
 #include "node/config.h"
 #include "node/link.h"
@@ -58,7 +60,7 @@ void core_link_lost(struct core *core, const struct id *office, const struct tro
 void core_link_ready(struct core *core, const struct id *office);
 /* A frame from the office whose key the transport proved. */
 void core_message(struct core *core, const struct id *office, struct span frame);
-/* A frame on the control socket; @client (copied) comes back with the answer. */
+/* A frame on the control socket; @client comes back with the answer. */
 void core_request(struct core *core, struct span client, struct span frame);
 /* Records taken in since the turn began: enough for one turn at CORE_TURN_RECORDS. */
 size_t core_turn_records(const struct core *core);

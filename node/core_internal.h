@@ -10,15 +10,16 @@
 #include "store/changes.h"
 #include "store/fold.h"
 
-/* A request that only reads: it is answered after the commit, from what was committed. */
-struct core_query {
-	struct span client; /* in core->clients */
+/* A request of this turn; one that only reads is answered after the commit, from what was committed. */
+struct core_asked {
+	struct span client;
 	struct request request;
+	bool writes;
 };
 
-/* An answer, as offsets into the turn's buffers, which may move while the turn lasts. */
+/* An answer; its frame as an offset into the turn's buffer, which may move while the turn lasts. */
 struct core_answer {
-	size_t client, client_len;
+	struct span client;
 	size_t frame, frame_len;
 };
 
@@ -33,8 +34,10 @@ struct core {
 	struct fold_sink fold_sink;
 	struct receive *receive;
 	struct receive_sink receive_sink;
+	struct compress_work *work;
 	struct link **links; /* sorted by neighbour */
 	size_t n_links;
+	size_t first_link; /* whose turn it is to push first */
 	struct held_oplog **oplogs; /* every oplog here by its number, from 1; entries stay where they are */
 	size_t n_oplogs;
 
@@ -44,12 +47,12 @@ struct core {
 	size_t n_records;
 	int failed;      /* the first -errno: the turn ends with it */
 	bool full;       /* hardly any room is left: nothing new is taken in */
+	uint64_t full_until_ms; /* after a turn for which there was no room, monotonic */
 	struct writer answers;
-	struct writer clients;
 	struct core_answer *answer_list;
 	size_t n_answers, cap_answers;
-	struct core_query *queries;
-	size_t n_queries, cap_queries;
+	struct core_asked *asked;
+	size_t n_asked, cap_asked;
 	uint64_t first_change; /* number of the turn's first change row; 0: none */
 	bool joined;
 	struct case_row changed_row; /* of the record folded last */
@@ -84,4 +87,4 @@ int core_meet_neighbours(struct core *core);
 int core_submit(struct core *core, struct span client, struct request *request);
 int core_add_office(struct core *core, struct span client, const struct request *request);
 int core_join(struct core *core, struct span client, const struct request *request);
-int core_query(struct core *core, struct txn *txn, const struct core_query *query);
+int core_query(struct core *core, struct txn *txn, const struct core_asked *query);

@@ -50,6 +50,25 @@ static int enrol(struct core *core, const struct office *office) {
 	return r ? r : core_write(core, LANE_URGENT, &rec, NULL, 0);
 }
 
+/*
+ * The office below this one that has the code or a key of @office already: references are made of
+ * codes, and keys say who speaks. NULL: there is none.
+ */
+static const struct register_entry *taken_by(const struct office_register *reg,
+	const struct office *office) {
+	for (size_t i = 0; i < reg->n; i++) {
+		const struct office *other = &reg->entries[i]->row.office;
+
+		if (other->state != OFFICE_ACTIVE || !id_eq(&other->parent, &reg->own->row.office.id))
+			continue;
+		if ((other->code == office->code && other->code_digits == office->code_digits) ||
+			memcmp(other->sign_key, office->sign_key, sizeof(other->sign_key)) == 0 ||
+			memcmp(other->curve_key, office->curve_key, sizeof(other->curve_key)) == 0)
+			return reg->entries[i];
+	}
+	return NULL;
+}
+
 int core_add_office(struct core *core, struct span client, const struct request *request) {
 	const struct office *own = &core->reg.own->row.office;
 	struct span address = request->address.len ? request->address : span_str(core->config->announce);
@@ -72,6 +91,10 @@ int core_add_office(struct core *core, struct span client, const struct request 
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			held->row.office.name);
 	if (!held) {
+		held = taken_by(&core->reg, &office);
+		if (held)
+			return core_answer_failure(core, client, request->number, CONTROL_TAKEN, 0,
+				held->row.office.name);
 		office.parent = own->id;
 		office.state = OFFICE_ACTIVE;
 		office.valid_from_ms = core->wall_ms;
@@ -96,7 +119,9 @@ int core_join(struct core *core, struct span client, const struct request *reque
 		return core_answer_failure(core, client, request->number, CONTROL_BAD_FILE, 0, span_str(""));
 	me = &answer.chain[answer.n_chain - 1];
 	parent = &answer.chain[answer.n_chain - 2];
-	if (!id_eq(&me->id, &own->id) || memcmp(me->sign_key, own->sign_key, sizeof(me->sign_key)) != 0)
+	if (!id_eq(&me->id, &own->id) ||
+		memcmp(me->sign_key, own->sign_key, sizeof(me->sign_key)) != 0 ||
+		memcmp(me->curve_key, own->curve_key, sizeof(me->curve_key)) != 0)
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_FOR_US, 0, me->name);
 	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,

@@ -104,6 +104,13 @@ static int held_body(struct intake *intake, uint64_t arrival, struct span *ret_b
 	return 0;
 }
 
+/* References have two digits for the year, so a date is of this century. */
+static bool date_ok(uint64_t time_ms) {
+	uint32_t year = fold_period(time_ms) / 100;
+
+	return year >= 2000 && year <= 2099;
+}
+
 static bool same_petition(const struct petition *a, const struct petition *b) {
 	/* everything but the reference, which the node gave */
 	return a->legal_kind == b->legal_kind && a->category == b->category && a->channel == b->channel &&
@@ -128,6 +135,8 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 		return refuse(intake, CONTROL_BAD_FIELD, "channel");
 	if (petition.text.len == 0)
 		return refuse(intake, CONTROL_BAD_FIELD, "text");
+	if (!date_ok(petition.received_ms))
+		return refuse(intake, CONTROL_BAD_FIELD, "received");
 	checked->petition = petition;
 	if (checked->draft.has_id) {
 		r = plan(intake, &checked->id, &planned);
@@ -146,7 +155,8 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 		}
 		return plan_new(intake, &checked->id, &(struct case_row){ .kind = KIND_PETITION,
 			.state = CASE_RECEIVED, .origin = intake->core->fold.own,
-			.holder = intake->core->fold.own, .arrival = UINT64_MAX });
+			.holder = intake->core->fold.own, .received_ms = petition.received_ms,
+			.arrival = UINT64_MAX });
 	}
 	return 0;
 }
@@ -161,6 +171,8 @@ static int check_meeting(struct intake *intake, struct checked *checked) {
 		return refuse(intake, CONTROL_BAD_FIELD, "meeting");
 	if (meeting.type == 0 || meeting.type >= MEETING_TYPE_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "type");
+	if (!date_ok(meeting.date_ms))
+		return refuse(intake, CONTROL_BAD_FIELD, "date");
 	if (!checked->draft.has_id)
 		return 0;
 	r = plan(intake, &checked->id, &planned);
@@ -275,6 +287,8 @@ static int check_step(struct intake *intake, struct checked *checked) {
 		if (r)
 			return r;
 	}
+	if (!date_ok(step.date_ms) || fold_day(step.date_ms) < fold_day(planned->row.received_ms))
+		return refuse(intake, CONTROL_BAD_FIELD, "date"); /* nothing was done before it was asked */
 	step.sequence = planned->row.n_steps + 1;
 	if (step.sequence > STEP_SEQUENCE_MAX)
 		return refuse(intake, CONTROL_TOO_MANY, "");
@@ -298,6 +312,8 @@ static int check(struct intake *intake, struct checked *checked) {
 		return refuse(intake, CONTROL_BAD_FIELD, "organisation");
 	if (checked->draft.lane >= LANE_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "lane");
+	if (checked->draft.body.len > RECORD_BODY_MAX)
+		return refuse(intake, CONTROL_BAD_FIELD, "text");
 	switch (checked->draft.kind) {
 	case KIND_PETITION:
 		return check_petition(intake, checked);

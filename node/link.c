@@ -7,11 +7,8 @@
 #include "proto/record.h"
 #include "store/cursor.h"
 
-enum {
-	ZSTD_LEVEL = 3, /* a third fewer bytes than level 1 on petitions, for a little time */
-};
-
-int link_new(const struct id *neighbour, bool up, uint64_t wall_ms, struct link **ret_link) {
+int link_new(const struct id *neighbour, bool up, struct compress_work *work, uint64_t wall_ms,
+	struct link **ret_link) {
 	struct link *link = calloc(1, sizeof(*link));
 	int r;
 
@@ -21,9 +18,9 @@ int link_new(const struct id *neighbour, bool up, uint64_t wall_ms, struct link 
 	link->up = up;
 	link->since_ms = wall_ms;
 	link->trouble = trouble_of(TROUBLE_NOT_YET, 0, "");
-	r = compressor_new(ZSTD_LEVEL, &link->out);
+	r = compressor_new(work, &link->out);
 	if (!r)
-		r = decompressor_new(BATCH_PLAIN_MAX, &link->in);
+		r = decompressor_new(work, BATCH_PLAIN_MAX, &link->in);
 	if (r) {
 		link_free(link);
 		return r;
@@ -39,6 +36,7 @@ struct link *link_free(struct link *link) {
 	decompressor_free(link->in);
 	free(link->oplogs);
 	free(link->acks);
+	free(link->refusals);
 	free(link);
 	return NULL;
 }
@@ -65,7 +63,7 @@ int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_
 	}
 	/* In a session they have said what they hold; an oplog they did not name they do not hold. */
 	link->oplogs[at] = (struct link_oplog){
-		held, distance, acked, link->state == LINK_STREAMING ? 0 : acked, 0,
+		held, distance, acked, link->state == LINK_STREAMING ? 0 : acked, 0, false,
 	};
 	link->n_oplogs++;
 	return 0;
@@ -88,8 +86,10 @@ static void link_begin(struct link *link, const struct link_io *io) {
 	link->last_heard_ms = io->now_ms;
 	compressor_reset(link->out);
 	decompressor_reset(link->in);
-	for (size_t i = 0; i < link->n_oplogs; i++)
+	for (size_t i = 0; i < link->n_oplogs; i++) {
 		link->oplogs[i].aside_until_ms = 0;
+		link->oplogs[i].named = false;
+	}
 }
 
 static void link_greet(struct link *link, const struct link_io *io) {
@@ -120,10 +120,10 @@ void link_lost(struct link *link, const struct link_io *io, const struct trouble
 	link->open = false;
 }
 
-void link_reset(struct link *link, const struct link_io *io, enum refusal why) {
+int link_reset(struct link *link, const struct link_io *io, enum refusal why) {
 	link_down(link, io, &(struct trouble){ .code = TROUBLE_ENDED_BY_US, .reason = why });
 	link->n_refusals = 0;
-	link_refuse(link, &(struct oplog_id){ 0 }, 0, why);
+	return link_refuse(link, &(struct oplog_id){ 0 }, 0, why);
 }
 
 int link_hello(struct link *link, const struct link_io *io, const struct hello *hello) {
@@ -162,6 +162,38 @@ static void flights_landed(struct link *link, const struct held_oplog *held, uin
 	link->n_flights = n;
 }
 
+static int set_acked(struct link *link, const struct link_io *io, struct txn *txn,
+	struct link_oplog *oplog, uint64_t size) {
+	int r;
+
+	if (size == oplog->acked)
+		return 0;
+	r = cursor_put(txn, &link->neighbour, &oplog->held->id, size);
+	if (r)
+		return r;
+	oplog->acked = size;
+	link->last_progress_ms = io->wall_ms;
+	return 0;
+}
+
+/* All their HEADS are here: of what they did not name they hold nothing. */
+static int heads_complete(struct link *link, const struct link_io *io, struct txn *txn) {
+	for (size_t i = 0; i < link->n_oplogs; i++) {
+		struct link_oplog *oplog = &link->oplogs[i];
+		int r;
+
+		if (oplog->named)
+			continue;
+		r = set_acked(link, io, txn, oplog, 0);
+		if (r)
+			return r;
+		oplog->sent = 0;
+	}
+	link_enter(link, io, LINK_STREAMING);
+	link->trouble = trouble_of(TROUBLE_NONE, 0, "");
+	return 0;
+}
+
 int link_held(struct link *link, const struct link_io *io, struct txn *txn, struct message *message) {
 	struct held said;
 	int r;
@@ -171,24 +203,22 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 	while (message_held_next(message, &said)) {
 		struct link_oplog *oplog = link_find(link, &said.oplog);
 
-		/* More than we ever had: a life of this office that it has forgotten. Not a cursor. */
-		if (!oplog || said.size > oplog->held->size)
+		if (!oplog)
 			continue;
-		if (said.size != oplog->acked) {
-			r = cursor_put(txn, &link->neighbour, &said.oplog, said.size);
-			if (r)
-				return r;
-			link->last_progress_ms = io->wall_ms;
-		}
-		oplog->acked = said.size;
-		if (message->type == MESSAGE_HEADS)
+		/* More than we have: of a life of this office that it has forgotten. */
+		if (said.size > oplog->held->size)
+			said.size = oplog->held->size;
+		r = set_acked(link, io, txn, oplog, said.size);
+		if (r)
+			return r;
+		if (message->type == MESSAGE_HEADS) {
 			oplog->sent = said.size;
+			oplog->named = true;
+		}
 		flights_landed(link, oplog->held, said.size);
 	}
-	if (message->type == MESSAGE_HEADS && !message->more && link->state == LINK_GREETING) {
-		link_enter(link, io, LINK_STREAMING);
-		link->trouble = trouble_of(TROUBLE_NONE, 0, "");
-	}
+	if (message->type == MESSAGE_HEADS && !message->more && link->state == LINK_GREETING)
+		return heads_complete(link, io, txn);
 	return 0;
 }
 
@@ -235,9 +265,18 @@ int link_unpack(struct link *link, const struct link_io *io, const struct batch 
 	return 0;
 }
 
-void link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why) {
-	if (link->n_refusals < LINK_REFUSALS_MAX)
-		link->refusals[link->n_refusals++] = (struct refuse){ *oplog, size, why, { NULL, 0 } };
+int link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why) {
+	if (link->n_refusals == link->cap_refusals) {
+		size_t cap = link->cap_refusals ? 2 * link->cap_refusals : 8;
+		struct refuse *refusals = realloc(link->refusals, cap * sizeof(*refusals));
+
+		if (!refusals)
+			return -ENOMEM;
+		link->refusals = refusals;
+		link->cap_refusals = cap;
+	}
+	link->refusals[link->n_refusals++] = (struct refuse){ *oplog, size, why, { NULL, 0 } };
+	return 0;
 }
 
 int link_ack(struct link *link, const struct oplog_id *oplog) {
@@ -267,41 +306,50 @@ static int link_say(struct link *link, const struct link_io *io, const struct wr
 }
 
 struct heads {
-	const struct link *link;
-	const struct link_io *io;
 	struct held *held;
-	size_t n;
+	size_t n, cap;
 };
-
-static bool link_takes(const struct link *link, const struct link_io *io, const struct id *origin) {
-	if (id_eq(origin, &io->reg->own->row.office.id))
-		return false;
-	return link->up ? register_is_within(io->reg, &io->reg->own->row.office.id, origin)
-			: register_is_within(io->reg, origin, &link->neighbour);
-}
 
 static int list_head(void *userdata, const struct oplog *oplog) {
 	struct heads *heads = userdata;
-	struct held *held;
 
-	if (!link_takes(heads->link, heads->io, &oplog->id.office))
-		return 0;
-	held = realloc(heads->held, (heads->n + 1) * sizeof(*held));
-	if (!held)
-		return -ENOMEM;
-	heads->held = held;
-	held[heads->n++] = (struct held){ oplog->id, oplog->frontier.size };
+	if (heads->n == heads->cap) {
+		size_t cap = heads->cap ? 2 * heads->cap : 16;
+		struct held *held = realloc(heads->held, cap * sizeof(*held));
+
+		if (!held)
+			return -ENOMEM;
+		heads->held = held;
+		heads->cap = cap;
+	}
+	heads->held[heads->n++] = (struct held){ oplog->id, oplog->frontier.size };
 	return 0;
+}
+
+/* The oplogs that they push: those of the offices on their side. */
+static int list_heads(const struct link *link, const struct link_io *io, struct txn *txn,
+	struct heads *heads) {
+	const struct id *own = &io->reg->own->row.office.id;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < io->reg->n; i++) {
+		const struct id *origin = &io->reg->entries[i]->row.office.id;
+
+		if (!id_eq(origin, own) && (link->up ? register_is_within(io->reg, own, origin)
+						     : register_is_within(io->reg, origin, &link->neighbour)))
+			r = oplog_each_of(txn, origin, list_head, heads);
+	}
+	return r;
 }
 
 /* All that we hold of what they would push, in as many messages as it takes. */
 static int say_heads(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *buf) {
-	struct heads heads = { link, io, NULL, 0 };
+	struct heads heads = { 0 };
 	struct writer w;
 	size_t at = 0;
 	int r;
 
-	r = oplog_each(txn, list_head, &heads);
+	r = list_heads(link, io, txn, &heads);
 	while (r == 0) {
 		size_t n = heads.n - at < MESSAGE_HELD_MAX ? heads.n - at : MESSAGE_HELD_MAX;
 
@@ -395,36 +443,19 @@ static int write_leaves(struct link *link, const struct link_io *io, struct txn 
 	return r;
 }
 
-/* A head taken in on the strength of a later one is verified before it is passed on. */
-static bool head_good(const struct link_io *io, const struct oplog_id *id, const struct head *head,
-	bool checked) {
-	const struct register_entry *entry;
-
-	if (checked)
-		return true;
-	entry = register_find(io->reg, &id->office);
-	return entry && entry->key && head_verify(entry->key, id, head) == 0;
-}
-
 /* Pushes one batch. 0, STORE_NOT_FOUND if there is nothing to push, or -errno. */
 static int push_batch(struct link *link, const struct link_io *io, struct txn *txn,
 	struct link_oplog *oplog, uint8_t *plain, uint8_t *frame) {
 	struct batch batch = { .sequence = link->out_sequence, .oplog = oplog->held->id };
 	struct oplog held;
 	struct writer w;
-	bool checked;
 	int r;
 
 	r = oplog_load(txn, &batch.oplog, &held);
 	if (!r)
-		r = oplog_head_after(txn, &held, oplog->sent, &batch.head, &checked);
+		r = oplog_head_after(txn, &held, oplog->sent, &batch.head);
 	if (r)
 		return r;
-	if (!head_good(io, &batch.oplog, &batch.head, checked)) {
-		oplog->aside_until_ms = UINT64_MAX;
-		link->trouble = trouble_of(TROUBLE_BAD_HEAD, 0, "");
-		return STORE_NOT_FOUND;
-	}
 	batch.first = oplog->sent;
 	batch.n = batch.head.size - oplog->sent;
 	writer_init(&w, plain, BATCH_PLAIN_MAX);
@@ -432,7 +463,7 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 	if (r)
 		return r;
 	if (!writer_ok(&w)) {
-		oplog->aside_until_ms = UINT64_MAX; /* heads too far apart: its origin's doing */
+		oplog->aside_until_ms = UINT64_MAX; /* a store of ours that was tampered with */
 		link->trouble = trouble_of(TROUBLE_FAR_HEADS, 0, "");
 		return STORE_NOT_FOUND;
 	}
@@ -463,17 +494,19 @@ bool link_busy(const struct link *link, uint64_t now_ms) {
 	return false;
 }
 
-static int pump(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *frame) {
+static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t *frame) {
 	uint8_t plain[BATCH_PLAIN_MAX];
 	unsigned pushed = 0;
 
 	for (size_t i = 0; i < link->n_oplogs; i++) {
 		struct link_oplog *oplog = &link->oplogs[i];
 
-		if (io->now_ms >= oplog->aside_until_ms)
+		if (oplog->aside_until_ms && io->now_ms >= oplog->aside_until_ms) {
 			oplog->aside_until_ms = 0;
+			link->trouble = trouble_of(TROUBLE_NONE, 0, ""); /* they say it again if it lasts */
+		}
 		while (pushable(oplog, io->now_ms) && !link->blocked && link->n_flights < LINK_WINDOW &&
-			pushed < LINK_PUMP_MAX) {
+			pushed < LINK_PUMP_MAX && io->batches > 0) {
 			int r = push_batch(link, io, txn, oplog, plain, frame);
 
 			if (r == STORE_NOT_FOUND)
@@ -481,12 +514,13 @@ static int pump(struct link *link, const struct link_io *io, struct txn *txn, ui
 			if (r)
 				return r;
 			pushed++;
+			io->batches--;
 		}
 	}
 	return 0;
 }
 
-int link_flush(struct link *link, const struct link_io *io, struct txn *txn) {
+int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
 	const struct office *own = &io->reg->own->row.office;
 	uint8_t frame[MESSAGE_MAX];
 	struct writer w;

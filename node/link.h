@@ -22,7 +22,6 @@
 enum {
 	LINK_WINDOW = 64,              /* batches under way */
 	LINK_PUMP_MAX = 16,            /* batches pushed in one turn, so that others get theirs */
-	LINK_REFUSALS_MAX = 32,        /* told in one turn; what is beyond is refused again when resent */
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
@@ -48,6 +47,7 @@ struct link_oplog {
 	uint64_t acked;          /* they hold so many */
 	uint64_t sent;           /* sent in this session */
 	uint64_t aside_until_ms; /* refused: not offered again before; UINT64_MAX: in this session */
+	bool named;              /* in the HEADS of this session */
 };
 
 struct link_flight {
@@ -79,8 +79,8 @@ struct link {
 	size_t n_flights;
 	struct oplog_id *acks;      /* oplogs of which something came in this turn */
 	size_t n_acks, cap_acks;
-	struct refuse refusals[LINK_REFUSALS_MAX];
-	size_t n_refusals;
+	struct refuse *refusals;    /* of this turn */
+	size_t n_refusals, cap_refusals;
 	struct compressor *out;
 	struct decompressor *in;
 };
@@ -92,9 +92,12 @@ struct link_io {
 	const struct office_register *reg;
 	uint64_t wall_ms, now_ms;
 	uint64_t random; /* for a session's number */
+	unsigned batches; /* that may still be pushed in this turn, over all links */
 };
 
-int link_new(const struct id *neighbour, bool up, uint64_t wall_ms, struct link **ret_link);
+/* @work is borrowed until link_free(). 0 or -errno. */
+int link_new(const struct id *neighbour, bool up, struct compress_work *work, uint64_t wall_ms,
+	struct link **ret_link);
 struct link *link_free(struct link *link);
 
 /* Offers an oplog to the neighbour from now on; @acked is its cursor. 0 or -errno. */
@@ -113,17 +116,17 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 int link_unpack(struct link *link, const struct link_io *io, const struct batch *batch,
 	struct span *ret_plain);
 
-/* Notes for the end of the turn. */
-void link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why);
+/* Notes for the end of the turn. 0 or -errno. */
+int link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why);
 int link_ack(struct link *link, const struct oplog_id *oplog);
-/* Ends the session, telling them why: they begin another. */
-void link_reset(struct link *link, const struct link_io *io, enum refusal why);
+/* Ends the session, telling them why: they begin another. 0 or -errno. */
+int link_reset(struct link *link, const struct link_io *io, enum refusal why);
 
 /*
  * After the commit: says what the turn decided, then pushes batches. @txn is a read transaction of
  * what was committed: nothing is ever sent that could still be lost here.
  */
-int link_flush(struct link *link, const struct link_io *io, struct txn *txn);
+int link_flush(struct link *link, struct link_io *io, struct txn *txn);
 /* Whether more could be pushed at once. */
 bool link_busy(const struct link *link, uint64_t now_ms);
 /* When something must be done though nothing comes: on the monotonic clock. */

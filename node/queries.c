@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int answer_status(struct core *core, const struct core_query *query) {
+static int answer_status(struct core *core, const struct core_asked *query) {
 	struct control_status status = {
 		.pid = (uint64_t)getpid(),
 		.started_ms = core->started_ms,
@@ -60,7 +60,7 @@ static int add_row(void *userdata, uint64_t number, struct span row) {
 	return 0;
 }
 
-static int answer_since(struct core *core, struct txn *txn, const struct core_query *query) {
+static int answer_since(struct core *core, struct txn *txn, const struct core_asked *query) {
 	struct rows rows = { .core = core, .max = query->request.max, .last = query->request.since };
 	uint64_t last;
 	int r;
@@ -106,7 +106,7 @@ static int add_tally(void *userdata, const struct tally_entry *entry) {
 	return 0;
 }
 
-static int answer_snapshot(struct core *core, struct txn *txn, const struct core_query *query) {
+static int answer_snapshot(struct core *core, struct txn *txn, const struct core_asked *query) {
 	struct rows rows = { .core = core, .max = CONTROL_ROWS_MAX };
 	uint64_t last;
 	int r;
@@ -132,7 +132,7 @@ static int answer_snapshot(struct core *core, struct txn *txn, const struct core
 	return r;
 }
 
-int core_query(struct core *core, struct txn *txn, const struct core_query *query) {
+int core_query(struct core *core, struct txn *txn, const struct core_asked *query) {
 	switch (query->request.command) {
 	case COMMAND_STATUS:
 		return answer_status(core, query);

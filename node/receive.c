@@ -25,12 +25,16 @@ struct incoming {
 	bool given_up;             /* a batch of this turn was refused: what follows it is too */
 };
 
+enum {
+	LEAF_LEN = 512, /* bytes that count as one leaf for the work of a turn: few records are longer */
+};
+
 struct receive {
 	const struct office_register *reg;
 	const struct receive_sink *sink;
 	struct incoming *oplogs; /* in the order in which they began to come */
 	struct incoming *oplogs_last;
-	size_t n_leaves;
+	size_t work;
 };
 
 int receive_new(const struct office_register *reg, const struct receive_sink *sink,
@@ -56,33 +60,33 @@ static void waiting_free(struct waiting *waiting) {
 	}
 }
 
-static void receive_clear(struct receive *receive) {
+void receive_clear(struct receive *receive) {
+	if (!receive)
+		return;
 	for (struct incoming *in = receive->oplogs, *next; in; in = next) {
 		next = in->next;
 		waiting_free(in->first);
 		free(in);
 	}
 	receive->oplogs = receive->oplogs_last = NULL;
-	receive->n_leaves = 0;
+	receive->work = 0;
 }
 
 struct receive *receive_free(struct receive *receive) {
-	if (!receive)
-		return NULL;
 	receive_clear(receive);
 	free(receive);
 	return NULL;
 }
 
 size_t receive_waiting(const struct receive *receive) {
-	return receive->n_leaves;
+	return receive->work;
 }
 
-static void refuse(struct incoming *in, uint64_t size, enum refusal why,
+static int refuse(struct incoming *in, uint64_t size, enum refusal why,
 	uint64_t refusals[REFUSAL_N]) {
-	link_refuse(in->link, &in->oplog.id, size, why);
 	refusals[why]++;
 	in->given_up = true;
+	return link_refuse(in->link, &in->oplog.id, size, why);
 }
 
 static int incoming_get(struct receive *receive, struct txn *txn, struct link *link,
@@ -164,6 +168,7 @@ static int same_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index,
 /* Reads and hashes the leaves; those that are new move @frontier. 0, a refusal, or -errno. */
 static int hash_leaves(struct txn *txn, const struct incoming *in, const struct batch *batch,
 	struct span plain, struct frontier *frontier, struct waiting *waiting) {
+	size_t bytes = 0;
 	struct reader r;
 	int err;
 
@@ -174,7 +179,9 @@ static int hash_leaves(struct txn *txn, const struct incoming *in, const struct 
 		struct hash hash;
 
 		leaf_read(&r, &leaf);
-		if (r.failed)
+		/* as much as can be passed on, also where it is passed on as hashes */
+		bytes += leaf.withheld || leaf.bytes.len < sizeof(hash.b) ? sizeof(hash.b) : leaf.bytes.len;
+		if (r.failed || bytes > BATCH_BYTES_MAX)
 			return REFUSAL_MALFORMED;
 		leaf_hash(&leaf, &hash);
 		if (i < in->oplog.frontier.size) {
@@ -241,26 +248,22 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 		why = permitted(receive, link, &batch->oplog.office);
 	}
 	if (why) {
-		link_refuse(link, &batch->oplog, 0, why);
 		refusals[why]++;
-		return 0;
+		return link_refuse(link, &batch->oplog, 0, why);
 	}
+	receive->work += batch->n > plain.len / LEAF_LEN ? batch->n : plain.len / LEAF_LEN;
 	r = incoming_get(receive, txn, link, &batch->oplog, refusals, &in);
 	if (r)
 		return r;
 	if (in->given_up)
 		return 0; /* told once already in this turn */
-	if (batch->first > in->frontier.size) {
-		refuse(in, in->frontier.size, REFUSAL_GAP, refusals);
-		return 0;
-	}
+	if (batch->first > in->frontier.size)
+		return refuse(in, in->frontier.size, REFUSAL_GAP, refusals);
 	r = take_batch(txn, in, batch, plain, &waiting);
 	if (r < 0)
 		return r;
-	if (r > 0) {
-		refuse(in, in->frontier.size, r, refusals);
-		return 0;
-	}
+	if (r > 0)
+		return refuse(in, in->frontier.size, r, refusals);
 	r = link_ack(link, &batch->oplog);
 	if (r || !waiting)
 		return r; /* all of it is held already: the acknowledgement says so again */
@@ -269,36 +272,26 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	else
 		in->first = waiting;
 	in->last = waiting;
-	receive->n_leaves += waiting->n;
 	return 0;
 }
 
-/* Cuts off, from the back, the batches that no good signature covers. 0 or -errno. */
+/* Which batches have good signatures, up to the first that has not: @ret_good, the last; NULL: none. */
 static int verify(struct receive *receive, struct incoming *in, uint64_t refusals[REFUSAL_N],
-	struct waiting **ret_good) {
+	const struct waiting **ret_good) {
 	const struct register_entry *origin = register_find(receive->reg, &in->oplog.id.office);
-	struct waiting *good = NULL;
-	int r;
+	uint64_t size = in->oplog.frontier.size;
 
 	*ret_good = NULL;
-	if (!in->first)
-		return 0;
-	if (origin && origin->key) {
-		r = head_verify(origin->key, &in->oplog.id, &in->last->head);
-		if (r <= 0) {
-			*ret_good = r == 0 ? in->last : NULL;
-			return r;
-		}
-		for (struct waiting *at = in->first; at != in->last; at = at->next) {
+	for (const struct waiting *at = in->first; at; at = at->next) {
+		int r = SIGN_BAD_SIGNATURE;
+
+		if (origin && origin->key)
 			r = head_verify(origin->key, &in->oplog.id, &at->head);
-			if (r < 0)
-				return r;
-			if (r == 0)
-				good = at;
-		}
+		if (r)
+			return r < 0 ? r : refuse(in, size, REFUSAL_SIGNATURE, refusals);
+		*ret_good = at;
+		size = at->head.size;
 	}
-	refuse(in, good ? good->head.size : in->oplog.frontier.size, REFUSAL_SIGNATURE, refusals);
-	*ret_good = good;
 	return 0;
 }
 
@@ -320,7 +313,7 @@ static int keep(struct receive *receive, struct txn *txn, struct incoming *in,
 					at->leaves[i].bytes);
 		}
 		if (r == 0)
-			r = oplog_put_head(txn, &in->oplog, &at->head, at == good);
+			r = oplog_put_head(txn, &in->oplog, &at->head);
 		if (at == good)
 			break;
 	}
@@ -330,7 +323,7 @@ static int keep(struct receive *receive, struct txn *txn, struct incoming *in,
 }
 
 int receive_finish(struct receive *receive, struct txn *txn, uint64_t refusals[REFUSAL_N]) {
-	struct waiting *good;
+	const struct waiting *good;
 	int r = 0;
 
 	for (struct incoming *in = receive->oplogs; r == 0 && in; in = in->next) {

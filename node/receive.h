@@ -4,9 +4,10 @@
  * receive - batches from neighbours: checked in memory first, then kept
  *
  * While a turn lasts, the leaves of each batch are hashed and must give the root of its head. At
- * the end of the turn the newest head of each oplog is verified: its signature covers every record
- * before it, so one signature does for all; if it is bad the batches are given up from the back
- * until one verifies. Only then is anything written. So nothing has to be undone.
+ * the end of the turn the heads are verified, oplog by oplog, up to the first that is bad, and what
+ * they cover is written: so nothing has to be undone. The newest head alone would prove the records;
+ * but the heads between are what this office can pass on, and what it acknowledged it must be able
+ * to.
  */
 #include "node/link.h"
 
@@ -24,6 +25,8 @@ struct receive_sink {
 int receive_new(const struct office_register *reg, const struct receive_sink *sink,
 	struct receive **ret_receive);
 struct receive *receive_free(struct receive *receive);
+/* Forgets what waits. */
+void receive_clear(struct receive *receive);
 
 /*
  * Takes a batch whose payload was unpacked to @plain (copied). What cannot be accepted is noted on
@@ -31,7 +34,7 @@ struct receive *receive_free(struct receive *receive);
  */
 int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]);
-/* Leaves waiting in memory. */
+/* The work that waits: leaves, whose number or length makes them worth so many records. */
 size_t receive_waiting(const struct receive *receive);
 /* Verifies and keeps all that waits, and notes the acknowledgements. 0 or -errno. */
 int receive_finish(struct receive *receive, struct txn *txn, uint64_t refusals[REFUSAL_N]);

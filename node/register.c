@@ -142,12 +142,13 @@ struct register_entry *register_parent(const struct office_register *reg) {
 	return register_find(reg, &reg->own->row.office.parent);
 }
 
-struct register_entry *register_by_curve(const struct office_register *reg,
+struct register_entry *register_child_by_curve(const struct office_register *reg,
 	const uint8_t key[OFFICE_CURVE_LEN]) {
 	for (size_t i = 0; i < reg->n; i++) {
 		const struct office *office = &reg->entries[i]->row.office;
 
-		if (office->state == OFFICE_ACTIVE && memcmp(office->curve_key, key, OFFICE_CURVE_LEN) == 0)
+		if (office->state == OFFICE_ACTIVE && id_eq(&office->parent, &reg->own->row.office.id) &&
+			memcmp(office->curve_key, key, OFFICE_CURVE_LEN) == 0)
 			return reg->entries[i];
 	}
 	return NULL;

@@ -36,6 +36,9 @@ int register_depth(const struct office_register *reg, const struct id *office,
 	const struct id *above);
 /* The parent of this office; NULL: the topmost, or not joined. */
 struct register_entry *register_parent(const struct office_register *reg);
-/* The office, active, whose transport key this is; NULL: a stranger. For ZAP (RFC 27/ZAP). */
-struct register_entry *register_by_curve(const struct office_register *reg,
+/*
+ * The office directly below this one, active, whose transport key this is; NULL: a stranger. For ZAP
+ * (RFC 27/ZAP). Others are not looked at: what is enrolled further below can lock nobody out here.
+ */
+struct register_entry *register_child_by_curve(const struct office_register *reg,
 	const uint8_t key[OFFICE_CURVE_LEN]);

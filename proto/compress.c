@@ -3,8 +3,7 @@
  * compress - zstd for the batches of one direction of a link
  *
  * zstd borrows the prefix, so the last batch and the present one lie in two buffers that change
- * places. The contexts are made at the first batch: a parent has thousands of links, most of
- * them idle in one direction.
+ * places. A parent has thousands of links: only the last batch of each stays, all else is shared.
  */
 #include "proto/compress.h"
 
@@ -24,19 +23,22 @@ struct buffer {
 	size_t cap;
 };
 
-struct compressor {
-	int level;
-	ZSTD_CCtx *ctx;
-	struct buffer last; /* the batch before, plain; empty in a new session */
-	struct buffer next;
+struct compress_work {
+	ZSTD_CCtx *pack;
+	ZSTD_DCtx *unpack;
+	struct buffer next; /* the batch in hand, plain */
 	struct buffer out;
 };
 
+struct compressor {
+	struct compress_work *work;
+	struct buffer last; /* the batch before, plain; empty in a new session */
+};
+
 struct decompressor {
+	struct compress_work *work;
 	size_t plain_max;
-	ZSTD_DCtx *ctx;
 	struct buffer last;
-	struct buffer next;
 };
 
 /* Makes room for @len bytes; what was there is lost. */
@@ -73,12 +75,43 @@ static void buffer_swap(struct buffer *a, struct buffer *b) {
 	*b = c;
 }
 
-int compressor_new(int level, struct compressor **ret_compressor) {
+/*
+ * zstd's defaults suit: the frame says its content's size, which the receiver relies on, and has
+ * no checksum, since the Merkle root is a better one.
+ */
+int compress_work_new(int level, struct compress_work **ret_work) {
+	struct compress_work *work = calloc(1, sizeof(*work));
+
+	if (!work)
+		return -ENOMEM;
+	work->pack = ZSTD_createCCtx();
+	work->unpack = ZSTD_createDCtx();
+	if (!work->pack || !work->unpack ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(work->pack, ZSTD_c_compressionLevel, level))) {
+		compress_work_free(work);
+		return -ENOMEM;
+	}
+	*ret_work = work;
+	return 0;
+}
+
+struct compress_work *compress_work_free(struct compress_work *work) {
+	if (!work)
+		return NULL;
+	ZSTD_freeCCtx(work->pack);
+	ZSTD_freeDCtx(work->unpack);
+	free(work->next.data);
+	free(work->out.data);
+	free(work);
+	return NULL;
+}
+
+int compressor_new(struct compress_work *work, struct compressor **ret_compressor) {
 	struct compressor *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
-	c->level = level;
+	c->work = work;
 	*ret_compressor = c;
 	return 0;
 }
@@ -86,10 +119,7 @@ int compressor_new(int level, struct compressor **ret_compressor) {
 struct compressor *compressor_free(struct compressor *c) {
 	if (!c)
 		return NULL;
-	ZSTD_freeCCtx(c->ctx);
 	free(c->last.data);
-	free(c->next.data);
-	free(c->out.data);
 	free(c);
 	return NULL;
 }
@@ -98,62 +128,42 @@ void compressor_reset(struct compressor *c) {
 	c->last.len = 0;
 }
 
-/*
- * zstd's defaults suit: the frame says its content's size, which the receiver relies on, and has
- * no checksum, since the Merkle root is a better one.
- */
-static int make_context(struct compressor *c) {
-	ZSTD_CCtx *ctx;
-
-	if (c->ctx)
-		return 0;
-	ctx = ZSTD_createCCtx();
-	if (!ctx)
-		return -ENOMEM;
-	if (ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, c->level))) {
-		ZSTD_freeCCtx(ctx);
-		return -EINVAL;
-	}
-	c->ctx = ctx;
-	return 0;
-}
-
 int compressor_run(struct compressor *c, struct span plain, struct span *ret_out) {
+	struct compress_work *work = c->work;
+	struct buffer *next = &work->next, *out = &work->out;
 	size_t n;
 	int r;
 
-	r = make_context(c);
-	if (r)
-		return r;
-	r = buffer_set(&c->next, plain);
-	if (r)
-		return r;
-	r = buffer_reserve(&c->out, 1 + ZSTD_compressBound(plain.len));
+	r = buffer_set(next, plain);
+	if (!r)
+		r = buffer_reserve(out, 1 + ZSTD_compressBound(plain.len));
 	if (r)
 		return r;
 	/* zstd uses a prefix for one frame only. */
-	if (ZSTD_isError(ZSTD_CCtx_refPrefix(c->ctx, c->last.data, c->last.len)))
+	if (ZSTD_isError(ZSTD_CCtx_refPrefix(work->pack, c->last.data, c->last.len)))
 		return -ENOMEM;
-	n = ZSTD_compress2(c->ctx, c->out.data + 1, c->out.cap - 1, c->next.data, c->next.len);
+	n = ZSTD_compress2(work->pack, out->data + 1, out->cap - 1, next->data, next->len);
 	if (ZSTD_isError(n))
 		return -ENOMEM;
-	c->out.data[0] = FORM_ZSTD;
+	out->data[0] = FORM_ZSTD;
 	if (n >= plain.len) {
-		c->out.data[0] = FORM_PLAIN;
+		out->data[0] = FORM_PLAIN;
 		if (plain.len > 0)
-			memcpy(c->out.data + 1, plain.data, plain.len);
+			memcpy(out->data + 1, plain.data, plain.len);
 		n = plain.len;
 	}
-	buffer_swap(&c->last, &c->next);
-	*ret_out = (struct span){ c->out.data, 1 + n };
+	buffer_swap(&c->last, next);
+	*ret_out = (struct span){ out->data, 1 + n };
 	return 0;
 }
 
-int decompressor_new(size_t plain_max, struct decompressor **ret_decompressor) {
+int decompressor_new(struct compress_work *work, size_t plain_max,
+	struct decompressor **ret_decompressor) {
 	struct decompressor *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return -ENOMEM;
+	d->work = work;
 	d->plain_max = plain_max;
 	*ret_decompressor = d;
 	return 0;
@@ -162,9 +172,7 @@ int decompressor_new(size_t plain_max, struct decompressor **ret_decompressor) {
 struct decompressor *decompressor_free(struct decompressor *d) {
 	if (!d)
 		return NULL;
-	ZSTD_freeDCtx(d->ctx);
 	free(d->last.data);
-	free(d->next.data);
 	free(d);
 	return NULL;
 }
@@ -181,8 +189,9 @@ static bool is_one_frame(struct span in) {
 		ZSTD_findFrameCompressedSize(in.data, in.len) == in.len;
 }
 
-/* Fills @d->next. The window needs no limit of its own: what is unpacked at once has no other. */
+/* Fills the work's next. The window needs no limit of its own: what is unpacked at once has no other. */
 static int unpack(struct decompressor *d, struct span frame) {
+	struct compress_work *work = d->work;
 	unsigned long long size;
 	int r;
 
@@ -191,16 +200,14 @@ static int unpack(struct decompressor *d, struct span frame) {
 	size = ZSTD_getFrameContentSize(frame.data, frame.len);
 	if (size > d->plain_max) /* "unknown" and "error" are the two largest numbers */
 		return COMPRESS_MALFORMED;
-	r = buffer_reserve(&d->next, size);
+	r = buffer_reserve(&work->next, size);
 	if (r)
 		return r;
-	if (!d->ctx)
-		d->ctx = ZSTD_createDCtx();
-	if (!d->ctx || ZSTD_isError(ZSTD_DCtx_refPrefix(d->ctx, d->last.data, d->last.len)))
+	if (ZSTD_isError(ZSTD_DCtx_refPrefix(work->unpack, d->last.data, d->last.len)))
 		return -ENOMEM;
-	if (ZSTD_decompressDCtx(d->ctx, d->next.data, size, frame.data, frame.len) != size)
+	if (ZSTD_decompressDCtx(work->unpack, work->next.data, size, frame.data, frame.len) != size)
 		return COMPRESS_MALFORMED;
-	d->next.len = size;
+	work->next.len = size;
 	return 0;
 }
 
@@ -214,10 +221,10 @@ int decompressor_run(struct decompressor *d, struct span in, struct span *ret_pl
 	if (in.data[0] == FORM_ZSTD)
 		r = unpack(d, rest);
 	else if (in.data[0] == FORM_PLAIN && rest.len <= d->plain_max)
-		r = buffer_set(&d->next, rest);
+		r = buffer_set(&d->work->next, rest);
 	if (r)
 		return r;
-	buffer_swap(&d->last, &d->next);
+	buffer_swap(&d->last, &d->work->next);
 	*ret_plain = (struct span){ d->last.data, d->last.len };
 	return 0;
 }

@@ -63,6 +63,7 @@ enum control_result {
 	CONTROL_FAILED = 13,         /* the node cannot go on; detail says why */
 	CONTROL_NO_ADDRESS = 14,     /* ADD_OFFICE: the node listens nowhere and none was given */
 	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have */
+	CONTROL_TAKEN = 16,          /* ADD_OFFICE: detail: who has that code or key already */
 };
 
 enum outcome {

@@ -17,6 +17,10 @@ enum lane {
 	LANE_N,
 };
 
+enum {
+	EPOCH_MAX = 255, /* lives of one office: bounds the oplogs that it can make others keep */
+};
+
 /* One append-only log: of one office, in one life of its store, at one urgency. */
 struct oplog_id {
 	struct id office;

@@ -18,7 +18,7 @@ enum {
 
 static void read_oplog_id(struct reader *r, struct oplog_id *ret_oplog) {
 	read_id(r, &ret_oplog->office);
-	ret_oplog->epoch = read_uint(r, UINT32_MAX);
+	ret_oplog->epoch = read_uint(r, EPOCH_MAX);
 	ret_oplog->lane = read_uint(r, LANE_N - 1);
 }
 

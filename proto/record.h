@@ -13,6 +13,7 @@
 
 enum {
 	RECORD_MAX = 16 * 1024,   /* bytes of a whole record */
+	RECORD_BODY_MAX = RECORD_MAX - 128, /* of a body, so that the rest fits with one office named */
 	RECORD_AUDIENCE_MAX = 32, /* offices named */
 	RECORD_FIELDS = 6,        /* elements that every record has */
 };

@@ -35,8 +35,6 @@ static const char *sentence(const struct trouble *trouble, const char **ret_part
 	case TROUBLE_REFUSED:
 		*ret_part = _(refusal_name(trouble->reason));
 		return _("they refused an oplog: %s");
-	case TROUBLE_BAD_HEAD:
-		return _("an oplog is held back: its origin signed a head badly");
 	case TROUBLE_FAR_HEADS:
 		return _("an oplog is held back: its heads are too far apart");
 	case TROUBLE_NO_ANSWER:

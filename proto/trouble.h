@@ -16,17 +16,16 @@ enum trouble_code {
 	TROUBLE_ENDED_BY_THEM = 3,   /* the session; reason: enum refusal */
 	TROUBLE_ENDED_BY_US = 4,     /* likewise */
 	TROUBLE_REFUSED = 5,         /* they refuse an oplog; reason: enum refusal */
-	TROUBLE_BAD_HEAD = 6,        /* an oplog is held back: its origin signed a head badly */
-	TROUBLE_FAR_HEADS = 7,       /* likewise: more lies between two heads than a batch can carry */
-	TROUBLE_NO_ANSWER = 8,       /* detail: the address, as in all that follow */
-	TROUBLE_DEAF = 9,            /* it accepts connections and says nothing */
-	TROUBLE_KEY_REFUSED = 10,
-	TROUBLE_LOST = 11,           /* the connection */
-	TROUBLE_NOT_A_NODE = 12,     /* or not our parent's */
-	TROUBLE_BAD_ADDRESS = 13,    /* reason: errno */
-	TROUBLE_MOVED = 14,          /* the parent listens elsewhere now; no detail, as in the next two */
-	TROUBLE_DISCONNECTED = 15,   /* the office below did, or does not read */
-	TROUBLE_CONNECTED_AGAIN = 16,
+	TROUBLE_FAR_HEADS = 6,       /* an oplog is held back: more lies between two heads than a batch carries */
+	TROUBLE_NO_ANSWER = 7,       /* detail: the address, as in all that follow */
+	TROUBLE_DEAF = 8,            /* it accepts connections and says nothing */
+	TROUBLE_KEY_REFUSED = 9,
+	TROUBLE_LOST = 10,           /* the connection */
+	TROUBLE_NOT_A_NODE = 11,     /* or not our parent's */
+	TROUBLE_BAD_ADDRESS = 12,    /* reason: errno */
+	TROUBLE_MOVED = 13,          /* the parent listens elsewhere now; no detail, as in the next two */
+	TROUBLE_DISCONNECTED = 14,   /* the office below did, or does not read */
+	TROUBLE_CONNECTED_AGAIN = 15,
 };
 
 enum {

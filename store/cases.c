@@ -11,6 +11,7 @@ enum {
 	STEP_PREFIX_LEN = 16 + 4 + 4, /* case, sequence, office */
 	STEP_KEY_LEN = STEP_PREFIX_LEN + 16,
 	ESCALATION_KEY_LEN = 16 + 16,
+	ESCALATION_VALUE_LEN = 8 + 4,
 	WAITING_KEY_LEN = 1 + 1 + 8 + 16,
 };
 
@@ -173,13 +174,13 @@ int steps_of(struct txn *txn, const struct id *petition, uint32_t sequence, uint
 	return steps_within(txn, (struct span){ key, STEP_PREFIX_LEN }, fn, userdata);
 }
 
-int escalations_put(struct txn *txn, const struct id *petition, const struct id *record,
-	uint64_t arrival) {
-	uint8_t key[ESCALATION_KEY_LEN], value[8];
+int escalations_put(struct txn *txn, const struct id *petition, const struct escalation_row *row) {
+	uint8_t key[ESCALATION_KEY_LEN], value[ESCALATION_VALUE_LEN];
 
 	memcpy(key, petition->b, 16);
-	memcpy(key + 16, record->b, 16);
-	put_be64(value, arrival);
+	memcpy(key + 16, row->record.b, 16);
+	put_be64(value, row->arrival);
+	put_be32(value + 8, row->office);
 	return txn_put(txn, TABLE_ESCALATIONS, (struct span){ key, sizeof(key) },
 		(struct span){ value, sizeof(value) });
 }
@@ -194,15 +195,18 @@ int escalations_each(struct txn *txn, const struct id *petition, escalation_fn f
 	if (r)
 		return r;
 	while ((r = scan_next(scan, &key, &value)) == 0) {
-		struct id id, record;
+		struct escalation_row row;
+		struct id id;
 
-		if (key.len != ESCALATION_KEY_LEN || value.len != 8)
+		if (key.len != ESCALATION_KEY_LEN || value.len != ESCALATION_VALUE_LEN)
 			return -EIO;
 		memcpy(id.b, key.data, 16);
-		memcpy(record.b, key.data + 16, 16);
+		memcpy(row.record.b, key.data + 16, 16);
+		row.arrival = get_be64(value.data);
+		row.office = get_be32(value.data + 8);
 		if (petition && !id_eq(&id, petition))
 			return 0;
-		r = fn(userdata, &id, &record, get_be64(value.data));
+		r = fn(userdata, &id, &row);
 		if (r)
 			return r;
 	}

@@ -73,11 +73,16 @@ int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *use
 int steps_of(struct txn *txn, const struct id *petition, uint32_t sequence, uint32_t office, step_fn fn,
 	void *userdata);
 
-int escalations_put(struct txn *txn, const struct id *petition, const struct id *record,
-	uint64_t arrival);
+/* The escalations of a case; @office: the number of the one that found it. */
+struct escalation_row {
+	struct id record;
+	uint32_t office;
+	uint64_t arrival;
+};
+int escalations_put(struct txn *txn, const struct id *petition, const struct escalation_row *row);
 /* @petition NULL: those of every case. */
-typedef int (*escalation_fn)(void *userdata, const struct id *petition, const struct id *record,
-	uint64_t arrival);
+typedef int (*escalation_fn)(void *userdata, const struct id *petition,
+	const struct escalation_row *row);
 int escalations_each(struct txn *txn, const struct id *petition, escalation_fn fn, void *userdata);
 
 /*

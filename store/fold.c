@@ -17,6 +17,7 @@
 #define STATE(s) (1u << (s))
 
 enum {
+	LEVELS_MAX = 64, /* a register that says otherwise has a ring in it */
 	/* Steps of the holder that claim one place and cannot have it: no honest one writes two. */
 	STEPS_TRIED_MAX = 16,
 };
@@ -48,9 +49,13 @@ static const struct {
 static const unsigned clocked = STATE(CASE_RECEIVED) | STATE(CASE_ACCEPTED) | STATE(CASE_FORWARDED) |
 	STATE(CASE_RESOLVED);
 
+uint64_t fold_day(uint64_t time_ms) {
+	return (time_ms / 1000 + 7 * 3600) / 86400;
+}
+
 uint32_t fold_period(uint64_t time_ms) {
 	/* Days to a civil date, H. Hinnant's chrono-compatible algorithm; all in unsigned numbers. */
-	uint64_t days = (time_ms / 1000 + 7 * 3600) / 86400 + 719468;
+	uint64_t days = fold_day(time_ms) + 719468;
 	uint64_t era = days / 146097, doe = days % 146097;
 	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	uint64_t mp = (5 * (doe - (365 * yoe + yoe / 4 - yoe / 100)) + 2) / 153;
@@ -82,20 +87,44 @@ void fold_done(struct fold *fold) {
 	fold->n_counts = fold->cap_counts = 0;
 }
 
+static int compare_rows(const struct tally_row *a, const struct tally_row *b) {
+	if (a->period != b->period)
+		return a->period < b->period ? -1 : 1;
+	if (a->category != b->category)
+		return a->category < b->category ? -1 : 1;
+	if (a->organisation != b->organisation)
+		return a->organisation < b->organisation ? -1 : 1;
+	return (a->measure > b->measure) - (a->measure < b->measure);
+}
+
+/* Where the count of @key is among those of this turn, or where it belongs. */
+static size_t count_place(const struct fold *fold, const struct tally_row *key) {
+	size_t low = 0, high = fold->n_counts;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare_rows(&fold->counts[mid].row, key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* Moves one of this office's counts; rows are kept apart until the turn ends. */
 static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const struct case_row *row,
 	uint8_t measure, int64_t by) {
 	struct tally_row key = { period, row->category, row->organisation, measure, 0 };
 	struct tally_entry *entry;
+	uint64_t n = 0;
+	uint32_t epoch = 0;
+	size_t at = count_place(fold, &key);
 	int r;
 
-	for (size_t i = 0; i < fold->n_counts; i++) {
-		entry = &fold->counts[i];
-		if (entry->row.measure == measure && entry->row.period == period &&
-			entry->row.category == key.category && entry->row.organisation == key.organisation) {
-			entry->row.n += (uint64_t)by;
-			return 0;
-		}
+	if (at < fold->n_counts && compare_rows(&fold->counts[at].row, &key) == 0) {
+		fold->counts[at].row.n += (uint64_t)by;
+		return 0;
 	}
 	if (fold->n_counts == fold->cap_counts) {
 		size_t cap = fold->cap_counts ? 2 * fold->cap_counts : 64;
@@ -106,12 +135,13 @@ static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const 
 		fold->counts = entry;
 		fold->cap_counts = cap;
 	}
-	entry = &fold->counts[fold->n_counts];
-	*entry = (struct tally_entry){ fold->own, 0, key };
-	r = tallies_get(txn, fold->own, &key, &entry->row.n, &entry->epoch);
+	r = tallies_get(txn, fold->own, &key, &n, &epoch);
 	if (r < 0)
 		return r;
-	entry->row.n += (uint64_t)by;
+	key.n = n + (uint64_t)by;
+	entry = &fold->counts[at];
+	memmove(entry + 1, entry, (fold->n_counts - at) * sizeof(*entry));
+	*entry = (struct tally_entry){ fold->own, epoch, key };
 	fold->n_counts++;
 	return 0;
 }
@@ -131,6 +161,8 @@ static int count_petition(struct fold *fold, struct txn *txn, const struct case_
 		{ row->resolved_ms, MEASURE_RESOLVED, row->resolved_ms != 0 },
 		{ row->answered_ms, MEASURE_ANSWERED, row->answered_ms != 0 },
 		{ row->since_ms, MEASURE_WITHDRAWN, row->state == CASE_WITHDRAWN },
+		{ row->since_ms, MEASURE_MERGED, row->state == CASE_MERGED },
+		{ row->since_ms, MEASURE_CLOSED, row->state == CASE_CLOSED },
 		{ row->received_ms, MEASURE_ESCALATED, row->escalated },
 	};
 
@@ -214,7 +246,8 @@ static int may_step(const struct case_row *row, const struct step *step, uint32_
 		return FOLD_WRONG_STATE;
 	if (step->sequence != row->n_steps + 1)
 		return FOLD_NOT_NEXT;
-	if (step->action == ACTION_HANDED_OVER && !(above && id_eq(&above->office.id, &step->office)))
+	if (step->action == ACTION_HANDED_OVER &&
+		!(row->origin == writer && above && id_eq(&above->office.id, &step->office)))
 		return FOLD_NOT_ABOVE;
 	return 0;
 }
@@ -349,25 +382,51 @@ static int refold_steps(struct refold *refold, const struct id *petition) {
 	return r < 0 ? r : 0;
 }
 
-static void escalation_mark(struct case_row *row, const struct escalation *escalation) {
+/* Whether @finder took the petition in, or is above the office that did. 0 (no), 1 or -errno. */
+static int may_escalate(struct txn *txn, const struct case_row *row, uint32_t finder) {
+	struct office_row office;
+	uint32_t number = row->origin;
+
+	for (unsigned level = 0; level < LEVELS_MAX; level++) {
+		int r;
+
+		if (number == finder)
+			return 1;
+		r = offices_by_number(txn, number, &office);
+		if (!r)
+			r = offices_get(txn, &office.office.parent, &office);
+		if (r)
+			return r < 0 ? r : 0;
+		number = office.number;
+	}
+	return 0;
+}
+
+/* 0 or -errno. */
+static int escalation_mark(struct txn *txn, struct case_row *row, uint32_t finder,
+	const struct escalation *escalation) {
+	int r = may_escalate(txn, row, finder);
+
+	if (r <= 0)
+		return r;
 	row->escalated = true;
 	if (escalation->cause == CAUSE_OVERDUE && escalation->clock_step == row->clock_step)
 		row->overdue = true;
+	return 0;
 }
 
-static int remark(void *userdata, const struct id *petition, const struct id *record,
-	uint64_t arrival) {
+static int remark(void *userdata, const struct id *petition, const struct escalation_row *at) {
 	struct refold *refold = userdata;
 	struct escalation escalation;
 	struct record rec;
 	int r;
 
-	r = read_record(refold->records, arrival, &rec);
+	r = read_record(refold->records, at->arrival, &rec);
 	if (r)
 		return r < 0 ? r : 0;
-	if (escalation_decode(rec.body, &escalation) == 0)
-		escalation_mark(refold->row, &escalation);
-	return 0;
+	if (escalation_decode(rec.body, &escalation))
+		return 0;
+	return escalation_mark(refold->txn, refold->row, at->office, &escalation);
 }
 
 /* Makes a petition's row again from its first record and everything else known of it. */
@@ -469,14 +528,15 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 }
 
 static int apply_escalation(struct fold *fold, struct txn *txn, const struct id *finder,
-	uint64_t arrival, const struct record *rec) {
+	uint32_t finder_number, uint64_t arrival, const struct record *rec) {
+	const struct escalation_row at = { rec->id, finder_number, arrival };
 	struct case_row row, old;
 	struct escalation escalation;
 	int r;
 
 	if (escalation_decode(rec->body, &escalation))
 		return FOLD_SET_ASIDE;
-	r = escalations_put(txn, &escalation.petition, &rec->id, arrival);
+	r = escalations_put(txn, &escalation.petition, &at);
 	if (r)
 		return r;
 	r = cases_get(txn, &escalation.petition, &old);
@@ -484,7 +544,9 @@ static int apply_escalation(struct fold *fold, struct txn *txn, const struct id 
 		return r;
 	if (r == 0 && old.kind == KIND_PETITION) {
 		row = old;
-		escalation_mark(&row, &escalation);
+		r = escalation_mark(txn, &row, finder_number, &escalation);
+		if (r)
+			return r;
 		r = case_replace(fold, txn, &escalation.petition, &old, &row);
 		if (r)
 			return r;
@@ -567,8 +629,10 @@ static int apply_office(struct fold *fold, struct txn *txn, const struct id *ori
 	r = offices_get(txn, &office.id, &held);
 	if (r < 0)
 		return r;
-	/* an office is not taken over by another parent's word */
-	if (r == 0 && !id_eq(&held.office.parent, &office.parent))
+	/* an office is not taken over by another parent's word, nor are its keys its parent's to change */
+	if (r == 0 && (!id_eq(&held.office.parent, &office.parent) ||
+			memcmp(held.office.sign_key, office.sign_key, sizeof(office.sign_key)) != 0 ||
+			memcmp(held.office.curve_key, office.curve_key, sizeof(office.curve_key)) != 0))
 		return FOLD_SET_ASIDE;
 	r = offices_put(txn, &office, &number);
 	if (!r && fold->sink)
@@ -584,7 +648,7 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 	case KIND_STEP:
 		return apply_step(fold, txn, origin_number, arrival, rec);
 	case KIND_ESCALATION:
-		return apply_escalation(fold, txn, &origin->office, arrival, rec);
+		return apply_escalation(fold, txn, &origin->office, origin_number, arrival, rec);
 	case KIND_MEETING:
 		return apply_meeting(fold, txn, origin_number, arrival, rec);
 	case KIND_TALLY:
@@ -594,14 +658,6 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 	default:
 		return 0; /* a newer version's: kept and forwarded */
 	}
-}
-
-static int compare_counts(const void *a, const void *b) {
-	uint8_t ka[TALLIES_KEY_LEN], kb[TALLIES_KEY_LEN];
-
-	tallies_key(((const struct tally_entry *)a)->office, &((const struct tally_entry *)a)->row, ka);
-	tallies_key(((const struct tally_entry *)b)->office, &((const struct tally_entry *)b)->row, kb);
-	return memcmp(ka, kb, sizeof(ka));
 }
 
 int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **ret_rows,
@@ -628,8 +684,6 @@ int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **r
 			return r;
 		fold->counts[n++] = *entry;
 	}
-	if (n > 1)
-		qsort(fold->counts, n, sizeof(*fold->counts), compare_counts);
 	*ret_rows = fold->counts;
 	*ret_n = n;
 	fold->n_counts = 0;

@@ -6,7 +6,8 @@
  * A case is its petition and its steps in order of sequence, whatever the order in which they
  * arrived. A step counts only if it is the next one, the office that wrote it held the case at that
  * point, and the state allows it (of two such, the one with the lesser record id); any other is
- * kept, shown and not applied. The office in whose oplog a
+ * kept, shown and not applied. An escalation counts if its finder is the office that took the
+ * petition in, or one above it. The office in whose oplog a
  * petition or meeting stands owns its counts; other offices' counts come as tally records. So every
  * row here can be made again from the oplogs alone, with the same bytes (fold_rebuild()).
  */
@@ -36,7 +37,7 @@ struct fold {
 	struct id own_id;
 	const struct fold_sink *sink; /* NULL: nobody is told */
 	struct txn *records;          /* where leaves are read; NULL: where rows are written */
-	/* Counts of this office that changed in this transaction, written by fold_finish(). */
+	/* Counts of this office that changed in this transaction, sorted, written by fold_finish(). */
 	struct tally_entry *counts;
 	size_t n_counts;
 	size_t cap_counts;
@@ -60,15 +61,15 @@ int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **r
 
 /*
  * Takes one step: moves @row and returns 0, or leaves it as it is and says why. @writer is the
- * office that wrote the step, @above its parent (numbers of the register; 0: none): a case can only
- * be handed up, to who can read it. fold_apply() asks the same, this is for those who want to know
- * before, or step by step.
+ * office that wrote the step (its number in the register), @above its parent (NULL: none): a case can
+ * be handed up once, from the office that took it in, since those further above hold only its hash.
+ * fold_apply() asks the same; this is for those who want to know before, or step by step.
  */
 enum {
 	FOLD_NOT_HOLDER = 3,
 	FOLD_WRONG_STATE = 4,
 	FOLD_NOT_NEXT = 5,  /* another step has its place, or one before it is missing */
-	FOLD_NOT_ABOVE = 6, /* handed over to an office that is not the parent */
+	FOLD_NOT_ABOVE = 6, /* handed over by or to an office that it cannot be */
 };
 struct step;
 int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
@@ -80,5 +81,7 @@ int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
  */
 int fold_rebuild(struct txn *from, struct store *into);
 
+/* Days since 1970 of a time in Asia/Ho_Chi_Minh. */
+uint64_t fold_day(uint64_t time_ms);
 /* The month of a time in Asia/Ho_Chi_Minh (UTC+7, no summer time): year * 100 + month. */
 uint32_t fold_period(uint64_t time_ms);

@@ -11,7 +11,7 @@ enum {
 
 	NUMBERED_KEY_LEN = 12, /* oplog number, then first (runs) or size (heads) */
 	RUN_VALUE_LEN = 16,
-	HEAD_VALUE_LEN = 32 + SIGN_SIGNATURE_LEN + 1 + 8,
+	HEAD_VALUE_LEN = 32 + SIGN_SIGNATURE_LEN + 8,
 
 	/* Offsets in a row of TABLE_OPLOGS; the frontier follows the rest. */
 	ROW_NUMBER = 0,
@@ -26,8 +26,7 @@ enum {
 	ROW_RUN_FIRST = 141,
 	ROW_RUN_ARRIVAL = 149,
 	ROW_RUN_LENGTH = 157,
-	ROW_HEAD_CHECKED = 165,
-	ROW_FRONTIER = 166,
+	ROW_FRONTIER = 165,
 };
 
 struct oplog_walk {
@@ -47,7 +46,6 @@ struct placed_run {
 
 struct head_row {
 	struct head head;
-	bool checked;
 	uint64_t bytes; /* of leaves below the head */
 };
 
@@ -86,7 +84,6 @@ static int decode_row(struct span key, struct span value, struct oplog *ret_oplo
 	ret_oplog->run.first = get_be64(p + ROW_RUN_FIRST);
 	ret_oplog->run.arrival = get_be64(p + ROW_RUN_ARRIVAL);
 	ret_oplog->run.length = get_be64(p + ROW_RUN_LENGTH);
-	ret_oplog->head_checked = p[ROW_HEAD_CHECKED] != 0;
 	ret_oplog->dirty = false;
 	return 0;
 }
@@ -108,7 +105,6 @@ static int put_row(struct txn *txn, const struct oplog *oplog) {
 	put_be64(value + ROW_RUN_FIRST, oplog->run.first);
 	put_be64(value + ROW_RUN_ARRIVAL, oplog->run.arrival);
 	put_be64(value + ROW_RUN_LENGTH, oplog->run.length);
-	value[ROW_HEAD_CHECKED] = oplog->head_checked;
 	len = ROW_FRONTIER + frontier_encode(&oplog->frontier, value + ROW_FRONTIER);
 	return txn_put(txn, TABLE_OPLOGS, (struct span){ key, sizeof(key) },
 		(struct span){ value, len });
@@ -140,24 +136,36 @@ int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplo
 	return put_row(txn, ret_oplog);
 }
 
-int oplog_each(struct txn *txn, oplog_fn fn, void *userdata) {
+/* Those whose key begins with @prefix. */
+static int each_within(struct txn *txn, struct span prefix, oplog_fn fn, void *userdata) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;
 	struct span key, value;
 	int r;
 
-	r = scan_open(txn, TABLE_OPLOGS, (struct span){ 0 }, &scan);
+	r = scan_open(txn, TABLE_OPLOGS, prefix, &scan);
 	if (r)
 		return r;
 	while ((r = scan_next(scan, &key, &value)) == 0) {
 		struct oplog oplog;
 
 		r = decode_row(key, value, &oplog);
-		if (!r)
-			r = fn(userdata, &oplog);
+		if (r)
+			return r;
+		if (prefix.len > 0 && memcmp(key.data, prefix.data, prefix.len) != 0)
+			return 0;
+		r = fn(userdata, &oplog);
 		if (r)
 			return r;
 	}
 	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+int oplog_each(struct txn *txn, oplog_fn fn, void *userdata) {
+	return each_within(txn, (struct span){ 0 }, fn, userdata);
+}
+
+int oplog_each_of(struct txn *txn, const struct id *office, oplog_fn fn, void *userdata) {
+	return each_within(txn, (struct span){ office->b, sizeof(office->b) }, fn, userdata);
 }
 
 /* Leaves and runs */
@@ -493,8 +501,7 @@ static int put_head_row(struct txn *txn, uint32_t number, const struct head_row 
 	numbered_key(number, row->head.size, key);
 	memcpy(value, row->head.root.b, 32);
 	memcpy(value + 32, row->head.signature, SIGN_SIGNATURE_LEN);
-	value[96] = row->checked;
-	put_be64(value + 97, row->bytes);
+	put_be64(value + 96, row->bytes);
 	return txn_put(txn, TABLE_HEADS, (struct span){ key, sizeof(key) },
 		(struct span){ value, sizeof(value) });
 }
@@ -509,14 +516,13 @@ static int decode_head_row(uint32_t number, struct span key, struct span value,
 	ret_row->head.size = get_be64(key.data + 4);
 	memcpy(ret_row->head.root.b, value.data, 32);
 	memcpy(ret_row->head.signature, value.data + 32, SIGN_SIGNATURE_LEN);
-	ret_row->checked = value.data[96] != 0;
-	ret_row->bytes = get_be64(value.data + 97);
+	ret_row->bytes = get_be64(value.data + 96);
 	return 0;
 }
 
 /* The newest head, which only the oplog's row has. */
 static struct head_row newest(const struct oplog *oplog) {
-	return (struct head_row){ oplog->head, oplog->head_checked, oplog->head_bytes };
+	return (struct head_row){ oplog->head, oplog->head_bytes };
 }
 
 /* The greatest head of at most @size leaves. */
@@ -565,7 +571,7 @@ static bool fits_batch(uint64_t bytes, uint64_t leaves) {
  * newest goes only while one batch still leads from there to its successor. Between any head that
  * stays and the next but one there is more than a batch, so there are not many.
  */
-int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool checked) {
+int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head) {
 	int r;
 
 	assert(head->size == oplog->frontier.size);
@@ -582,7 +588,6 @@ int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head
 		oplog->kept_bytes = oplog->head_bytes;
 	}
 	oplog->head = *head;
-	oplog->head_checked = checked;
 	oplog->head_bytes = oplog->bytes;
 	oplog->dirty = true;
 	return 0;
@@ -613,7 +618,7 @@ static int bytes_at(struct txn *txn, const struct oplog *oplog, uint64_t size,
 }
 
 int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
-	struct head *ret_head, bool *ret_checked) {
+	struct head *ret_head) {
 	struct head_row best, row;
 	uint64_t bytes;
 	int r;
@@ -636,12 +641,11 @@ int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
 		}
 	}
 	*ret_head = best.head;
-	*ret_checked = best.checked;
 	return 0;
 }
 
-int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from, struct head *ret_head,
-	bool *ret_checked) {
+int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from,
+	struct head *ret_head) {
 	struct head_row row;
 	int r;
 
@@ -649,6 +653,5 @@ int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from, s
 	if (r)
 		return r;
 	*ret_head = row.head;
-	*ret_checked = row.checked;
 	return 0;
 }

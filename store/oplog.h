@@ -39,7 +39,6 @@ struct oplog {
 	uint64_t bytes;            /* of leaves, a withheld one counting 32 */
 	struct frontier frontier;  /* its size is the oplog's size */
 	struct head head;          /* the newest; size 0: none yet */
-	bool head_checked;         /* its signature was verified, or is our own */
 	uint64_t head_bytes;       /* what bytes was at the newest head */
 	uint64_t kept_bytes;       /* what bytes was at the newest head but one */
 	uint64_t kept_size;        /* and its size */
@@ -55,10 +54,10 @@ int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplo
 int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	const struct hash *hash, uint64_t *ret_arrival);
 /*
- * Keeps a head of the present size; @checked: its signature was verified (or is our own). The head
- * before it goes if a batch can reach from the one before that to this.
+ * Keeps a head of the present size, whose signature the caller has verified. The head before it goes
+ * if a batch can reach from the one before that to this.
  */
-int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool checked);
+int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head);
 /* Writes the working copy back if it changed. */
 int oplog_flush(struct txn *txn, struct oplog *oplog);
 
@@ -88,14 +87,16 @@ void oplog_walk_closep(struct oplog_walk **walk);
  * leaves between; at least the next head. 0, STORE_NOT_FOUND (no head beyond), or -errno.
  */
 int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
-	struct head *ret_head, bool *ret_checked);
+	struct head *ret_head);
 /* The heads of an oplog in rising order of size, for a verifier: the first beyond @from. */
-int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from, struct head *ret_head,
-	bool *ret_checked);
+int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from,
+	struct head *ret_head);
 
 /* Calls @fn for every oplog, in key order (office, epoch, lane); stops at its first non-zero, which is returned. */
 typedef int (*oplog_fn)(void *userdata, const struct oplog *oplog);
 int oplog_each(struct txn *txn, oplog_fn fn, void *userdata);
+/* Only those of one office. */
+int oplog_each_of(struct txn *txn, const struct id *office, oplog_fn fn, void *userdata);
 
 /* Office, epoch, lane: bytes in the order of oplog ids, for keys. */
 void oplog_key(const struct oplog_id *id, uint8_t ret_key[OPLOG_KEY_LEN]);

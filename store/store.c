@@ -678,6 +678,8 @@ int scan_next(struct scan *scan, struct span *ret_key, struct span *ret_value) {
 	}
 	if (r)
 		return from_mdb(scan->txn->store, r);
+	if (k.mv_size > STORE_KEY_MAX)
+		return -EIO; /* LMDB writes no such key: the page is damaged */
 	scan->on_key = true;
 	scan->n_writes = n_writes;
 	scan->key_len = k.mv_size;

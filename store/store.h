@@ -42,7 +42,7 @@ enum table {
 	TABLE_CURSORS,     /* neighbour, oplog id -> size it has acknowledged */
 	TABLE_CASES,       /* record id -> case row (petitions, meetings) */
 	TABLE_STEPS,       /* case, sequence, office, record id -> arrival */
-	TABLE_ESCALATIONS, /* case, record id -> arrival */
+	TABLE_ESCALATIONS, /* case, record id -> arrival, office */
 	TABLE_WAITING,     /* clock, state, time, case -> nothing */
 	TABLE_TALLIES,     /* office, period, category, organisation, measure -> count */
 	TABLE_CHANGES,     /* number -> change row */

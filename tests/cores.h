@@ -35,6 +35,7 @@ struct cores_node {
 	struct core *core; /* NULL: down */
 	struct id id;
 	bool cut;          /* from its parent */
+	uint64_t store_size; /* of the next cores_up(); 0: plenty */
 	uint8_t answer[1 << 20];
 	size_t answer_len;
 	size_t n_published;
@@ -64,6 +65,24 @@ static inline struct cores_node *cores_find(struct cores *cores, const struct id
 	return NULL;
 }
 
+/* An acknowledgement means on disk: what a node says it holds must be committed when it says so. */
+static inline void cores_check_ack(struct cores_node *node, struct span frame) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct message message;
+	struct oplog oplog;
+	struct held held;
+
+	if (message_decode(frame, &message) ||
+		(message.type != MESSAGE_ACK && message.type != MESSAGE_HEADS))
+		return;
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	while (message_held_next(&message, &held)) {
+		cr_assert_eq(oplog_load(txn, &held.oplog, &oplog), 0);
+		cr_assert_leq(held.size, oplog.frontier.size, "acknowledged and not on disk");
+		cr_assert_eq(oplog.head.size, oplog.frontier.size, "acknowledged and not signed");
+	}
+}
+
 static inline bool cores_send(void *userdata, const struct id *neighbour, struct span frame) {
 	struct cores_node *node = userdata;
 	struct cores *cores = node->cores;
@@ -72,6 +91,7 @@ static inline bool cores_send(void *userdata, const struct id *neighbour, struct
 	struct cores_frame *queued;
 
 	cores->n_sent++;
+	cores_check_ack(node, frame);
 	if (!to || child->cut)
 		return true; /* lost, as on a broken line */
 	cr_assert_lt(cores->n_frames, CORES_FRAMES);
@@ -107,7 +127,8 @@ static inline int cores_random(void *userdata, void *ret, size_t len) {
 }
 
 static inline void cores_up(struct cores_node *node) {
-	node->store = scratch_open(&node->home);
+	cr_assert_eq(store_open(node->home.path, STORE_WRITE,
+			node->store_size ? node->store_size : SCRATCH_MAP, &node->store), 0);
 	cr_assert_eq(core_new(node->store, &node->config, &node->keys, &node->io, node->cores->now_ms,
 			&node->core), 0);
 }

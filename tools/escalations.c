@@ -49,18 +49,18 @@ static void list_one(struct escalation_listing *list, const struct record *recor
 	cell_place(listing, list->home, place);
 }
 
-static int list_escalation(void *userdata, const struct id *petition, const struct id *id,
-	uint64_t arrival) {
+static int list_escalation(void *userdata, const struct id *petition,
+	const struct escalation_row *at) {
 	struct escalation_listing *list = userdata;
 	struct escalation escalation;
 	struct record record;
 	struct place place;
 	int r;
 
-	r = home_record(list->home, arrival, &record);
+	r = home_record(list->home, at->arrival, &record);
 	if (r || escalation_decode(record.body, &escalation))
 		return r < 0 ? r : 0;
-	r = home_place(list->home, arrival, &place);
+	r = home_place(list->home, at->arrival, &place);
 	if (r)
 		return r;
 	if (!list->office || id_eq(&place.oplog.office, &list->office->office.id))

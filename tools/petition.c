@@ -429,8 +429,8 @@ static int list_step(void *userdata, const struct step_row *at) {
 	return 0;
 }
 
-static int list_escalation(void *userdata, const struct id *petition, const struct id *id,
-	uint64_t arrival) {
+static int list_escalation(void *userdata, const struct id *petition,
+	const struct escalation_row *at) {
 	struct history *history = userdata;
 	struct listing *listing = &history->escalations;
 	struct escalation escalation;
@@ -438,10 +438,10 @@ static int list_escalation(void *userdata, const struct id *petition, const stru
 	struct place place;
 	int r;
 
-	r = home_record(history->home, arrival, &record);
+	r = home_record(history->home, at->arrival, &record);
 	if (r || escalation_decode(record.body, &escalation))
 		return r < 0 ? r : 0;
-	r = home_place(history->home, arrival, &place);
+	r = home_place(history->home, at->arrival, &place);
 	if (r)
 		return r;
 	cell_time(listing, record.time_ms);

@@ -161,11 +161,8 @@ static int check_head(struct oplog_check *check, const struct head *head) {
 
 /* The next kept head; size 0: there is none. */
 static int next_head(struct oplog_check *check, uint64_t from, struct head *ret_head) {
-	struct txn *txn = check->checking->home->txn;
-	bool checked;
-	int r;
+	int r = oplog_next_head(check->checking->home->txn, check->oplog, from, ret_head);
 
-	r = oplog_next_head(txn, check->oplog, from, ret_head, &checked);
 	if (r == STORE_NOT_FOUND)
 		ret_head->size = 0;
 	return r < 0 ? r : 0;

@@ -40,7 +40,8 @@ int office_decode(struct span body, struct office *ret_office) {
 	office.valid_from_ms = read_uint(&r, UINT64_MAX);
 	office.state = read_uint(&r, UINT8_MAX);
 	read_end(&r);
-	if (reader_done(&r) != 0 || !reference_code_ok(office.code, office.code_digits))
+	if (reader_done(&r) != 0 || id_is_nil(&office.id) ||
+		!reference_code_ok(office.code, office.code_digits))
 		return OFFICE_MALFORMED;
 	*ret_office = office;
 	return 0;

@@ -41,4 +41,5 @@ struct office {
 };
 
 void office_encode(const struct office *office, struct writer *w);
-int office_decode(struct span body, struct office *ret_office); /* 0 or OFFICE_MALFORMED */
+/* 0 or OFFICE_MALFORMED, also where the id is nil: that is nobody's. */
+int office_decode(struct span body, struct office *ret_office);

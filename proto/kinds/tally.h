@@ -19,6 +19,8 @@ enum measure {
 	MEASURE_WITHDRAWN = 7,
 	MEASURE_ESCALATED = 8,   /* petitions for which at least one escalation is known */
 	MEASURE_PEOPLE = 9,      /* people concerned, summed over petitions received */
+	MEASURE_MERGED = 10,     /* went on as another case */
+	MEASURE_CLOSED = 11,
 	MEASURE_MEETINGS = 20,
 	MEASURE_ATTENDANCE = 21, /* summed; some of it may be estimates */
 	MEASURE_OPINIONS = 22,

@@ -16,8 +16,9 @@ static struct puppet *puppet_new(const char *name, uint32_t code, uint8_t code_d
 	must(puppet, "no memory");
 	proc_identity(name, code, code_digits, &puppet->keys, &puppet->office);
 	must(signer_new(puppet->keys.seed, &puppet->signer) == 0, "signer");
-	must(compressor_new(3, &puppet->out) == 0, "compressor");
-	must(decompressor_new(BATCH_PLAIN_MAX, &puppet->unpack) == 0, "decompressor");
+	must(compress_work_new(3, &puppet->work) == 0 && compressor_new(puppet->work, &puppet->out) == 0,
+		"compressor");
+	must(decompressor_new(puppet->work, BATCH_PLAIN_MAX, &puppet->unpack) == 0, "decompressor");
 	frontier_init(&puppet->frontier);
 	puppet->in = malloc(sizeof(*puppet->in));
 	puppet->context = zmq_ctx_new();
@@ -95,6 +96,7 @@ struct puppet *puppet_free(struct puppet *puppet) {
 	(void)zmq_ctx_term(puppet->context);
 	compressor_free(puppet->out);
 	decompressor_free(puppet->unpack);
+	compress_work_free(puppet->work);
 	signer_free(puppet->signer);
 	free(puppet);
 	return NULL;

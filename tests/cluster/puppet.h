@@ -30,6 +30,7 @@ struct puppet {
 	size_t routing_len; /* a parent: whom it answers */
 	uint64_t session;
 	/* What it sends: its own oplog in the normal lane. */
+	struct compress_work *work;
 	struct compressor *out;
 	uint64_t out_sequence;
 	struct frontier frontier;

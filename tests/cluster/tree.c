@@ -189,14 +189,13 @@ static unsigned verify_heads(struct verify *verify, const struct oplog *oplog) {
 	struct head head = { 0 };
 	unsigned faults = 0;
 	struct leaf leaf;
-	bool checked;
 	int r;
 
 	must(offices_get(txn, &oplog->id.office, &origin) == 0, "%s: no such office", name);
 	must(verifier_new(origin.office.sign_key, &key) == 0, "%s: a key", name);
 	frontier_init(&frontier);
 	must(oplog_walk_open(txn, oplog, 0, &walk) == 0, "%s: walk", name);
-	r = oplog_next_head(txn, oplog, 0, &head, &checked);
+	r = oplog_next_head(txn, oplog, 0, &head);
 	for (; oplog_walk_next(walk, &index, &leaf, &arrival) == 0;) {
 		struct hash hash;
 
@@ -216,7 +215,7 @@ static unsigned verify_heads(struct verify *verify, const struct oplog *oplog) {
 		if (head_verify(key, &oplog->id, &head) != 0)
 			FAULT(faults, "%s: the head at %llu is signed badly", name,
 				(unsigned long long)head.size);
-		r = oplog_next_head(txn, oplog, head.size, &head, &checked);
+		r = oplog_next_head(txn, oplog, head.size, &head);
 	}
 	if (frontier.size != oplog->frontier.size || r == 0)
 		FAULT(faults, "%s: %llu leaves of %llu, and a head at %llu", name,

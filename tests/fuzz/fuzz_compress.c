@@ -38,11 +38,14 @@ static void there_and_back(struct compressor *c, struct decompressor *d, struct 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct span in = { data, size };
 	struct span half = { data, size / 2 };
+	static struct compress_work *work;
 	struct compressor *c;
 	struct decompressor *d;
 
-	assert(compressor_new(3, &c) == 0);
-	assert(decompressor_new(PLAIN_MAX, &d) == 0);
+	if (!work)
+		assert(compress_work_new(3, &work) == 0);
+	assert(compressor_new(work, &c) == 0);
+	assert(decompressor_new(work, PLAIN_MAX, &d) == 0);
 	unpack(d, in);
 	unpack(d, in);
 	decompressor_reset(d);

@@ -148,12 +148,12 @@ Test(cases, their_steps_stand_in_order_of_sequence_then_office_then_record) {
 	cr_expect_str_eq(list, "2:8:40:6 2:8:50:0 ");
 }
 
-static int list_escalation(void *userdata, const struct id *petition, const struct id *record,
-	uint64_t arrival) {
+static int list_escalation(void *userdata, const struct id *petition,
+	const struct escalation_row *row) {
 	char *list = userdata;
 
-	snprintf(list + strlen(list), 40, "%lu:%lu:%lu ", get_be64(petition->b),
-		get_be64(record->b), arrival);
+	snprintf(list + strlen(list), 40, "%lu:%lu:%u:%lu ", get_be64(petition->b),
+		get_be64(row->record.b), row->office, row->arrival);
 	return 0;
 }
 
@@ -164,15 +164,16 @@ Test(cases, their_escalations_are_found_for_one_and_for_all) {
 	char all[200] = "", one[200] = "";
 
 	for (uint64_t i = 0; i < 6; i++) {
-		const struct id petition = scratch_id(3 - i % 3), record = scratch_id(10 - i);
+		const struct id petition = scratch_id(3 - i % 3);
+		const struct escalation_row row = { scratch_id(10 - i), 7, 100 + i };
 
-		cr_assert_eq(escalations_put(txn, &petition, &record, 100 + i), 0);
+		cr_assert_eq(escalations_put(txn, &petition, &row), 0);
 	}
 	cr_expect_eq(escalations_each(txn, NULL, list_escalation, all), 0);
-	cr_expect_str_eq(all, "1:5:105 1:8:102 2:6:104 2:9:101 3:7:103 3:10:100 ");
+	cr_expect_str_eq(all, "1:5:7:105 1:8:7:102 2:6:7:104 2:9:7:101 3:7:7:103 3:10:7:100 ");
 	const struct id petition = scratch_id(2);
 	cr_expect_eq(escalations_each(txn, &petition, list_escalation, one), 0);
-	cr_expect_str_eq(one, "2:6:104 2:9:101 ");
+	cr_expect_str_eq(one, "2:6:7:104 2:9:7:101 ");
 }
 
 struct clock_walk {

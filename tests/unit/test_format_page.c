@@ -64,7 +64,7 @@ static void sign_here(struct txn *txn, struct signer *signer, struct oplog *oplo
 
 	frontier_root(&oplog->frontier, &head.root);
 	cr_assert_eq(head_sign(signer, &oplog->id, &head), 0);
-	cr_assert_eq(oplog_put_head(txn, oplog, &head, true), 0);
+	cr_assert_eq(oplog_put_head(txn, oplog, &head), 0);
 }
 
 static void append_withheld(struct txn *txn, struct oplog *oplog, const char *text) {
@@ -132,7 +132,8 @@ static void write_case(struct txn *txn) {
 
 	cr_assert_eq(cases_put(txn, &petition_id, &row), 0);
 	cr_assert_eq(steps_put(txn, &petition_id, &(struct step_row){ 2, 1, step_id, 2 }), 0);
-	cr_assert_eq(escalations_put(txn, &petition_id, &escalation_id, 3), 0);
+	cr_assert_eq(escalations_put(txn, &petition_id,
+		&(struct escalation_row){ escalation_id, 1, 3 }), 0);
 	cr_assert_eq(waiting_put(txn, true, CASE_FORWARDED, row.due_ms, &petition_id), 0);
 }
 

@@ -29,7 +29,7 @@ static struct refuse a_refuse(void) {
 /* Held so many that each of their numbers takes all the room it can. */
 static void make_held(struct held *held, size_t n) {
 	for (size_t i = 0; i < n; i++) {
-		held[i] = (struct held){ .oplog = { office, UINT32_MAX - i, i % LANE_N },
+		held[i] = (struct held){ .oplog = { office, EPOCH_MAX - i % 200, i % LANE_N },
 			.size = UINT64_MAX - i };
 		held[i].oplog.office.b[15] = i;
 	}
@@ -292,8 +292,8 @@ Test(message, an_entry_that_is_not_one_spoils_the_list) {
 		uint64_t epoch, lane;
 		int want;
 	} steps[] = {
-		{ 4, UINT32_MAX, LANE_N - 1, 0 },
-		{ 4, UINT32_MAX + 1ULL, 0, MESSAGE_MALFORMED },
+		{ 4, EPOCH_MAX, LANE_N - 1, 0 },
+		{ 4, EPOCH_MAX + 1, 0, MESSAGE_MALFORMED },
 		{ 4, 1, LANE_N, MESSAGE_MALFORMED },
 		{ 4, 1, 256, MESSAGE_MALFORMED },
 		{ 3, 1, 0, MESSAGE_MALFORMED },

@@ -205,6 +205,7 @@ Test(protocol_page, the_batch_and_the_checkpoint_are_of_one_signed_head) {
 	struct span petition, step, plain;
 	struct hash hashes[2], root;
 	struct decompressor *unpacker;
+	struct compress_work *work;
 	char note[HEAD_NOTE_MAX];
 	struct frontier f;
 	struct message m;
@@ -218,7 +219,8 @@ Test(protocol_page, the_batch_and_the_checkpoint_are_of_one_signed_head) {
 	cr_assert_eq(message_decode((struct span){ bytes, read_example("batch", bytes) }, &m), 0);
 	cr_assert_eq(m.batch.n, N_ELEMENTS(hashes));
 
-	cr_assert_eq(decompressor_new(BATCH_PLAIN_MAX, &unpacker), 0);
+	cr_assert_eq(compress_work_new(3, &work), 0);
+	cr_assert_eq(decompressor_new(work, BATCH_PLAIN_MAX, &unpacker), 0);
 	cr_assert_eq(decompressor_run(unpacker, m.batch.payload, &plain), 0);
 	reader_init(&r, plain);
 	read_array(&r, m.batch.n, m.batch.n);
@@ -237,6 +239,7 @@ Test(protocol_page, the_batch_and_the_checkpoint_are_of_one_signed_head) {
 	read_end(&r);
 	cr_expect_eq(reader_done(&r), 0);
 	decompressor_free(unpacker);
+	compress_work_free(work);
 
 	frontier_root(&f, &root);
 	cr_expect_arr_eq(root.b, m.batch.head.root.b, sizeof(root.b));
