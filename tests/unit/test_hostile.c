@@ -108,7 +108,8 @@ Test(hostile, nobody_is_locked_out_by_who_claims_its_key_further_below, .timeout
 	memcpy(office.curve_key, key, sizeof(key));
 	write_office(district, &office);
 	cores_settle(cores);
-	cr_expect_not_null(core_child_by_curve(province->core, key));
+	cr_assert_not_null(core_child_by_curve(province->core, key));
+	cr_expect(id_eq(&core_child_by_curve(province->core, key)->parent, &province->id));
 }
 
 Test(hostile, a_code_or_key_is_given_to_one_office_only, .timeout = 60) {
@@ -127,10 +128,12 @@ Test(hostile, a_parent_cannot_take_away_an_offices_keys, .timeout = 60) {
 
 	office.parent = province->id;
 	office.curve_key[0] ^= 1;
+	write_office(province, &office);
+	office.curve_key[0] ^= 1;
 	office.sign_key[0] ^= 1;
 	write_office(province, &office);
 	cores_settle(cores);
-	cr_expect_eq(core_own(district->core)->curve_key[0], office.curve_key[0] ^ 1);
+	cr_expect_arr_eq(core_own(district->core)->curve_key, office.curve_key, OFFICE_CURVE_LEN);
 	cr_expect_eq(enrol(district, 77, 9999), CONTROL_OK, "its signatures are still its own");
 	cores_down(district);
 	cores_up(district);
@@ -334,6 +337,22 @@ static void spoil_first_signature(struct cores *cores, struct cores_frame *frame
 		}
 }
 
+/* Every head that @node keeps of @of's oplog is signed by it. */
+static void expect_heads_good(struct cores_node *node, const struct cores_node *of) {
+	const struct register_entry *origin = register_find(&node->core->reg, &of->id);
+	const struct oplog_id id = { of->id, 1, LANE_NORMAL };
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct oplog oplog;
+	struct head head = { 0 };
+	unsigned n = 0;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	cr_assert_eq(oplog_load(txn, &id, &oplog), 0);
+	for (; oplog_next_head(txn, &oplog, head.size, &head) == 0; n++)
+		cr_expect_eq(head_verify(origin->key, &id, &head), 0, "the head at %lu", head.size);
+	cr_expect_gt(n, 2);
+}
+
 Test(hostile, what_cannot_be_passed_on_is_not_acknowledged, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[2];
@@ -346,6 +365,8 @@ Test(hostile, what_cannot_be_passed_on_is_not_acknowledged, .timeout = 60) {
 	cores->on_frame = NULL;
 	many_sessions(cores, 2);
 	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 400);
+	expect_heads_good(&cores->nodes[1], commune);
+	expect_heads_good(province, commune);
 }
 
 static unsigned n_refused;
@@ -358,7 +379,20 @@ static void count_refusals(struct cores *cores, struct cores_frame *frame) {
 		n_refused++;
 }
 
-Test(hostile, every_oplog_that_is_refused_is_told_so_and_comes_later, .timeout = 60) {
+Test(hostile, every_refusal_of_a_turn_is_told, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0];
+
+	cores->on_frame = count_refusals;
+	cores_begin(province);
+	for (unsigned i = 0; i < 100; i++)
+		core_message(province->core, &cores->nodes[1].id, span_str("what is this"));
+	cores_end(province);
+	cores_settle(cores);
+	cr_expect_eq(n_refused, 100);
+}
+
+Test(hostile, every_oplog_that_is_refused_comes_later, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
 	const unsigned n_lives = 50;
