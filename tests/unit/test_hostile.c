@@ -358,13 +358,13 @@ Test(hostile, what_cannot_be_passed_on_is_not_acknowledged, .timeout = 60) {
 	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[2];
 
 	commune->cut = true;
-	cores_take_petitions(commune, 0, 400); /* several batches in one turn of the district */
+	cores_take_petitions(commune, 0, 800); /* several batches in one turn of the district */
 	cores->on_frame = spoil_first_signature;
 	many_sessions(cores, 2);
 	cr_assert_eq(n_spoiled, 1);
 	cores->on_frame = NULL;
 	many_sessions(cores, 2);
-	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 400);
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 800);
 	expect_heads_good(&cores->nodes[1], commune);
 	expect_heads_good(province, commune);
 }
