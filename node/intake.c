@@ -28,18 +28,16 @@ struct checked {
 struct planned {
 	struct id id;
 	struct case_row row;
-};
-
-struct refusal_words {
-	enum control_result result;
-	struct span detail;
+	bool blamed; /* a step was refused: what those after it would meet is not known */
 };
 
 struct intake {
 	struct core *core;
 	struct txn *txn;
 	void *planned; /* tsearch(3) tree of struct planned */
-	struct refusal_words why;
+	struct control_fault why; /* the last refusal; its index is filled in by check_all() */
+	struct control_fault faults[CONTROL_FAULTS_MAX];
+	size_t n_faults;
 };
 
 static int compare_planned(const void *a, const void *b) {
@@ -47,7 +45,7 @@ static int compare_planned(const void *a, const void *b) {
 }
 
 static int refuse(struct intake *intake, enum control_result result, const char *detail) {
-	intake->why = (struct refusal_words){ result, span_str(detail) };
+	intake->why = (struct control_fault){ result, 0, span_str(detail) };
 	return 1;
 }
 
@@ -111,12 +109,34 @@ static bool date_ok(uint64_t time_ms) {
 	return year >= 2000 && year <= 2099;
 }
 
-static bool same_petition(const struct petition *a, const struct petition *b) {
-	/* everything but the reference, which the node gave */
-	return a->legal_kind == b->legal_kind && a->category == b->category && a->channel == b->channel &&
-		a->urgent == b->urgent && a->people == b->people && a->received_ms == b->received_ms &&
-		span_eq(a->number, b->number) && span_eq(a->village, b->village) &&
-		span_eq(a->text, b->text) && span_eq(a->asked_of, b->asked_of);
+/* The first field in which two petitions differ, but for the reference, which the node gave. */
+static const char *other_in_petition(const struct petition *a, const struct petition *b) {
+	return a->legal_kind != b->legal_kind ? "kind"
+		: a->category != b->category ? "category"
+		: a->channel != b->channel ? "channel"
+		: a->urgent != b->urgent ? "urgent"
+		: a->people != b->people ? "people"
+		: a->received_ms != b->received_ms ? "received"
+		: !span_eq(a->number, b->number) ? "number"
+		: !span_eq(a->village, b->village) ? "village"
+		: !span_eq(a->text, b->text) ? "text"
+		: !span_eq(a->asked_of, b->asked_of) ? "asked_of"
+						     : NULL;
+}
+
+static const char *other_in_meeting(const struct meeting *a, const struct meeting *b) {
+	return a->type != b->type ? "type"
+		: a->date_ms != b->date_ms ? "date"
+		: a->attendance != b->attendance || a->attendance_accuracy != b->attendance_accuracy
+			? "attendance"
+		: a->opinions != b->opinions ? "opinions"
+		: a->on_the_spot != b->on_the_spot ? "on_the_spot"
+		: a->later != b->later ? "later"
+		: a->pending != b->pending ? "pending"
+		: !span_eq(a->number, b->number) ? "number"
+		: !span_eq(a->host, b->host) ? "host"
+		: !span_eq(a->topic, b->topic) ? "topic"
+					       : NULL;
 }
 
 static int check_petition(struct intake *intake, struct checked *checked) {
@@ -148,8 +168,10 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 			r = held_body(intake, planned->row.arrival, &body);
 			if (r)
 				return r;
-			if (petition_decode(body, &held) || !same_petition(&petition, &held))
+			if (petition_decode(body, &held))
 				return refuse(intake, CONTROL_CONFLICT, "");
+			if (other_in_petition(&petition, &held))
+				return refuse(intake, CONTROL_CONFLICT, other_in_petition(&petition, &held));
 			checked->outcome = OUTCOME_HELD;
 			return 0;
 		}
@@ -162,7 +184,7 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 }
 
 static int check_meeting(struct intake *intake, struct checked *checked) {
-	struct meeting meeting;
+	struct meeting meeting, held;
 	struct planned *planned;
 	struct span body;
 	int r;
@@ -186,8 +208,10 @@ static int check_meeting(struct intake *intake, struct checked *checked) {
 	r = held_body(intake, planned->row.arrival, &body);
 	if (r)
 		return r;
-	if (!span_eq(body, checked->draft.body))
+	if (meeting_decode(body, &held))
 		return refuse(intake, CONTROL_CONFLICT, "");
+	if (other_in_meeting(&meeting, &held))
+		return refuse(intake, CONTROL_CONFLICT, other_in_meeting(&meeting, &held));
 	checked->outcome = OUTCOME_HELD;
 	return 0;
 }
@@ -206,6 +230,15 @@ static int find_step(void *userdata, const struct step_row *row) {
 	return 1;
 }
 
+static const char *other_in_step(const struct step *a, const struct step *b) {
+	return a->action != b->action ? "step"
+		: a->date_ms != b->date_ms ? "date"
+		: a->due_ms != b->due_ms ? "due"
+		: !id_eq(&a->office, &b->office) || !span_eq(a->to, b->to) ? "to"
+		: !span_eq(a->text, b->text) ? "text"
+					     : NULL;
+}
+
 /* Whether the step is held already, perhaps under another sequence. 0, 1 (refused) or -errno. */
 static int check_held_step(struct intake *intake, const struct step *step, struct checked *checked) {
 	struct step_search search = { &checked->id, 0 };
@@ -219,10 +252,10 @@ static int check_held_step(struct intake *intake, const struct step *step, struc
 	r = held_body(intake, search.arrival, &body);
 	if (r)
 		return r;
-	if (step_decode(body, &held) || held.action != step->action || held.date_ms != step->date_ms ||
-		held.due_ms != step->due_ms || !id_eq(&held.office, &step->office) ||
-		!span_eq(held.to, step->to) || !span_eq(held.text, step->text))
+	if (step_decode(body, &held))
 		return refuse(intake, CONTROL_CONFLICT, "");
+	if (other_in_step(step, &held))
+		return refuse(intake, CONTROL_CONFLICT, other_in_step(step, &held));
 	checked->outcome = OUTCOME_HELD;
 	return 0;
 }
@@ -282,6 +315,9 @@ static int check_step(struct intake *intake, struct checked *checked) {
 		return r;
 	if (!planned || planned->row.kind != KIND_PETITION)
 		return refuse(intake, CONTROL_NO_CASE, "");
+	if (planned->blamed)
+		return 0;
+	planned->blamed = true; /* until it is known to be good */
 	if (step.action == ACTION_MERGED) {
 		r = check_merge(intake, &step);
 		if (r)
@@ -294,12 +330,13 @@ static int check_step(struct intake *intake, struct checked *checked) {
 		return refuse(intake, CONTROL_TOO_MANY, "");
 	switch (fold_step(&planned->row, &step, intake->core->fold.own, above ? &above->row : NULL)) {
 	case 0:
+		planned->blamed = false;
 		return 0;
 	case FOLD_NOT_ABOVE:
 		return refuse(intake, CONTROL_NOT_ABOVE, "");
 	case FOLD_NOT_HOLDER:
 		holder = register_by_number(&intake->core->reg, planned->row.holder);
-		intake->why = (struct refusal_words){ CONTROL_NOT_HOLDER,
+		intake->why = (struct control_fault){ CONTROL_NOT_HOLDER, 0,
 			holder ? holder->row.office.name : span_str("") };
 		return 1;
 	default:
@@ -420,20 +457,24 @@ static int keep(struct intake *intake, struct checked *checked) {
 	return r;
 }
 
-/* Checks every draft. 0, 1 (refused; *ret_index says which) or -errno. */
-static int check_all(struct intake *intake, struct request *request, struct checked *drafts,
-	uint64_t *ret_index) {
+/* Checks every draft, and notes what is wrong. 0 or -errno. */
+static int check_all(struct intake *intake, struct request *request, struct checked *drafts) {
 	int r = 0;
 
-	for (uint64_t i = 0; r == 0 && control_draft_next(request, &drafts[i].draft); i++) {
-		*ret_index = i;
+	for (uint64_t i = 0; r >= 0 && intake->n_faults < CONTROL_FAULTS_MAX &&
+		control_draft_next(request, &drafts[i].draft); i++) {
 		drafts[i].id = drafts[i].draft.id;
-		if (!drafts[i].draft.has_id)
+		r = 0;
+		if (!drafts[i].draft.has_id && !request->check_only)
 			r = author_make_id(&intake->core->author, intake->core->wall_ms, &drafts[i].id);
 		if (r == 0)
 			r = check(intake, &drafts[i]);
+		if (r > 0) {
+			intake->why.index = i;
+			intake->faults[intake->n_faults++] = intake->why;
+		}
 	}
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static int keep_all(struct intake *intake, struct span client, const struct request *request,
@@ -449,9 +490,9 @@ static int keep_all(struct intake *intake, struct span client, const struct requ
 		struct checked *checked = &drafts[i];
 		struct case_row held;
 
-		if (checked->outcome == OUTCOME_ADDED) {
+		if (checked->outcome == OUTCOME_ADDED && !request->check_only) {
 			r = keep(intake, checked);
-		} else if (checked->draft.kind == KIND_PETITION) {
+		} else if (checked->outcome == OUTCOME_HELD && checked->draft.kind == KIND_PETITION) {
 			r = cases_get(intake->txn, &checked->id, &held);
 			checked->petition.reference = held.reference;
 		}
@@ -463,22 +504,25 @@ static int keep_all(struct intake *intake, struct span client, const struct requ
 	return r ? (r < 0 ? r : -EIO) : core_answer_end(core);
 }
 
+static int answer_faults(struct intake *intake, struct span client, uint64_t number) {
+	core_answer_begin(intake->core, client);
+	control_write_faults(&intake->core->answers, number, intake->faults, intake->n_faults);
+	return core_answer_end(intake->core);
+}
+
 int core_submit(struct core *core, struct span client, struct request *request) {
 	struct intake intake = { .core = core };
 	struct checked *drafts;
-	uint64_t index = 0;
 	int r;
 
 	r = core_txn(core, &intake.txn);
 	if (r)
 		return r;
 	drafts = calloc(request->n_drafts + 1, sizeof(*drafts));
-	r = drafts ? check_all(&intake, request, drafts, &index) : -ENOMEM;
+	r = drafts ? check_all(&intake, request, drafts) : -ENOMEM;
 	if (r == 0)
-		r = keep_all(&intake, client, request, drafts);
-	else if (r > 0)
-		r = core_answer_failure(core, client, request->number, intake.why.result, index,
-			intake.why.detail);
+		r = intake.n_faults > 0 ? answer_faults(&intake, client, request->number)
+					: keep_all(&intake, client, request, drafts);
 	tdestroy(intake.planned, free);
 	free(drafts);
 	return r;

@@ -7,6 +7,7 @@ enum {
 	VERSION_MAX = 64,
 	BEGINNING = 2,      /* number and command, or number and result */
 	FAILURE_VALUES = 2, /* index, detail */
+	FAULT_FIELDS = 3,
 	DRAFT_FIELDS = 5,
 	REFUSAL_FIELDS = 2,
 	LINK_FIELDS = 9,
@@ -40,6 +41,7 @@ static void read_drafts(struct reader *r, struct request *request) {
 static void read_arguments(struct reader *r, struct request *request) {
 	switch (request->command) {
 	case COMMAND_SUBMIT:
+		request->check_only = read_bool(r);
 		read_drafts(r, request);
 		break;
 	case COMMAND_STATUS:
@@ -102,16 +104,33 @@ int control_answer_decode(struct span in, struct answer *ret_answer) {
 	read_array(&r, BEGINNING, UINT64_MAX);
 	answer.number = read_uint(&r, UINT64_MAX);
 	answer.result = read_uint(&r, UINT8_MAX);
-	answer.values = r;
 	if (answer.result != CONTROL_OK) {
 		answer.index = read_uint(&r, UINT64_MAX);
 		answer.detail = read_text(&r, 0, CONTROL_DETAIL_MAX);
 	}
+	answer.values = r;
 	read_end(&r);
 	if (reader_done(&r) != 0)
 		return CONTROL_MALFORMED;
 	*ret_answer = answer;
 	return 0;
+}
+
+bool control_fault_next(struct answer *answer, struct control_fault *ret_fault) {
+	struct reader *r = &answer->values;
+
+	if (answer->result == CONTROL_OK)
+		return false;
+	if (reader_peek(r) == VALUE_ARRAY && r->depth == 1)
+		(void)read_array(r, 0, CONTROL_FAULTS_MAX);
+	if (reader_peek(r) == VALUE_END)
+		return false;
+	(void)read_array(r, FAULT_FIELDS, UINT64_MAX);
+	ret_fault->result = read_uint(r, UINT8_MAX);
+	ret_fault->index = read_uint(r, UINT64_MAX);
+	ret_fault->detail = read_text(r, 0, CONTROL_DETAIL_MAX);
+	read_end(r);
+	return !r->failed;
 }
 
 static void write_request(struct writer *w, uint64_t number, enum command command,
@@ -121,8 +140,9 @@ static void write_request(struct writer *w, uint64_t number, enum command comman
 	write_uint(w, command);
 }
 
-void control_write_submit(struct writer *w, uint64_t number, size_t n_drafts) {
-	write_request(w, number, COMMAND_SUBMIT, 1);
+void control_write_submit(struct writer *w, uint64_t number, bool check_only, size_t n_drafts) {
+	write_request(w, number, COMMAND_SUBMIT, 2);
+	write_bool(w, check_only);
 	write_array(w, n_drafts);
 }
 
@@ -171,13 +191,31 @@ void control_write_ok(struct writer *w, uint64_t number, size_t n_values) {
 	write_uint(w, CONTROL_OK);
 }
 
+/* @n_more: values that follow. */
+static void write_failure(struct writer *w, uint64_t number, const struct control_fault *fault,
+	size_t n_more) {
+	write_array(w, BEGINNING + FAILURE_VALUES + n_more);
+	write_uint(w, number);
+	write_uint(w, fault->result);
+	write_uint(w, fault->index);
+	write_str(w, fault->detail);
+}
+
+void control_write_faults(struct writer *w, uint64_t number, const struct control_fault *faults,
+	size_t n_faults) {
+	write_failure(w, number, &faults[0], 1);
+	write_array(w, n_faults - 1);
+	for (size_t i = 1; i < n_faults; i++) {
+		write_array(w, FAULT_FIELDS);
+		write_uint(w, faults[i].result);
+		write_uint(w, faults[i].index);
+		write_str(w, faults[i].detail);
+	}
+}
+
 void control_write_failure(struct writer *w, uint64_t number, enum control_result result,
 	uint64_t index, struct span detail) {
-	write_array(w, BEGINNING + FAILURE_VALUES);
-	write_uint(w, number);
-	write_uint(w, result);
-	write_uint(w, index);
-	write_str(w, detail);
+	write_failure(w, number, &(struct control_fault){ result, index, detail }, 0);
 }
 
 static void write_link(struct writer *w, const struct link_report *link) {

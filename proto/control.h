@@ -7,7 +7,7 @@
  * is the asker's and comes back, so that many requests can be under way. A result other than
  * CONTROL_OK means that nothing of the request was done.
  *
- *   SUBMIT      [[draft, ...]]              -> [[outcome, record id, reference], ...]
+ *   SUBMIT      [check only, [draft, ...]]  -> [[outcome, record id, reference], ...]
  *   STATUS      []                          -> [status fields, see struct control_status]
  *   ADD_OFFICE  [request file, address]     -> [answer file]
  *   JOIN        [answer file]               -> []
@@ -15,8 +15,12 @@
  *   SNAPSHOT    [after key]                 -> [[tally entry, ...], number, next key or nil]
  *
  * A draft is [kind, organisation, lane, id or nil, body]: a record that the node will complete,
- * number, encode and sign. All drafts of a request are kept, or none. A draft with an id that is
- * already held adds nothing and is answered OUTCOME_HELD.
+ * number, encode and sign. All drafts of a request are kept, or none; with check only, none, and the
+ * answer says what would be: of what would be added, a nil id and no reference. A draft with an id
+ * that is already held adds nothing and is answered OUTCOME_HELD.
+ *
+ * A failure is [number, result, index, detail, ...]; to a SUBMIT that cannot be kept, an array of
+ * [result, index, detail] follows, with what is wrong with the drafts after that one.
  */
 #include "proto/codec.h"
 #include "proto/message.h"
@@ -29,6 +33,7 @@ enum {
 	CONTROL_DETAIL_MAX = 512,
 	CONTROL_KEY_MAX = 511,   /* of SNAPSHOT: the store's longest */
 	CONTROL_ROWS_MAX = 1000, /* in one answer to SINCE or SNAPSHOT */
+	CONTROL_FAULTS_MAX = 100, /* in one answer to SUBMIT */
 	CONTROL_STATUS_VALUES = 6,
 };
 
@@ -54,7 +59,7 @@ enum control_result {
 	CONTROL_NOT_HOLDER = 4,      /* another office must act next; detail: its name */
 	CONTROL_WRONG_STATE = 5,     /* this step cannot follow; detail: the present state's name */
 	CONTROL_BAD_FIELD = 6,       /* detail: the field */
-	CONTROL_CONFLICT = 7,        /* the id is held with other content */
+	CONTROL_CONFLICT = 7,        /* the id is held with other content; detail: the field */
 	CONTROL_NOT_ABOVE = 8,       /* a petition can only be handed over to the parent */
 	CONTROL_ALREADY = 9,         /* joined already, or enrolled already with other keys */
 	CONTROL_BAD_FILE = 10,       /* damaged, or signed by another key */
@@ -83,6 +88,7 @@ struct draft {
 struct request {
 	uint64_t number;
 	uint8_t command;        /* one not known here has no arguments, and is answered BAD_REQUEST */
+	bool check_only;        /* SUBMIT */
 	uint64_t n_drafts;      /* SUBMIT */
 	struct reader drafts;   /* SUBMIT: see control_draft_next() */
 	struct span file;       /* ADD_OFFICE, JOIN */
@@ -92,13 +98,20 @@ struct request {
 	struct span after;      /* SNAPSHOT; empty: from the beginning */
 };
 
+/* What is wrong with one draft. */
+struct control_fault {
+	enum control_result result;
+	uint64_t index;         /* which draft, counted from 0 */
+	struct span detail;
+};
+
 /* The beginning of every answer; @values is left where the values begin. */
 struct answer {
 	uint64_t number;
 	uint64_t result;
 	uint64_t index;         /* not OK: which draft, counted from 0 */
 	struct span detail;     /* not OK */
-	struct reader values;   /* OK: the rest of the array, by read_*() */
+	struct reader values;   /* the rest of the array, by read_*(); not OK: see control_fault_next() */
 };
 
 /* How a link stands, as `queue` and `status` show it. */
@@ -132,9 +145,11 @@ struct control_status {
 int control_request_decode(struct span in, struct request *ret_request); /* 0 or CONTROL_MALFORMED */
 bool control_draft_next(struct request *request, struct draft *ret_draft); /* false at the end */
 int control_answer_decode(struct span in, struct answer *ret_answer);
+/* The fault after the last one; the first is the answer itself. False at the end. */
+bool control_fault_next(struct answer *answer, struct control_fault *ret_fault);
 
 /* Requests. For SUBMIT: control_write_submit(), then n_drafts times control_write_draft(). */
-void control_write_submit(struct writer *w, uint64_t number, size_t n_drafts);
+void control_write_submit(struct writer *w, uint64_t number, bool check_only, size_t n_drafts);
 void control_write_draft(struct writer *w, const struct draft *draft);
 void control_write_status(struct writer *w, uint64_t number);
 void control_write_add_office(struct writer *w, uint64_t number, struct span file, struct span address);
@@ -146,6 +161,9 @@ void control_write_snapshot(struct writer *w, uint64_t number, struct span after
 void control_write_ok(struct writer *w, uint64_t number, size_t n_values);
 void control_write_failure(struct writer *w, uint64_t number, enum control_result result,
 	uint64_t index, struct span detail); /* at most CONTROL_DETAIL_MAX bytes */
+/* Every fault of a SUBMIT, at least one and at most CONTROL_FAULTS_MAX, in order of index. */
+void control_write_faults(struct writer *w, uint64_t number, const struct control_fault *faults,
+	size_t n_faults);
 /* After control_write_ok() for CONTROL_STATUS_VALUES; @status' n_links and links are not looked at. */
 void control_write_status_values(struct writer *w, const struct control_status *status,
 	const struct link_report *links, size_t n_links);

@@ -208,7 +208,7 @@ static inline struct answer cores_submit(struct cores_node *node, const struct d
 	struct writer w;
 
 	writer_init(&w, buf, sizeof(buf));
-	control_write_submit(&w, 7, n);
+	control_write_submit(&w, 7, false, n);
 	for (size_t i = 0; i < n; i++)
 		control_write_draft(&w, &drafts[i]);
 	cr_assert(writer_ok(&w));

@@ -195,8 +195,8 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_BAD_FIELD:
 		return refuse(_("%s: this cannot be kept, something is wrong with: %s"), what, detail);
 	case CONTROL_CONFLICT:
-		return refuse(_("%s: it was kept before with other content; what is kept cannot be changed, record a step instead"),
-			what);
+		return refuse(_("%s: it was kept before with other content (%s); what is kept cannot be changed, record a step instead"),
+			what, detail);
 	case CONTROL_NOT_ABOVE:
 		return refuse(_("%s: a petition can be handed over only to the office directly above this one"),
 			what);

@@ -43,7 +43,12 @@ static int report(const struct importing *importing, const struct import *import
 	if (importing->tool->json)
 		return json_show(json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)import->n_rows,
 			"added", (json_int_t)(import->n_rows - held), "held", (json_int_t)held));
-	say(_("%zu rows: %zu added, %zu already there"), import->n_rows, import->n_rows - held, held);
+	if (importing->dry_run)
+		say(_("%zu rows, all in order: %zu would be added, %zu are there already; nothing was kept"),
+			import->n_rows, import->n_rows - held, held);
+	else
+		say(_("%zu rows: %zu added, %zu already there"), import->n_rows, import->n_rows - held,
+			held);
 	return DONE;
 }
 
@@ -51,16 +56,10 @@ static int send_rows(const struct importing *importing, const struct import *imp
 	struct submitted *done;
 	int ending;
 
-	if (importing->dry_run) {
-		if (importing->tool->json)
-			return json_show(json_pack("{s:I}", "rows", (json_int_t)import->n_rows));
-		say(_("%zu rows, all in order; nothing was sent"), import->n_rows);
-		return DONE;
-	}
 	done = calloc(import->n_rows + 1, sizeof(*done));
 	if (!done)
 		return fail_memory();
-	ending = submit(importing->tool, import, importing->path, done);
+	ending = submit(importing->tool, import, importing->path, importing->dry_run, done);
 	if (ending == DONE)
 		ending = report(importing, import, done);
 	free(done);
@@ -121,7 +120,7 @@ static bool find_type(const char *word, enum import_type *ret_type) {
 int command_import(struct tool *tool, int argc, char **argv) {
 	struct importing importing = { .tool = tool, .progress = isatty(STDERR_FILENO) };
 	const struct option_def options[] = {
-		{ "dry-run", NULL, N_("only check the file; nothing is sent"), .flag = &importing.dry_run },
+		{ "dry-run", NULL, N_("only check the file; nothing is kept"), .flag = &importing.dry_run },
 	};
 	const struct usage usage = { "import", "petitions|steps|meetings FILE.csv",
 		N_("Imports a CSV file (RFC 4180, UTF-8, with a header line), all of it or nothing. Importing it again adds nothing. Columns: petitions: number, received, organisation, kind, village, category, channel, people, urgent, text, asked_of. Steps: petition, step, date, to, due, text. Meetings: number, date, organisation, type, host, attendance, opinions, on_the_spot, later, pending, topic."),

@@ -40,7 +40,7 @@ void submit_say_faults(const struct import *import, const char *file) {
 }
 
 /* "petitions.csv:14: number 12/2024" */
-static int refused(const struct answer *answer, const struct import *import, const char *name) {
+static int say_refusal(const struct answer *answer, const struct import *import, const char *name) {
 	const struct import_row *row;
 	char *what = NULL;
 	int ending;
@@ -54,6 +54,20 @@ static int refused(const struct answer *answer, const struct import *import, con
 		return fail_memory();
 	ending = client_refused(answer, what);
 	free(what);
+	return ending;
+}
+
+/* All that the node found wrong; the first says how it ends. */
+static int refused(struct answer *answer, const struct import *import, const char *name) {
+	int ending = say_refusal(answer, import, name);
+	struct control_fault fault;
+
+	while (control_fault_next(answer, &fault)) {
+		const struct answer next = { .result = fault.result, .index = fault.index,
+			.detail = fault.detail };
+
+		(void)say_refusal(&next, import, name);
+	}
 	return ending;
 }
 
@@ -71,7 +85,7 @@ static bool read_done(struct answer *answer, size_t n, struct submitted *ret_don
 	return !r->failed;
 }
 
-int submit(const struct tool *tool, const struct import *import, const char *name,
+int submit(const struct tool *tool, const struct import *import, const char *name, bool check_only,
 	struct submitted *ret_done) {
 	_cleanup_(client_closep) struct client *client = NULL;
 	_cleanup_(writer_done) struct writer w;
@@ -81,7 +95,7 @@ int submit(const struct tool *tool, const struct import *import, const char *nam
 	writer_init_grow(&w);
 	r = client_open(tool, &client);
 	if (r == 0) {
-		control_write_submit(&w, client_number(client), import->n_rows);
+		control_write_submit(&w, client_number(client), check_only, import->n_rows);
 		for (size_t i = 0; i < import->n_rows; i++)
 			control_write_draft(&w, &import->rows[i].draft);
 		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
@@ -110,7 +124,7 @@ static int check_and_submit(const struct tool *tool, enum import_type type,
 	} else {
 		const char *name = cells[0].len ? (const char *)cells[0].data : import_type_name(type);
 
-		ending = submit(tool, &import, name, ret_done);
+		ending = submit(tool, &import, name, false, ret_done);
 	}
 	import_done(&import);
 	return ending;

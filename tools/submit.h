@@ -15,10 +15,11 @@ struct submitted {
 /* Says every fault. @file NULL: of options, not of a file. */
 void submit_say_faults(const struct import *import, const char *file);
 /*
- * Sends all rows as one request; @ret_done has room for each. @name: the file, or what is kept.
- * DONE, or an ending, having said which row is refused and why.
+ * Sends all rows as one request; with @check_only nothing is kept. @ret_done has room for each.
+ * @name: the file, or what is kept.
+ * DONE, or an ending, having said which rows are refused and why.
  */
-int submit(const struct tool *tool, const struct import *import, const char *name,
+int submit(const struct tool *tool, const struct import *import, const char *name, bool check_only,
 	struct submitted *ret_done);
 /* One record from the options of a command: checks @cells, sends, and gives back what was kept. */
 int submit_one(const struct tool *tool, enum import_type type, const char *const *cells,

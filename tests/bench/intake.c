@@ -25,7 +25,7 @@ static int write_request(struct client *client, zmq_msg_t *request) {
 	int r;
 
 	writer_init_grow(&w);
-	control_write_submit(&w, ++client->node->number, n);
+	control_write_submit(&w, ++client->node->number, false, n);
 	for (unsigned i = 0; i < n; i++)
 		sample_draft(client->node->bench, client->next++, &w);
 	r = writer_ok(&w) && zmq_msg_init_size(request, w.len) == 0 ? 0 : fail("no memory");

@@ -94,7 +94,7 @@ static int submit(struct pace *pace) {
 	writer_init(&b, body, sizeof(body));
 	petition_encode(&petition, &b);
 	writer_init(&w, request, sizeof(request));
-	control_write_submit(&w, ++commune->number, 1);
+	control_write_submit(&w, ++commune->number, false, 1);
 	control_write_draft(&w, &(struct draft){ .kind = KIND_PETITION,
 		.organisation = ORGANISATION_FRONT, .lane = 1, .body = writer_span(&b) });
 	if (!writer_ok(&w) || zmq_send(commune->socket, w.data, w.len, 0) < 0)

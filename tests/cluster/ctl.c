@@ -208,7 +208,7 @@ void ctl_take_petitions(const struct proc *proc, unsigned n, unsigned in_each) {
 		unsigned now = n - done < in_each ? n - done : in_each;
 		struct writer *w = ctl_writer(ctl);
 
-		control_write_submit(w, ctl_number(ctl), now);
+		control_write_submit(w, ctl_number(ctl), false, now);
 		for (unsigned i = 0; i < now; i++) {
 			uint8_t body[512];
 			struct draft draft = ctl_petition(body, sizeof(body), done + i, 3, false);

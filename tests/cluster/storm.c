@@ -164,7 +164,7 @@ static void submit(struct clerk *clerk, const struct paper *paper, struct ctl **
 		struct writer *w = ctl_writer(*ctl);
 		struct answer answer;
 
-		control_write_submit(w, ctl_number(*ctl), paper->n);
+		control_write_submit(w, ctl_number(*ctl), false, paper->n);
 		for (size_t i = 0; i < paper->n; i++)
 			control_write_draft(w, &paper->drafts[i]);
 		clerk->asked_at = atomic_load(&clerk->deaths);

@@ -21,7 +21,7 @@ static void check_request(struct span in) {
 	writer_init_grow(&w);
 	switch (request.command) {
 	case COMMAND_SUBMIT:
-		control_write_submit(&w, request.number, request.n_drafts);
+		control_write_submit(&w, request.number, request.check_only, request.n_drafts);
 		for (; control_draft_next(&request, &draft); n++)
 			control_write_draft(&w, &draft);
 		assert(n == request.n_drafts);
@@ -80,9 +80,15 @@ static void check_answer(struct span in) {
 	writer_init_grow(&once);
 	writer_init_grow(&twice);
 	if (answer.result != CONTROL_OK) {
+		struct control_fault fault;
+		size_t n = 0;
+
 		control_write_failure(&once, answer.number, answer.result, answer.index, answer.detail);
 		assert(once.len <= in.len);
 		assert(once.len < in.len || span_eq(writer_span(&once), in));
+		while (control_fault_next(&answer, &fault))
+			n++;
+		assert(n < in.len);
 	} else if (rewrite_status(in, &once)) {
 		assert(rewrite_status(writer_span(&once), &twice));
 		assert(span_eq(writer_span(&once), writer_span(&twice)));

@@ -28,7 +28,7 @@ Test(control, a_submission_hands_out_its_drafts) {
 	struct writer w;
 
 	writer_init(&w, buf, sizeof(buf));
-	control_write_submit(&w, 7, N_ELEMENTS(drafts));
+	control_write_submit(&w, 7, true, N_ELEMENTS(drafts));
 	for (size_t i = 0; i < N_ELEMENTS(drafts); i++) {
 		draft = drafts[i];
 		draft.body = body;
@@ -37,6 +37,7 @@ Test(control, a_submission_hands_out_its_drafts) {
 	request = decoded(&w);
 	cr_expect_eq(request.number, 7);
 	cr_expect_eq(request.command, COMMAND_SUBMIT);
+	cr_expect(request.check_only);
 	cr_expect_eq(request.n_drafts, N_ELEMENTS(drafts));
 	for (size_t i = 0; i < N_ELEMENTS(drafts); i++) {
 		cr_assert(control_draft_next(&request, &draft));
@@ -103,12 +104,13 @@ Test(control, a_request_is_known_as_a_whole_or_malformed) {
 		{ "since with a third", "\x95\x07\x05\x01\x02\x03", 6, false },
 		{ "a newer command, with any arguments", "\x94\x07\x63\xc0\x91\x01", 6, true },
 		{ "a newer command, damaged", "\x94\x07\x63\xc0\x91\xcc\x01", 7, false },
-		{ "no draft", "\x93\x07\x01\x90", 4, true },
-		{ "a draft", "\x93\x07\x01\x91\x95\x01\x00\x00\xc0\x90", 10, true },
-		{ "a draft of six", "\x93\x07\x01\x91\x96\x01\x00\x00\xc0\x90\x01", 11, false },
-		{ "a draft of four", "\x93\x07\x01\x91\x94\x01\x00\x00\xc0", 9, false },
+		{ "no draft", "\x94\x07\x01\xc2\x90", 5, true },
+		{ "not said whether only to check", "\x93\x07\x01\x90", 4, false },
+		{ "a draft", "\x94\x07\x01\xc3\x91\x95\x01\x00\x00\xc0\x90", 11, true },
+		{ "a draft of six", "\x94\x07\x01\xc2\x91\x96\x01\x00\x00\xc0\x90\x01", 12, false },
+		{ "a draft of four", "\x94\x07\x01\xc2\x91\x94\x01\x00\x00\xc0", 10, false },
 		{ "the last of two drafts damaged",
-			"\x93\x07\x01\x92\x95\x01\x00\x00\xc0\x90\x95\x01\x00\x00\xc0\x81", 16, false },
+			"\x94\x07\x01\xc2\x92\x95\x01\x00\x00\xc0\x90\x95\x01\x00\x00\xc0\x81", 17, false },
 		{ "no command", "\x91\x07", 2, false },
 		{ "nothing", "", 0, false },
 	};
@@ -153,7 +155,7 @@ Test(control, a_submission_has_at_most_65536_drafts) {
 		struct request request;
 
 		writer_init_grow(&w);
-		control_write_submit(&w, 1, n);
+		control_write_submit(&w, 1, false, n);
 		for (size_t i = 0; i < n; i++)
 			control_write_draft(&w, &draft);
 		cr_assert(writer_ok(&w));
@@ -194,6 +196,34 @@ Test(control, a_failure_says_which_draft_and_what) {
 	cr_expect_eq(answer.result, CONTROL_BAD_FIELD);
 	cr_expect_eq(answer.index, 3);
 	cr_expect(span_eq(answer.detail, span_str("village")));
+	cr_expect_not(control_fault_next(&answer, &(struct control_fault){ 0 }));
+}
+
+Test(control, every_fault_of_a_submission_is_handed_out) {
+	static const struct control_fault faults[] = {
+		{ CONTROL_BAD_FIELD, 3, { (const uint8_t *)"village", 7 } },
+		{ CONTROL_NO_CASE, 4, { NULL, 0 } },
+		{ CONTROL_WRONG_STATE, 900, { (const uint8_t *)"closed", 6 } },
+	};
+
+	for (size_t n = 1; n <= N_ELEMENTS(faults); n++) {
+		struct control_fault fault;
+		struct answer answer;
+		struct writer w;
+
+		writer_init(&w, buf, sizeof(buf));
+		control_write_faults(&w, 9, faults, n);
+		cr_assert_eq(control_answer_decode(writer_span(&w), &answer), 0);
+		cr_expect_eq(answer.result, faults[0].result);
+		cr_expect_eq(answer.index, faults[0].index);
+		for (size_t i = 1; i < n; i++) {
+			cr_assert(control_fault_next(&answer, &fault));
+			cr_expect_eq(fault.result, faults[i].result);
+			cr_expect_eq(fault.index, faults[i].index);
+			cr_expect(span_eq(fault.detail, faults[i].detail));
+		}
+		cr_expect_not(control_fault_next(&answer, &fault));
+	}
 }
 
 Test(control, an_answer_is_malformed_when_cut_off_anywhere_or_followed_by_anything) {

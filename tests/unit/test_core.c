@@ -172,6 +172,56 @@ Test(core, a_request_is_kept_whole_or_not_at_all, .timeout = 60) {
 	cr_assert_eq(cores_count(node, node, MEASURE_RECEIVED), 2);
 }
 
+Test(core, a_request_is_told_all_that_is_wrong_with_it, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t bodies[5][512];
+	struct draft drafts[5];
+	struct control_fault fault;
+	struct answer answer;
+
+	drafts[0] = cores_petition(bodies[0], sizeof(bodies[0]), 1, false);
+	drafts[0].has_id = true;
+	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &drafts[0].id);
+	drafts[1] = step_draft(bodies[1], sizeof(bodies[1]), &node->id, ACTION_ACCEPTED);
+	drafts[2] = step_draft(bodies[2], sizeof(bodies[2]), &drafts[0].id, ACTION_ANSWERED);
+	drafts[3] = step_draft(bodies[3], sizeof(bodies[3]), &drafts[0].id, ACTION_CLOSED);
+	drafts[4] = cores_petition(bodies[4], sizeof(bodies[4]), 2, false);
+	drafts[4].organisation = ORGANISATION_N;
+	answer = cores_submit(node, drafts, 5);
+	cr_expect_eq(answer.result, CONTROL_NO_CASE);
+	cr_expect_eq(answer.index, 1);
+	cr_assert(control_fault_next(&answer, &fault));
+	cr_expect_eq(fault.result, CONTROL_WRONG_STATE);
+	cr_expect_eq(fault.index, 2, "and nothing is said of the step that depends on it");
+	cr_assert(control_fault_next(&answer, &fault));
+	cr_expect_eq(fault.result, CONTROL_BAD_FIELD);
+	cr_expect_eq(fault.index, 4);
+	cr_expect_not(control_fault_next(&answer, &fault));
+}
+
+Test(core, a_request_that_is_only_checked_keeps_nothing, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t body[512], buf[1024];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct answer answer;
+	struct writer w;
+	uint64_t withheld;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_submit(&w, 7, true, 1);
+	control_write_draft(&w, &draft);
+	answer = cores_ask(node, writer_span(&w));
+	cr_assert_eq(answer.result, CONTROL_OK);
+	read_array(&answer.values, 1, 1);
+	read_array(&answer.values, 3, 3);
+	cr_expect_eq(read_uint(&answer.values, OUTCOME_HELD), OUTCOME_ADDED);
+	cr_expect_eq(cores_leaves(node, node, LANE_NORMAL, &withheld), 0);
+	cr_assert_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
+	cr_expect_eq(cores_count(node, node, MEASURE_RECEIVED), 1);
+}
+
 Test(core, a_draft_with_an_id_counts_once_however_often_it_is_sent, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
 	struct cores_node *node = &cores->nodes[0];

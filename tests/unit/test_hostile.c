@@ -435,7 +435,7 @@ static uint64_t submit_long(struct cores_node *node, size_t n) {
 	cr_assert_leq(n, N_ELEMENTS(bodies));
 	memset(text, 'a', PETITION_TEXT_MAX);
 	writer_init(&w, buf, sizeof(buf));
-	control_write_submit(&w, 7, n);
+	control_write_submit(&w, 7, false, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct petition petition = { .legal_kind = LEGAL_PETITION,
 			.channel = CHANNEL_LETTER, .people = 1, .received_ms = CORES_START_MS,
