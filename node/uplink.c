@@ -46,7 +46,7 @@ static void close_sockets(struct uplink *uplink) {
 	if (uplink->monitor)
 		(void)zmq_close(TAKE(uplink->monitor));
 	outbox_clear(&uplink->outbox);
-	uplink->blocked = false;
+	uplink->blocked = uplink->broken = false;
 }
 
 void uplink_done(struct uplink *uplink) {
@@ -176,8 +176,13 @@ static void try_parent(struct uplink *uplink, uint64_t now_ms) {
 }
 
 static void flush(struct uplink *uplink) {
-	if (!uplink->blocked || !uplink->socket ||
-		outbox_flush(&uplink->outbox, uplink->socket, (struct span){ NULL, 0 }) != 0)
+	int r;
+
+	if (!uplink->blocked || !uplink->socket)
+		return;
+	r = outbox_flush(&uplink->outbox, uplink->socket, (struct span){ NULL, 0 });
+	uplink->broken = r == OUTBOX_GONE;
+	if (r)
 		return;
 	uplink->blocked = false;
 	core_link_ready(uplink->core, &uplink->parent);
@@ -189,6 +194,9 @@ void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
 			lost(uplink, TROUBLE_MOVED, 0);
 		uplink->n_failures = 0;
 		try_parent(uplink, now_ms);
+	} else if (uplink->broken) {
+		lost(uplink, TROUBLE_LOST, 0);
+		pause_a_while(uplink, now_ms);
 	} else if (now_ms >= uplink->deadline_ms) {
 		if (uplink->state == UPLINK_PAUSING) {
 			try_parent(uplink, now_ms);
@@ -202,7 +210,7 @@ void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
 }
 
 uint64_t uplink_wakeup_ms(const struct uplink *uplink) {
-	return uplink->renew ? 0 : uplink->deadline_ms;
+	return uplink->renew || uplink->broken ? 0 : uplink->deadline_ms;
 }
 
 static void connected(struct uplink *uplink, uint64_t now_ms) {
@@ -250,9 +258,12 @@ void uplink_message(struct uplink *uplink, zmq_msg_t *parts, size_t n_parts, uin
 }
 
 bool uplink_send(struct uplink *uplink, struct span frame) {
-	if (uplink->state != UPLINK_CONNECTED)
+	int r;
+
+	if (uplink->state != UPLINK_CONNECTED || uplink->broken)
 		return true; /* the core has been told, or will be: it begins again from the cursor */
-	uplink->blocked =
-		outbox_send(&uplink->outbox, uplink->socket, (struct span){ NULL, 0 }, frame) != 0;
+	r = outbox_send(&uplink->outbox, uplink->socket, (struct span){ NULL, 0 }, frame);
+	uplink->blocked = r != 0;
+	uplink->broken = r == OUTBOX_GONE;
 	return !uplink->blocked;
 }

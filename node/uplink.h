@@ -41,6 +41,7 @@ struct uplink {
 	unsigned n_failures;   /* since a word came: the pause grows */
 	bool renew;            /* where the parent listens has changed */
 	bool blocked;          /* the core was told to wait */
+	bool broken;           /* a frame was lost here: the next turn makes the connection anew */
 	struct outbox outbox;
 	struct id parent;
 	char address[CONFIG_ADDRESS_MAX + 1];
