@@ -14,8 +14,8 @@
 enum {
 	TITLE_LEN = sizeof(TITLE) - 1,
 	HEX_LEN = 2 * 32,
-	FILE_LEN = TITLE_LEN + 2 * (HEX_LEN + 1),
 };
+_Static_assert(KEYFILE_LEN == TITLE_LEN + 2 * (HEX_LEN + 1), "the title and two lines");
 
 static const char digits[] = "0123456789abcdef";
 
@@ -41,6 +41,27 @@ static bool read_line_of(const char *text, uint8_t ret_key[32]) {
 		ret_key[i / 2] = (uint8_t)(ret_key[i / 2] << 4 | (digit - digits));
 	}
 	return text[HEX_LEN] == '\n';
+}
+
+void keyfile_encode(const struct keyfile *keys, char ret_text[KEYFILE_LEN]) {
+	memcpy(ret_text, TITLE, TITLE_LEN);
+	write_line(ret_text + TITLE_LEN, keys->seed);
+	write_line(ret_text + TITLE_LEN + HEX_LEN + 1, keys->curve_secret);
+}
+
+int keyfile_decode(struct span text, struct keyfile *ret_keys) {
+	const char *at = (const char *)text.data;
+	struct keyfile keys = { 0 };
+	int r = KEYFILE_MALFORMED;
+
+	if (text.len == KEYFILE_LEN && memcmp(at, TITLE, TITLE_LEN) == 0 &&
+		read_line_of(at + TITLE_LEN, keys.seed) &&
+		read_line_of(at + TITLE_LEN + HEX_LEN + 1, keys.curve_secret)) {
+		*ret_keys = keys;
+		r = 0;
+	}
+	explicit_bzero(&keys, sizeof(keys));
+	return r;
 }
 
 static int write_all(int fd, const char *text, size_t len) {
@@ -77,16 +98,13 @@ static int sync_folder(const char *path) {
 int keyfile_write(const char *path, const struct keyfile *keys) {
 	_cleanup_(closep) int fd = -1;
 	char temporary[PATH_MAX];
-	char text[FILE_LEN];
+	char text[KEYFILE_LEN];
 	int n, r;
 
 	n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
 	if (n < 0 || (size_t)n >= sizeof(temporary))
 		return -ENAMETOOLONG;
-	memcpy(text, TITLE, TITLE_LEN);
-	write_line(text + TITLE_LEN, keys->seed);
-	write_line(text + TITLE_LEN + HEX_LEN + 1, keys->curve_secret);
-
+	keyfile_encode(keys, text);
 	fd = mkostemp(temporary, O_CLOEXEC); /* 0600, whatever the umask */
 	if (fd < 0) {
 		r = -errno;
@@ -103,8 +121,7 @@ int keyfile_write(const char *path, const struct keyfile *keys) {
 
 int keyfile_read(const char *path, struct keyfile *ret_keys) {
 	_cleanup_(closep) int fd = -1;
-	struct keyfile keys = { 0 };
-	char text[FILE_LEN + 1];
+	char text[KEYFILE_LEN + 1];
 	size_t len = 0;
 	struct stat st;
 	ssize_t n;
@@ -127,17 +144,7 @@ int keyfile_read(const char *path, struct keyfile *ret_keys) {
 			break;
 		len += n > 0 ? (size_t)n : 0;
 	} while (n != 0 && len < sizeof(text));
-	if (n < 0)
-		r = -errno;
-	else if (len == FILE_LEN && memcmp(text, TITLE, TITLE_LEN) == 0 &&
-		read_line_of(text + TITLE_LEN, keys.seed) &&
-		read_line_of(text + TITLE_LEN + HEX_LEN + 1, keys.curve_secret))
-		r = 0;
-	else
-		r = KEYFILE_MALFORMED;
-	if (!r)
-		*ret_keys = keys;
+	r = n < 0 ? -errno : keyfile_decode((struct span){ (const uint8_t *)text, len }, ret_keys);
 	explicit_bzero(text, sizeof(text));
-	explicit_bzero(&keys, sizeof(keys));
 	return r;
 }

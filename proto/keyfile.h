@@ -19,6 +19,13 @@ struct keyfile {
 	uint8_t curve_secret[32];
 };
 
+/* The file's bytes, in both directions. Decoding: 0 or KEYFILE_MALFORMED. */
+enum {
+	KEYFILE_LEN = 17 + 2 * 65,
+};
+void keyfile_encode(const struct keyfile *keys, char ret_text[KEYFILE_LEN]);
+int keyfile_decode(struct span text, struct keyfile *ret_keys);
+
 /* Writes @path through a temporary file, synced. 0 or -errno (-EEXIST: there is one). */
 int keyfile_write(const char *path, const struct keyfile *keys);
 /* 0, an outcome or -errno. */
