@@ -14,7 +14,7 @@ struct folder {
 };
 
 static struct folder folder_new(void) {
-	struct folder folder = { scratch_new() };
+	struct folder folder = { .scratch = scratch_new() };
 
 	snprintf(folder.path, sizeof(folder.path), "%s/keys", folder.scratch.dir);
 	return folder;
