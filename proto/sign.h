@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), random bytes; the only door to OpenSSL
+ * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), random bytes; the only door to libsodium, OpenSSL
  *
- * Keys are made once and kept: parsing one costs as much as using it.
+ * Keys are made once and kept: whether one is good is checked when it is made.
  */
 #include "proto/base.h"
 
@@ -14,7 +14,7 @@ enum {
 };
 
 enum {
-	SIGN_BAD_KEY = 1,   /* not a point of the curve in its one encoding, or one of small order */
+	SIGN_BAD_KEY = 1,   /* not a point of the curve in its one encoding, or not of its large order */
 	SIGN_BAD_SIGNATURE, /* not made by this key over these bytes */
 };
 
