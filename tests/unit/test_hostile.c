@@ -481,10 +481,10 @@ Test(hostile, a_parent_without_room_refuses_and_catches_up_later, .timeout = 60)
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
 
+	district->cut = true;
 	for (unsigned i = 0; i < 8; i++)
 		cr_assert_eq(submit_long(district, 100), CONTROL_OK);
-	cores_down(province); /* before it had any of them */
-	cores->n_frames = 0;
+	cores_down(province);
 	province->store_size = 4 << 20;
 	cores_up(province);
 	many_sessions(cores, 1);
