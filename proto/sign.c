@@ -4,7 +4,7 @@
  *
  * Ed25519 is libsodium's: it signs and verifies twice as fast as OpenSSL (60,000 and 21,000 a second
  * against 28,000 and 9,800), and it can tell whether a key is a good one. SHA-256 is OpenSSL's, which
- * uses the processor's own instructions for it.
+ * uses the processor's own instructions for it, and so is AES-256-GCM.
  *
  * SHA256_Init() and its like are deprecated since 3.0, which would have every hash go through EVP.
  * For a leaf of 300 bytes (x86-64 with SHA extensions, OpenSSL 3.0): 5.2 million/s here, 4.6 with
@@ -116,6 +116,58 @@ int verifier_check(
 	struct verifier *verifier, struct span bytes, const uint8_t sig[SIGN_SIGNATURE_LEN]) {
 	return crypto_sign_verify_detached(sig, bytes.data, bytes.len, verifier->key) == 0
 		? 0 : SIGN_BAD_SIGNATURE;
+}
+
+enum {
+	NONCE_LEN = 12,
+	TAG_LEN = 16,
+};
+_Static_assert(SEAL_OVERHEAD == NONCE_LEN + TAG_LEN, "what stands before and behind");
+
+static void cipher_freep(EVP_CIPHER_CTX **ctx) {
+	EVP_CIPHER_CTX_free(*ctx);
+}
+
+int seal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span plain, uint8_t *ret_sealed) {
+	_cleanup_(cipher_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t *sealed = ret_sealed + NONCE_LEN;
+	int len, r;
+
+	assert(plain.len <= INT_MAX / 2 && owner.len <= INT_MAX / 2);
+	if (!ctx)
+		return -ENOMEM;
+	r = random_bytes(ret_sealed, NONCE_LEN);
+	if (r)
+		return r;
+	if (EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, ret_sealed) != 1 ||
+		EVP_EncryptUpdate(ctx, NULL, &len, owner.data, (int)owner.len) != 1 ||
+		EVP_EncryptUpdate(ctx, sealed, &len, plain.data, (int)plain.len) != 1 ||
+		EVP_EncryptFinal_ex(ctx, sealed + plain.len, &len) != 1 ||
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, sealed + plain.len) != 1)
+		return -EIO;
+	return 0;
+}
+
+int unseal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span sealed, uint8_t *ret_plain) {
+	_cleanup_(cipher_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t tag[TAG_LEN];
+	int n, len;
+
+	if (!ctx)
+		return -ENOMEM;
+	if (sealed.len < SEAL_OVERHEAD || sealed.len > INT_MAX / 2)
+		return SIGN_BAD_SEAL;
+	n = (int)(sealed.len - SEAL_OVERHEAD);
+	memcpy(tag, sealed.data + NONCE_LEN + n, TAG_LEN);
+	if (EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, sealed.data) != 1 ||
+		EVP_DecryptUpdate(ctx, NULL, &len, owner.data, (int)owner.len) != 1 ||
+		EVP_DecryptUpdate(ctx, ret_plain, &len, sealed.data + NONCE_LEN, n) != 1 ||
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, tag) != 1)
+		return -EIO;
+	if (EVP_DecryptFinal_ex(ctx, ret_plain + n, &len) == 1)
+		return 0;
+	sodium_memzero(ret_plain, (size_t)n); /* what did not verify is not to be looked at */
+	return SIGN_BAD_SEAL;
 }
 
 void sha256(struct span bytes, struct hash *ret_hash) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), random bytes; the only door to libsodium, OpenSSL
+ * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), AES-256-GCM (NIST SP 800-38D), random bytes; the
+ * only door to libsodium and OpenSSL
  *
  * Keys are made once and kept: whether one is good is checked when it is made.
  */
@@ -11,11 +12,14 @@ enum {
 	SIGN_SEED_LEN = 32,
 	SIGN_PUBLIC_LEN = 32,
 	SIGN_SIGNATURE_LEN = 64,
+	SEAL_KEY_LEN = 32,
+	SEAL_OVERHEAD = 12 + 16, /* bytes by which what is sealed is longer: nonce, tag */
 };
 
 enum {
 	SIGN_BAD_KEY = 1,   /* not a point of the curve in its one encoding, or not of its large order */
 	SIGN_BAD_SIGNATURE, /* not made by this key over these bytes */
+	SIGN_BAD_SEAL,      /* not sealed with this key and for this owner, or altered */
 };
 
 struct signer;   /* a private key, ready to sign */
@@ -37,6 +41,14 @@ struct verifier *verifier_free(struct verifier *verifier);
 void verifier_freep(struct verifier **verifier);
 /* 0, SIGN_BAD_SIGNATURE or -errno. */
 int verifier_check(struct verifier *verifier, struct span bytes, const uint8_t sig[SIGN_SIGNATURE_LEN]);
+
+/*
+ * Seals @plain with a key of its own; @owner says whose it is, and must be the same to open it.
+ * @ret_sealed has room for @plain.len + SEAL_OVERHEAD. 0 or -errno.
+ */
+int seal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span plain, uint8_t *ret_sealed);
+/* @ret_plain has room for @sealed.len - SEAL_OVERHEAD. 0, SIGN_BAD_SEAL or -errno. */
+int unseal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span sealed, uint8_t *ret_plain);
 
 void sha256(struct span bytes, struct hash *ret_hash);
 /* SHA-256 over @prefix || @a || @b without joining them first; the Merkle tree's two shapes. */

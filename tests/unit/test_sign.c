@@ -183,6 +183,49 @@ Test(sign, every_generated_key_is_accepted) {
 	}
 }
 
+Test(sign, what_is_sealed_opens_with_its_key_for_its_owner_and_unaltered) {
+	static const char text[] = "Nguyễn Văn A, 0900 000 000";
+	const struct span owner = span_str("one record"), plain = span_str(text);
+	uint8_t key[SEAL_KEY_LEN] = { 1 }, other_key[SEAL_KEY_LEN] = { 2 };
+	uint8_t sealed[sizeof(text) + SEAL_OVERHEAD], again[sizeof(sealed)], opened[sizeof(text)];
+	const struct span bytes = { sealed, plain.len + SEAL_OVERHEAD };
+
+	cr_assert_eq(seal(key, owner, plain, sealed), 0);
+	cr_expect_eq(unseal(key, owner, bytes, opened), 0);
+	cr_expect_arr_eq(opened, text, plain.len);
+	cr_expect_null(memmem(sealed, bytes.len, text, 6));
+	cr_expect_eq(unseal(other_key, owner, bytes, opened), SIGN_BAD_SEAL);
+	cr_expect_eq(unseal(key, span_str("another"), bytes, opened), SIGN_BAD_SEAL);
+	for (size_t i = 0; i < bytes.len; i++) {
+		sealed[i] ^= 1;
+		cr_expect_eq(unseal(key, owner, bytes, opened), SIGN_BAD_SEAL, "byte %zu", i);
+		sealed[i] ^= 1;
+	}
+	for (size_t len = 0; len < bytes.len; len++)
+		cr_expect_eq(unseal(key, owner, (struct span){ sealed, len }, opened), SIGN_BAD_SEAL);
+	cr_assert_eq(seal(key, owner, plain, again), 0);
+	cr_expect_arr_neq(sealed, again, bytes.len, "no two seals are the same");
+	cr_assert_eq(seal(key, owner, (struct span){ 0 }, sealed), 0);
+	cr_expect_eq(unseal(key, owner, (struct span){ sealed, SEAL_OVERHEAD }, opened), 0);
+}
+
+/* Test case 16 of the GCM specification (McGrew, Viega), which NIST's document refers to. */
+Test(sign, opens_what_the_specification_sealed) {
+	uint8_t key[SEAL_KEY_LEN], owner[20], plain[60], sealed[60 + SEAL_OVERHEAD], opened[60];
+
+	from_hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", key, sizeof(key));
+	from_hex("feedfacedeadbeeffeedfacedeadbeefabaddad2", owner, sizeof(owner));
+	from_hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e"
+		 "2449a6b525b16aedf5aa0de657ba637b39", plain, sizeof(plain));
+	from_hex("cafebabefacedbaddecaf888"
+		 "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b"
+		 "1056828838c5f61e6393ba7a0abcc9f662"
+		 "76fc6ece0f4e1768cddf8853bb2d551b", sealed, sizeof(sealed));
+	cr_assert_eq(unseal(key, (struct span){ owner, sizeof(owner) },
+			(struct span){ sealed, sizeof(sealed) }, opened), 0);
+	cr_expect_arr_eq(opened, plain, sizeof(plain));
+}
+
 Test(sign, hashes_as_fips_180_4_says) {
 	static const struct {
 		const char *text, *want;
