@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "store/cursor.h"
+#include "store/private.h"
 
 enum {
 	OVERDUE_EVERY_MS = 60000,
@@ -198,6 +199,8 @@ static int core_load(struct core *core) {
 		}
 		r = r < 0 ? r : 0;
 	}
+	if (!r)
+		r = private_settle(core->txn, core->keys->keyring);
 	core->txn = store_abort(core->txn);
 	return r > 0 ? -EIO : r;
 }
@@ -509,6 +512,9 @@ static void give_answers(struct core *core) {
 		core->io->answer(core->io->userdata, answer->client,
 			(struct span){ core->answers.data + answer->frame, answer->frame_len });
 	}
+	if (core->told_private)
+		explicit_bzero(core->answers.data, core->answers.len);
+	core->told_private = false;
 	core->n_answers = 0;
 	core->answers.len = 0;
 }
@@ -642,7 +648,8 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		return;
 	}
 	writes = request.command == COMMAND_SUBMIT || request.command == COMMAND_ADD_OFFICE ||
-		request.command == COMMAND_JOIN;
+		request.command == COMMAND_JOIN || request.command == COMMAND_READ ||
+		request.command == COMMAND_ERASE;
 	r = note_asked(core, client, &request, writes);
 	if (r || core->failed || !writes)
 		core_fail(core, r);
@@ -653,6 +660,10 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_submit(core, client, &request));
 	else if (request.command == COMMAND_ADD_OFFICE)
 		core_fail(core, core_add_office(core, client, &request));
+	else if (request.command == COMMAND_READ)
+		core_fail(core, core_read_private(core, client, &request));
+	else if (request.command == COMMAND_ERASE)
+		core_fail(core, core_erase_private(core, client, &request));
 	else
 		core_fail(core, core_join(core, client, &request));
 }
@@ -704,8 +715,10 @@ static int publish_row(void *userdata, uint64_t number, struct span row) {
 static int turn_effects(struct core *core) {
 	_cleanup_(store_abortp) struct txn *txn = NULL;
 	struct link_io io = link_surroundings(core);
-	int r = core->failed ? core->failed : store_begin_read(core->store, &txn);
+	int r = core->failed ? core->failed : core_destroy_keys(core);
 
+	if (r == 0)
+		r = store_begin_read(core->store, &txn);
 	for (size_t i = 0; r == 0 && i < core->n_asked; i++)
 		if (!core->asked[i].writes)
 			r = core_query(core, txn, &core->asked[i]);
@@ -738,6 +751,7 @@ static int give_up_turn(struct core *core) {
 	core->failed = 0;
 	core->n_answers = 0;
 	core->answers.len = 0;
+	core->n_erased = 0;
 	core->first_change = 0;
 	core->joined = false;
 	core->full_until_ms = core->now_ms + FULL_PAUSE_MS;
@@ -850,6 +864,7 @@ struct core *core_free(struct core *core) {
 	receive_free(core->receive);
 	compress_work_free(core->work);
 	free(core->asked);
+	free(core->erased);
 	free(core->answer_list);
 	writer_done(&core->answers);
 	free(core);

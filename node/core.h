@@ -17,6 +17,7 @@
 #include "node/link.h"
 #include "node/register.h"
 #include "proto/control.h"
+#include "store/keyring.h"
 #include "store/store.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 /* The keys of an office: read from files by the daemon, made by tests. */
 struct core_keys {
 	struct signer *signer;
+	struct keyring *keyring; /* of private parts */
 	uint8_t curve_public[OFFICE_CURVE_LEN];
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * core_internal - what core.c, intake.c, enrolment.c and queries.c share, and nobody else
+ * core_internal - what core.c, intake.c, enrolment.c, private.c and queries.c share, and nobody else
  */
 #include "node/author.h"
 #include "node/core.h"
@@ -55,6 +55,9 @@ struct core {
 	size_t n_asked, cap_asked;
 	uint64_t first_change; /* number of the turn's first change row; 0: none */
 	bool joined;
+	bool told_private;   /* the answers are wiped when they were given */
+	uint32_t *erased;    /* keys to be destroyed after the commit */
+	size_t n_erased;
 	struct case_row changed_row; /* of the record folded last */
 	bool changed;
 
@@ -83,8 +86,12 @@ int core_answer_failure(struct core *core, struct span client, uint64_t number,
 /* Opens links to neighbours that the register has now and had not before. 0 or -errno. */
 int core_meet_neighbours(struct core *core);
 
-/* intake.c, enrolment.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
+/* intake.c, enrolment.c, private.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
 int core_submit(struct core *core, struct span client, struct request *request);
 int core_add_office(struct core *core, struct span client, const struct request *request);
 int core_join(struct core *core, struct span client, const struct request *request);
+int core_read_private(struct core *core, struct span client, const struct request *request);
+int core_erase_private(struct core *core, struct span client, const struct request *request);
+/* Destroys the keys of what this turn erased: after its commit, before anybody is told. */
+int core_destroy_keys(struct core *core);
 int core_query(struct core *core, struct txn *txn, const struct core_asked *query);

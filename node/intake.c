@@ -13,8 +13,10 @@
 
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
+#include "proto/kinds/private.h"
 #include "proto/kinds/step.h"
 #include "proto/reference.h"
+#include "store/private.h"
 
 /* A draft, read and checked once. */
 struct checked {
@@ -345,12 +347,17 @@ static int check_step(struct intake *intake, struct checked *checked) {
 }
 
 static int check(struct intake *intake, struct checked *checked) {
+	struct private_part part;
+
 	if (checked->draft.organisation >= ORGANISATION_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "organisation");
 	if (checked->draft.lane >= LANE_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "lane");
 	if (checked->draft.body.len > RECORD_BODY_MAX)
 		return refuse(intake, CONTROL_BAD_FIELD, "text");
+	if (checked->draft.private.len > 0 && (checked->draft.kind != KIND_PETITION ||
+			checked->draft.private.len > PRIVATE_MAX || private_decode(checked->draft.private, &part)))
+		return refuse(intake, CONTROL_BAD_FIELD, "petitioner");
 	switch (checked->draft.kind) {
 	case KIND_PETITION:
 		return check_petition(intake, checked);
@@ -427,6 +434,21 @@ static int keep_step(struct intake *intake, struct record *rec, struct writer *w
 	return 0;
 }
 
+/* Seals and keeps what the record says only a commitment of. */
+static int keep_private(struct intake *intake, struct span part, struct record *rec) {
+	struct core *core = intake->core;
+	uint8_t salt[PRIVATE_SALT_LEN];
+	int r;
+
+	r = core->io->random(core->io->userdata, salt, sizeof(salt));
+	if (!r)
+		r = private_put(intake->txn, core->keys->keyring, &rec->id, salt, part);
+	private_commit(salt, part, &rec->commitment);
+	rec->has_commitment = true;
+	explicit_bzero(salt, sizeof(salt));
+	return r;
+}
+
 static int keep(struct intake *intake, struct checked *checked) {
 	struct record rec = {
 		.kind = checked->draft.kind,
@@ -451,6 +473,8 @@ static int keep(struct intake *intake, struct checked *checked) {
 	if (r == 0 && !writer_ok(&w))
 		r = -ENOBUFS;
 	rec.body = writer_span(&w);
+	if (r == 0 && checked->draft.private.len > 0)
+		r = keep_private(intake, checked->draft.private, &rec);
 	if (r == 0)
 		r = core_write(intake->core, checked->draft.lane, &rec, &audience, n_audience);
 	intake->core->n_records++;

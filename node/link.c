@@ -398,6 +398,8 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 	switch (record_kind(bytes)) {
 	case KIND_OFFICE:
 		return true;
+	case KIND_ACCESS: /* who looked at what stays in the office */
+		return false;
 	case KIND_TALLY:
 		return link->up;
 	case KIND_ESCALATION:

@@ -86,6 +86,11 @@ static void allow_many_files(void) {
 	}
 }
 
+/* Keys and private parts are in memory, and would lie in a file for whoever finds it. */
+static void forbid_core_dumps(void) {
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+}
+
 /* Before libzmq starts its threads, which then inherit it. */
 static void set_signals(void) {
 	sigset_t signals;
@@ -114,6 +119,7 @@ int main(int argc, char **argv) {
 
 	(void)umask(umask(0) | 0007); /* the sockets: never for others */
 	allow_many_files();
+	forbid_core_dumps();
 	set_signals();
 	node = calloc(1, sizeof(*node));
 	if (!node)

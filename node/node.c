@@ -140,6 +140,27 @@ static int load_keys(struct node *node) {
 	return r ? FAIL(node, _("the keys cannot be used: %s"), zmq_strerror(r)) : 0;
 }
 
+/* The keys of private parts. Without them the node would forget whom it should answer. */
+static int open_keyring(struct node *node) {
+	char path[PATH_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/private.keys", node->home);
+	r = keyring_open(path, &node->keys.keyring);
+	switch (r) {
+	case 0:
+		return 0;
+	case KEYRING_EXPOSED:
+		return FAIL(node, _("%s can be read by others, or belongs to another user: make it "
+				    "yours, mode 0600"),
+			path);
+	case KEYRING_MALFORMED:
+		return FAIL(node, _("%s is not a keyring, or damaged: restore it"), path);
+	default:
+		return FAIL(node, _("%s cannot be used: %s"), path, strerror(-r));
+	}
+}
+
 /* That the keys are those of the office whose store this is. */
 static int check_own(struct node *node) {
 	_cleanup_(store_abortp) struct txn *txn = NULL;
@@ -271,7 +292,9 @@ int node_start(struct node *node, const char *home, const char *config_path) {
 	r = prepare(node, home, config_path, STORE_WRITE);
 	if (r)
 		return r;
-	r = start_core(node);
+	r = open_keyring(node);
+	if (!r)
+		r = start_core(node);
 	if (r)
 		return r;
 	node->context = zmq_ctx_new(); /* nothing forks from here on */
@@ -322,6 +345,7 @@ void node_stop(struct node *node) {
 		(void)zmq_ctx_term(TAKE(node->context));
 	node->core = core_free(node->core);
 	node->keys.signer = signer_free(node->keys.signer);
+	node->keys.keyring = keyring_close(node->keys.keyring);
 	node->store = store_close(node->store);
 	explicit_bzero(&node->keyfile, sizeof(node->keyfile));
 }

@@ -2,13 +2,14 @@
 #include "proto/control.h"
 
 #include "proto/enrol.h"
+#include "proto/kinds/access.h"
 
 enum {
 	VERSION_MAX = 64,
 	BEGINNING = 2,      /* number and command, or number and result */
 	FAILURE_VALUES = 2, /* index, detail */
 	FAULT_FIELDS = 3,
-	DRAFT_FIELDS = 5,
+	DRAFT_FIELDS = 6,
 	REFUSAL_FIELDS = 2,
 	LINK_FIELDS = 9,
 };
@@ -21,6 +22,11 @@ static void read_draft(struct reader *r, struct draft *ret_draft) {
 	read_id_or_nil(r, &ret_draft->id);
 	ret_draft->has_id = !id_is_nil(&ret_draft->id);
 	ret_draft->body = read_body(r);
+	ret_draft->private = (struct span){ 0 };
+	if (reader_peek(r) == VALUE_NIL)
+		read_nil(r);
+	else
+		ret_draft->private = read_body(r);
 	read_end(r);
 }
 
@@ -59,6 +65,12 @@ static void read_arguments(struct reader *r, struct request *request) {
 		break;
 	case COMMAND_SNAPSHOT:
 		request->after = read_bin(r, 0, CONTROL_KEY_MAX);
+		break;
+	case COMMAND_READ:
+	case COMMAND_ERASE:
+		read_id(r, &request->record);
+		request->who = read_line(r, 1, ACCESS_WHO_MAX);
+		request->reason = read_line(r, 1, ACCESS_REASON_MAX);
 		break;
 	default: /* a newer tool's: the node says so, under the request's number */
 		while (reader_peek(r) != VALUE_END)
@@ -156,6 +168,10 @@ void control_write_draft(struct writer *w, const struct draft *draft) {
 	else
 		write_nil(w);
 	write_raw(w, draft->body);
+	if (draft->private.len > 0)
+		write_raw(w, draft->private);
+	else
+		write_nil(w);
 }
 
 void control_write_status(struct writer *w, uint64_t number) {
@@ -183,6 +199,14 @@ void control_write_since(struct writer *w, uint64_t number, uint64_t since, uint
 void control_write_snapshot(struct writer *w, uint64_t number, struct span after) {
 	write_request(w, number, COMMAND_SNAPSHOT, 1);
 	write_bin(w, after);
+}
+
+void control_write_private(struct writer *w, uint64_t number, enum command command,
+	const struct id *record, struct span who, struct span reason) {
+	write_request(w, number, command, 3);
+	write_id(w, record);
+	write_str(w, who);
+	write_str(w, reason);
 }
 
 void control_write_ok(struct writer *w, uint64_t number, size_t n_values) {

@@ -13,9 +13,11 @@
  *   JOIN        [answer file]               -> []
  *   SINCE       [number, max]               -> [[change row, ...], last number]
  *   SNAPSHOT    [after key]                 -> [[tally entry, ...], number, next key or nil]
+ *   READ        [record id, who, reason]    -> [private part]
+ *   ERASE       [record id, who, reason]    -> []
  *
- * A draft is [kind, organisation, lane, id or nil, body]: a record that the node will complete,
- * number, encode and sign. All drafts of a request are kept, or none; with check only, none, and the
+ * A draft is [kind, organisation, lane, id or nil, body, private part or nil]: a record that the node
+ * will complete, number, encode and sign. All drafts of a request are kept, or none; with check only, none, and the
  * answer says what would be: of what would be added, a nil id and no reference. A draft with an id
  * that is already held adds nothing and is answered OUTCOME_HELD.
  *
@@ -48,6 +50,8 @@ enum command {
 	COMMAND_JOIN = 4,
 	COMMAND_SINCE = 5,
 	COMMAND_SNAPSHOT = 6,
+	COMMAND_READ = 7,
+	COMMAND_ERASE = 8,
 };
 
 /* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
@@ -69,6 +73,9 @@ enum control_result {
 	CONTROL_NO_ADDRESS = 14,     /* ADD_OFFICE: the node listens nowhere and none was given */
 	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have */
 	CONTROL_TAKEN = 16,          /* ADD_OFFICE: detail: who has that code or key already */
+	CONTROL_NO_PRIVATE = 17,     /* the record has no private part here */
+	CONTROL_ERASED = 18,         /* its private part was erased */
+	CONTROL_PRIVATE_LOST = 19,   /* the key to its private part is not here */
 };
 
 enum outcome {
@@ -83,6 +90,7 @@ struct draft {
 	bool has_id;
 	struct id id;
 	struct span body;
+	struct span private; /* kinds/private.h; empty: none */
 };
 
 struct request {
@@ -96,6 +104,9 @@ struct request {
 	uint64_t since;         /* SINCE */
 	uint64_t max;           /* SINCE */
 	struct span after;      /* SNAPSHOT; empty: from the beginning */
+	struct id record;       /* READ, ERASE, as the next two */
+	struct span who;        /* the user of the machine */
+	struct span reason;
 };
 
 /* What is wrong with one draft. */
@@ -156,6 +167,9 @@ void control_write_add_office(struct writer *w, uint64_t number, struct span fil
 void control_write_join(struct writer *w, uint64_t number, struct span file);
 void control_write_since(struct writer *w, uint64_t number, uint64_t since, uint64_t max);
 void control_write_snapshot(struct writer *w, uint64_t number, struct span after);
+/* READ or ERASE. */
+void control_write_private(struct writer *w, uint64_t number, enum command command,
+	const struct id *record, struct span who, struct span reason);
 
 /* Answers: control_write_ok() opens the array for @n_values values that the caller then writes. */
 void control_write_ok(struct writer *w, uint64_t number, size_t n_values);

@@ -31,6 +31,7 @@ enum kind {
 	KIND_TALLY = 4,
 	KIND_OFFICE = 5,
 	KIND_ESCALATION = 6,
+	KIND_ACCESS = 7,
 };
 
 /* The Front and the five organisations, and the Party's mass-mobilisation board. */

@@ -40,6 +40,7 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_WAITING] = "waiting",
 	[TABLE_TALLIES] = "tallies",
 	[TABLE_CHANGES] = "changes",
+	[TABLE_PRIVATE] = "private",
 };
 
 struct store {

@@ -46,6 +46,7 @@ enum table {
 	TABLE_WAITING,     /* clock, state, time, case -> nothing */
 	TABLE_TALLIES,     /* office, period, category, organisation, measure -> count */
 	TABLE_CHANGES,     /* number -> change row */
+	TABLE_PRIVATE,     /* record id -> sealed part, or that it was erased */
 	TABLE_N,
 };
 

@@ -127,6 +127,10 @@ static inline int cores_random(void *userdata, void *ret, size_t len) {
 }
 
 static inline void cores_up(struct cores_node *node) {
+	char ring[PATH_MAX];
+
+	snprintf(ring, sizeof(ring), "%s/private.keys", node->home.dir);
+	cr_assert_eq(keyring_open(ring, &node->keys.keyring), 0);
 	cr_assert_eq(store_open(node->home.path, STORE_WRITE,
 			node->store_size ? node->store_size : SCRATCH_MAP, &node->store), 0);
 	cr_assert_eq(core_new(node->store, &node->config, &node->keys, &node->io, node->cores->now_ms,
@@ -136,6 +140,7 @@ static inline void cores_up(struct cores_node *node) {
 static inline void cores_down(struct cores_node *node) {
 	node->core = core_free(node->core);
 	node->store = store_close(node->store);
+	node->keys.keyring = keyring_close(node->keys.keyring);
 }
 
 static inline void cores_begin(struct cores_node *node) {

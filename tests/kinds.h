@@ -5,10 +5,12 @@
  *
  * The samples are the examples of PROTOCOL.md: change one there and here.
  */
+#include "proto/kinds/access.h"
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/office.h"
 #include "proto/kinds/petition.h"
+#include "proto/kinds/private.h"
 #include "proto/kinds/step.h"
 #include "proto/kinds/tally.h"
 #include "proto/record.h"
@@ -18,8 +20,11 @@
 #define SAMPLE_PARENT ((struct id){ { 0x01, 0x8f, 0x39, 0x00, [6] = 0x70, [8] = 0x80, [15] = 2 } })
 #define SAMPLE_CASE ((struct id){ { 0x01, 0x8f, 0x3b, 0x00, [6] = 0x70, [8] = 0x80, [15] = 3 } })
 
+/* Not a kind of record: the private part of one. */
+#define SAMPLE_PRIVATE 200
+
 static const uint8_t sample_kinds[] = {
-	KIND_PETITION, KIND_STEP, KIND_MEETING, KIND_TALLY, KIND_OFFICE, KIND_ESCALATION,
+	KIND_PETITION, KIND_STEP, KIND_MEETING, KIND_TALLY, KIND_OFFICE, KIND_ESCALATION, KIND_ACCESS,
 };
 
 static inline struct petition sample_petition(void) {
@@ -104,12 +109,22 @@ static inline struct escalation sample_escalation(void) {
 	};
 }
 
+static inline struct access sample_access(void) {
+	return (struct access){
+		.record = SAMPLE_CASE,
+		.action = ACCESS_READ,
+		.who = span_str("lan"),
+		.reason = span_str("Gọi báo kết quả."),
+	};
+}
+
 static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct petition petition = sample_petition();
 	struct step step = sample_step();
 	struct meeting meeting = sample_meeting();
 	struct office office = sample_office();
 	struct escalation escalation = sample_escalation();
+	struct access access = sample_access();
 
 	switch (kind) {
 	case KIND_PETITION:
@@ -130,6 +145,9 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	case KIND_ESCALATION:
 		escalation_encode(&escalation, w);
 		break;
+	case KIND_ACCESS:
+		access_encode(&access, w);
+		break;
 	}
 }
 
@@ -138,7 +156,9 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 	struct tally_row rows[TALLY_ROWS_MAX];
 	struct escalation escalation;
 	struct petition petition;
+	struct private_part part;
 	struct meeting meeting;
+	struct access access;
 	struct office office;
 	struct step step;
 	size_t n_rows;
@@ -173,6 +193,16 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 		if (escalation_decode(body, &escalation) != 0)
 			return false;
 		escalation_encode(&escalation, w);
+		return true;
+	case KIND_ACCESS:
+		if (access_decode(body, &access) != 0)
+			return false;
+		access_encode(&access, w);
+		return true;
+	case SAMPLE_PRIVATE:
+		if (private_decode(body, &part) != 0)
+			return false;
+		private_encode(&part, w);
 		return true;
 	default:
 		return false;

@@ -41,6 +41,11 @@ static void check_request(struct span in) {
 	case COMMAND_SNAPSHOT:
 		control_write_snapshot(&w, request.number, request.after);
 		break;
+	case COMMAND_READ:
+	case COMMAND_ERASE:
+		control_write_private(&w, request.number, request.command, &request.record, request.who,
+			request.reason);
+		break;
 	default:
 		write_raw(&w, in);
 		break;

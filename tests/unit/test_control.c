@@ -22,7 +22,7 @@ Test(control, a_submission_hands_out_its_drafts) {
 		{ .kind = KIND_PETITION, .organisation = ORGANISATION_WOMEN, .lane = LANE_URGENT },
 		{ .kind = KIND_STEP, .lane = LANE_NORMAL, .has_id = true, .id = { { 1, 2, 3 } } },
 	};
-	struct span body = span_str("\x92\x01\x91\xa1" "a");
+	struct span body = span_str("\x92\x01\x91\xa1" "a"), private = span_str("\x92\x01\x02");
 	struct request request;
 	struct draft draft;
 	struct writer w;
@@ -32,6 +32,7 @@ Test(control, a_submission_hands_out_its_drafts) {
 	for (size_t i = 0; i < N_ELEMENTS(drafts); i++) {
 		draft = drafts[i];
 		draft.body = body;
+		draft.private = i == 1 ? private : (struct span){ 0 };
 		control_write_draft(&w, &draft);
 	}
 	request = decoded(&w);
@@ -47,6 +48,7 @@ Test(control, a_submission_hands_out_its_drafts) {
 		cr_expect_eq(draft.has_id, drafts[i].has_id);
 		cr_expect(id_eq(&draft.id, &drafts[i].id));
 		cr_expect(span_eq(draft.body, body));
+		cr_expect(span_eq(draft.private, i == 1 ? private : (struct span){ 0 }));
 	}
 	cr_expect_not(control_draft_next(&request, &draft));
 }
@@ -88,6 +90,15 @@ Test(control, every_other_request_comes_back_as_it_was_written) {
 	request = decoded(&w);
 	cr_expect_eq(request.command, COMMAND_SNAPSHOT);
 	cr_expect(span_eq(request.after, span_str("key")));
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_private(&w, 5, COMMAND_ERASE, &(struct id){ { 7 } }, span_str("lan"),
+		span_str("She asked for it."));
+	request = decoded(&w);
+	cr_expect_eq(request.command, COMMAND_ERASE);
+	cr_expect_eq(request.record.b[0], 7);
+	cr_expect(span_eq(request.who, span_str("lan")));
+	cr_expect(span_eq(request.reason, span_str("She asked for it.")));
 }
 
 Test(control, a_request_is_known_as_a_whole_or_malformed) {
@@ -106,11 +117,14 @@ Test(control, a_request_is_known_as_a_whole_or_malformed) {
 		{ "a newer command, damaged", "\x94\x07\x63\xc0\x91\xcc\x01", 7, false },
 		{ "no draft", "\x94\x07\x01\xc2\x90", 5, true },
 		{ "not said whether only to check", "\x93\x07\x01\x90", 4, false },
-		{ "a draft", "\x94\x07\x01\xc3\x91\x95\x01\x00\x00\xc0\x90", 11, true },
-		{ "a draft of six", "\x94\x07\x01\xc2\x91\x96\x01\x00\x00\xc0\x90\x01", 12, false },
-		{ "a draft of four", "\x94\x07\x01\xc2\x91\x94\x01\x00\x00\xc0", 10, false },
+		{ "a draft", "\x94\x07\x01\xc3\x91\x96\x01\x00\x00\xc0\x90\xc0", 12, true },
+		{ "a draft with a private part",
+			"\x94\x07\x01\xc3\x91\x96\x01\x00\x00\xc0\x90\x91\x07", 13, true },
+		{ "a draft of seven",
+			"\x94\x07\x01\xc2\x91\x97\x01\x00\x00\xc0\x90\xc0\x01", 13, false },
+		{ "a draft of five", "\x94\x07\x01\xc2\x91\x95\x01\x00\x00\xc0\x90", 11, false },
 		{ "the last of two drafts damaged",
-			"\x94\x07\x01\xc2\x92\x95\x01\x00\x00\xc0\x90\x95\x01\x00\x00\xc0\x81", 17, false },
+			"\x94\x07\x01\xc2\x92\x96\x01\x00\x00\xc0\x90\xc0\x96\x01\x00\x00\xc0\x90\x81", 19, false },
 		{ "no command", "\x91\x07", 2, false },
 		{ "nothing", "", 0, false },
 	};

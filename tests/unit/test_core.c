@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/cores.h"
 
+#include "proto/kinds/private.h"
+#include "store/private.h"
+
 Test(core, a_petition_reaches_the_district_whole_and_the_province_as_a_hash_and_a_count, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
@@ -259,6 +262,118 @@ Test(core, a_draft_with_an_id_counts_once_however_often_it_is_sent, .timeout = 6
 	drafts[0].has_id = true;
 	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &drafts[0].id);
 	cr_assert_eq(cores_submit(node, drafts, 1).result, CONTROL_CONFLICT);
+}
+
+/* A petition with its petitioner; its id, and the reference that it got. */
+static struct id submit_private(struct cores_node *node, struct id *id) {
+	uint8_t body[512], part[128];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct answer answer;
+	struct id kept;
+	struct writer w;
+
+	writer_init(&w, part, sizeof(part));
+	private_encode(&(struct private_part){ .name = span_str("Trần Thị Mộng Điệp"),
+		.contact = span_str("0900 123 456") }, &w);
+	draft.private = writer_span(&w);
+	draft.has_id = id != NULL;
+	if (id)
+		draft.id = *id;
+	answer = cores_submit(node, &draft, 1);
+	cr_assert_eq(answer.result, CONTROL_OK);
+	read_array(&answer.values, 1, 1);
+	read_array(&answer.values, 3, 3);
+	(void)read_uint(&answer.values, OUTCOME_HELD);
+	read_id(&answer.values, &kept);
+	return kept;
+}
+
+static struct answer ask_private(struct cores_node *node, enum command command, const struct id *id) {
+	uint8_t buf[512];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_private(&w, 9, command, id, span_str("lan"), span_str("Báo kết quả"));
+	return cores_ask(node, writer_span(&w));
+}
+
+static bool store_has(struct cores_node *node, const char *text) {
+	static uint8_t bytes[32 << 20];
+	char path[PATH_MAX];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/data.mdb", node->home.path);
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	n = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	return memmem(bytes, n, text, strlen(text)) != NULL;
+}
+
+Test(core, who_brought_a_petition_stays_in_the_office_and_can_be_forgotten, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+	struct id id = { { 0 } }, petition;
+	struct private_part part;
+	struct answer answer;
+	uint64_t withheld;
+	struct span bytes;
+
+	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &id);
+	petition = submit_private(district, &id);
+	cores_settle(cores);
+	cr_expect(store_has(district, "Đường thôn hư hỏng"), "the test can find what is there");
+	for (size_t i = 0; i < cores->n; i++) {
+		cr_expect_not(store_has(&cores->nodes[i], "Mộng Điệp"), "node %zu", i);
+		cr_expect_not(store_has(&cores->nodes[i], "0900 123"), "node %zu", i);
+	}
+	answer = ask_private(province, COMMAND_READ, &petition);
+	cr_expect_eq(answer.result, CONTROL_NO_PRIVATE, "nor does its parent have it");
+
+	answer = ask_private(district, COMMAND_READ, &petition);
+	cr_assert_eq(answer.result, CONTROL_OK);
+	bytes = read_bin(&answer.values, 1, 2048);
+	cr_assert_eq(private_decode(bytes, &part), 0);
+	cr_expect(span_eq(part.name, span_str("Trần Thị Mộng Điệp")));
+	cr_expect_eq(cores_leaves(district, district, LANE_BULK, &withheld), 1, "who asked is written down");
+	cores_settle(cores);
+	cr_expect_eq(cores_leaves(province, district, LANE_BULK, &withheld), 1);
+	cr_expect_eq(withheld, 1, "and nobody above may read it");
+
+	cr_expect_eq(ask_private(district, COMMAND_ERASE, &petition).result, CONTROL_OK);
+	cr_expect_eq(ask_private(district, COMMAND_READ, &petition).result, CONTROL_ERASED);
+	cr_expect_eq(ask_private(district, COMMAND_ERASE, &petition).result, CONTROL_ERASED);
+	cores_down(district);
+	cores_up(district);
+	cores_connect(cores, 1);
+	cr_expect_eq(ask_private(district, COMMAND_READ, &petition).result, CONTROL_ERASED);
+	petition = submit_private(district, &id); /* the same register again */
+	cr_expect_eq(ask_private(district, COMMAND_READ, &petition).result, CONTROL_ERASED,
+		"what was forgotten does not come back");
+	cr_expect_eq(cores_count(district, district, MEASURE_RECEIVED), 1);
+}
+
+Test(core, a_record_says_what_its_private_part_hashes_to_and_no_more, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t salt[PRIVATE_SALT_LEN], part[PRIVATE_MAX];
+	struct id petition = submit_private(node, NULL);
+	struct case_row row;
+	struct record rec;
+	struct hash want;
+	struct leaf leaf;
+	size_t len;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	cr_assert_eq(cases_get(txn, &petition, &row), 0);
+	cr_assert_eq(oplog_leaf_at(txn, row.arrival, &leaf), 0);
+	cr_assert_eq(record_decode(leaf.bytes, &rec), 0);
+	cr_assert(rec.has_commitment);
+	cr_assert_eq(private_get(txn, node->keys.keyring, &petition, salt, part, &len), 0);
+	private_commit(salt, (struct span){ part, len }, &want);
+	cr_expect_arr_eq(rec.commitment.b, want.b, sizeof(want.b));
 }
 
 Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .timeout = 60) {

@@ -195,7 +195,7 @@ Test(fold, a_record_whose_body_is_not_of_its_kind_is_set_aside) {
 	static const uint8_t nonsense[] = { 0x91, 0x01 };
 
 	stage_init(&stage);
-	for (uint8_t kind = KIND_PETITION; kind <= KIND_ESCALATION; kind++)
+	for (uint8_t kind = KIND_PETITION; kind <= KIND_ESCALATION; kind++) /* those that are folded */
 		cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, kind, kind,
 				     (struct span){ nonsense, sizeof(nonsense) }), FOLD_SET_ASIDE, "kind %u", kind);
 	cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, 200, 50,

@@ -12,6 +12,7 @@
 #include "store/cursor.h"
 #include "store/offices.h"
 #include "store/oplog.h"
+#include "store/private.h"
 #include "store/tallies.h"
 #include "tests/unit/scratch.h"
 
@@ -32,7 +33,7 @@ struct example {
 
 static const char *const headings[TABLE_N] = {
 	"meta", "offices", "oplogs", "records", "runs", "heads", "cursors", "cases", "steps",
-	"escalations", "waiting", "tallies", "changes",
+	"escalations", "waiting", "tallies", "changes", "private",
 };
 
 static const struct id office_id = { "\x01\x8f\x3a\0\0\0\x70\0\x80\0\0\0\0\0\0\x01" };
@@ -170,6 +171,19 @@ static void write_counts(struct txn *txn) {
 	append_change(txn, &escalation);
 }
 
+/* What is sealed is never the same twice: the page shows what an erasure leaves. */
+static void write_private(struct txn *txn, const struct scratch *scratch) {
+	_cleanup_(keyring_closep) struct keyring *keyring = NULL;
+	const uint8_t salt[PRIVATE_SALT_LEN] = { 1 };
+	char path[PATH_MAX];
+	uint32_t key;
+
+	snprintf(path, sizeof(path), "%s/private.keys", scratch->dir);
+	cr_assert_eq(keyring_open(path, &keyring), 0);
+	cr_assert_eq(private_put(txn, keyring, &petition_id, salt, span_str("somebody")), 0);
+	cr_assert_eq(private_erase(txn, &petition_id, &key), 0);
+}
+
 static void add_hex(struct bytes *bytes, const char *text) {
 	for (; *text; text++) {
 		const char pair[3] = { text[0], text[1], 0 };
@@ -245,6 +259,7 @@ Test(format_page, shows_exactly_the_rows_that_the_code_writes) {
 	write_oplogs(txn, signer);
 	write_case(txn);
 	write_counts(txn);
+	write_private(txn, &scratch);
 
 	n = read_page(examples);
 	for (enum table table = 0; table < TABLE_N; table++) {

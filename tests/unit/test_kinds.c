@@ -365,3 +365,58 @@ Test(kinds, escalation_has_limits) {
 		cr_expect_eq(escalation_decode(writer_span(&w), &got), ESCALATION_MALFORMED, "bad %zu", i);
 	}
 }
+
+Test(kinds, access_has_limits) {
+	struct access bad[5];
+	uint8_t buf[BODY_MAX];
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		bad[i] = sample_access();
+	bad[0].who = span_str("");
+	bad[1].reason = span_str("");
+	bad[2].who = long_text(ACCESS_WHO_MAX + 1);
+	bad[3].reason = long_text(ACCESS_REASON_MAX + 1);
+	bad[4].reason = span_str(COMMAND);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
+		struct access got;
+		struct writer w;
+
+		writer_init(&w, buf, sizeof(buf));
+		access_encode(&bad[i], &w);
+		cr_expect_eq(access_decode(writer_span(&w), &got), ACCESS_MALFORMED, "bad %zu", i);
+	}
+}
+
+Test(kinds, a_private_part_says_something_and_nothing_that_is_not_understood) {
+	static const struct {
+		const char *what;
+		const char *in;
+		size_t len;
+		bool ok;
+	} cases[] = {
+		{ "a name", "\x94\x00\xa3" "Hoa" "\xa0\xa0", 8, true },
+		{ "a telephone", "\x94\x00\xa0\xa3" "090" "\xa0", 8, true },
+		{ "nothing", "\x94\x00\xa0\xa0\xa0", 5, false },
+		{ "sealed", "\x92\x01\xc4\x02xy", 6, true },
+		{ "sealed nothing", "\x92\x01\xc4\x00", 4, false },
+		{ "a field more", "\x95\x00\xa3" "Hoa" "\xa0\xa0\xa0", 9, false },
+		{ "sealed, and a field more", "\x93\x01\xc4\x02xy\xa0", 7, false },
+		{ "another form", "\x92\x02\xc4\x02xy", 6, false },
+		{ "a command to the terminal", "\x94\x00\xa3\x1b[m\xa0\xa0", 8, false },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct span in = { (const uint8_t *)cases[i].in, cases[i].len };
+		struct private_part part;
+		uint8_t buf[64];
+		struct writer w;
+
+		cr_expect_eq(private_decode(in, &part), cases[i].ok ? 0 : PRIVATE_MALFORMED, "%s",
+			cases[i].what);
+		if (!cases[i].ok)
+			continue;
+		writer_init(&w, buf, sizeof(buf));
+		private_encode(&part, &w);
+		cr_expect(span_eq(writer_span(&w), in), "%s", cases[i].what);
+	}
+}

@@ -179,6 +179,7 @@ static const struct example {
 	{ "tally", check_record, KIND_TALLY },
 	{ "office", check_record, KIND_OFFICE },
 	{ "escalation", check_record, KIND_ESCALATION },
+	{ "access", check_record, KIND_ACCESS },
 	{ "since", check_since, 0 },
 	{ "failure", check_failure, 0 },
 	{ "hello", check_message, MESSAGE_HELLO },
