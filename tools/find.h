@@ -31,6 +31,8 @@ void book_done(struct book *book);
 
 enum import_lookup book_find_petition(const struct book *book, struct span name,
 	const struct book_entry **ret_entry);
+/* Office, date and id of each petition that has this name, for IMPORT_MANY; heap, NULL without memory. */
+char *book_list_petitions(const struct book *book, struct span name);
 /* The record of this office under a number of a year's book; NULL: none. */
 const struct book_entry *book_find_number(const struct book *book, uint8_t kind, struct span number,
 	unsigned year);

@@ -40,8 +40,13 @@ char *home_path(const struct tool *tool, const char *name);
 
 const struct office_row *home_office(const struct home *home, uint32_t number); /* NULL: unknown */
 const struct office_row *home_office_by_id(const struct home *home, const struct id *id);
-/* By code with all its digits, id, or name; NULL: none or several. */
+/* By code with all its digits, id, or name; NULL: none or several, which home_no_office() says. */
 const struct office_row *home_find_office(const struct home *home, const char *text);
+bool office_is_called(const struct office_row *row, struct span text);
+/* Those that home_find_office() could not choose between, for people; heap, NULL without memory. */
+char *home_list_offices(const struct home *home, const char *text);
+/* Says why home_find_office() found none; returns the ending. */
+int home_no_office(const struct home *home, const char *text);
 bool home_is_within(const struct home *home, const struct id *office, const struct id *above);
 const struct office_row *home_parent(const struct home *home); /* NULL: none */
 bool home_is_child(const struct home *home, const struct office_row *row);

@@ -68,16 +68,18 @@ enum {
 enum import_lookup {
 	IMPORT_FOUND = 0,
 	IMPORT_NONE,
-	IMPORT_MANY,        /* a number that several petitions have */
+	IMPORT_MANY,        /* a number or reference that several petitions have */
 	IMPORT_WRONG_CHECK, /* a reference with a digit misread */
 };
 
 struct import_context {
 	void *userdata;
 	struct id own;
-	/* The petition with this reference or number. */
+	/* The petition with this id, reference or number. */
 	enum import_lookup (*find_case)(void *userdata, struct span name, struct id *ret_id,
 		uint8_t *ret_organisation);
+	/* After IMPORT_MANY: which they are, for people; heap, NULL without memory. */
+	char *(*list_cases)(void *userdata, struct span name);
 	/* The office with this code, if a petition can be handed to it. */
 	enum import_lookup (*find_office)(void *userdata, struct span code, struct id *ret_id);
 	/* The record of this office that has this number in the book of that year. */

@@ -190,6 +190,19 @@ static bool get_yes(struct import_reading *reading, unsigned column) {
 	return false;
 }
 
+static void blame_many(struct import_reading *reading, unsigned column) {
+	const struct import_context *context = reading->context;
+	struct span name = reading->cells[column];
+	char *list = context->list_cases(context->userdata, name);
+
+	if (list)
+		FAULT(reading, column, _("\"%s\" may be several petitions: %s; write the id of the one meant"),
+			import_quote(name).text, list);
+	else
+		reading->error = -ENOMEM;
+	free(list);
+}
+
 static void find_case(struct import_reading *reading, unsigned column, struct id *ret_id,
 	uint8_t *ret_organisation) {
 	const struct import_context *context = reading->context;
@@ -205,9 +218,7 @@ static void find_case(struct import_reading *reading, unsigned column, struct id
 		FAULT(reading, column, _("no petition here has the reference or number \"%s\""), quoted.text);
 		break;
 	case IMPORT_MANY:
-		FAULT(reading, column,
-			_("several petitions have the number \"%s\"; write the reference of the one meant"),
-			quoted.text);
+		blame_many(reading, column);
 		break;
 	case IMPORT_WRONG_CHECK:
 		FAULT(reading, column,

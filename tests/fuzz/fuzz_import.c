@@ -22,6 +22,10 @@ static enum import_lookup find_case(void *userdata, struct span name, struct id 
 	return name.data[0] & 1 ? IMPORT_FOUND : (enum import_lookup)(name.len % 4);
 }
 
+static char *list_cases(void *userdata, struct span name) {
+	return strdup("A; B");
+}
+
 static enum import_lookup find_office(void *userdata, struct span code, struct id *ret_id) {
 	memset(ret_id, 9, sizeof(*ret_id));
 	return code.len & 1 ? IMPORT_FOUND : IMPORT_NONE;
@@ -61,6 +65,7 @@ static void check_body(const struct draft *draft) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	const struct import_context context = {
 		.find_case = find_case,
+		.list_cases = list_cases,
 		.find_office = find_office,
 		.find_number = find_number,
 	};

@@ -31,6 +31,10 @@ static enum import_lookup find_case(void *userdata, struct span name, struct id 
 	return IMPORT_FOUND;
 }
 
+static char *list_cases(void *userdata, struct span name) {
+	return strdup("A; B");
+}
+
 static enum import_lookup find_office(void *userdata, struct span code, struct id *ret_id) {
 	if (!span_eq(code, span_str("256")))
 		return IMPORT_NONE;
@@ -50,6 +54,7 @@ static enum import_lookup find_number(void *userdata, uint8_t kind, struct span 
 static const struct import_context context = {
 	.own = { { 1, 2, 3 } },
 	.find_case = find_case,
+	.list_cases = list_cases,
 	.find_office = find_office,
 	.find_number = find_number,
 };
