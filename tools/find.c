@@ -210,15 +210,13 @@ const struct book_entry *book_find_number(const struct book *book, uint8_t kind,
 	return NULL;
 }
 
-static enum import_lookup on_find_case(void *userdata, struct span name, struct id *ret_id,
-	uint8_t *ret_organisation) {
+static enum import_lookup on_find_case(void *userdata, struct span name,
+	struct import_case *ret_case) {
 	const struct book_entry *entry = NULL;
 	enum import_lookup found = book_find_petition(userdata, name, &entry);
 
-	if (found == IMPORT_FOUND) {
-		*ret_id = entry->id;
-		*ret_organisation = entry->organisation;
-	}
+	if (found == IMPORT_FOUND)
+		*ret_case = (struct import_case){ entry->id, entry->organisation, entry->date_ms };
 	return found;
 }
 
@@ -250,6 +248,7 @@ void book_context(struct book *book, struct import_context *ret_context) {
 	*ret_context = (struct import_context){
 		.userdata = book,
 		.own = book->home->own->office.id,
+		.now_ms = date_now_ms(),
 		.find_case = on_find_case,
 		.list_cases = on_list_cases,
 		.find_office = on_find_office,

@@ -72,12 +72,20 @@ enum import_lookup {
 	IMPORT_WRONG_CHECK, /* a reference with a digit misread */
 };
 
+/* What the steps of a petition must know of it. */
+struct import_case {
+	struct id id;
+	uint8_t organisation;
+	uint64_t received_ms;
+};
+
 struct import_context {
 	void *userdata;
 	struct id own;
+	uint64_t now_ms; /* by this computer's clock; what is done cannot be later than tomorrow */
 	/* The petition with this id, reference or number. */
-	enum import_lookup (*find_case)(void *userdata, struct span name, struct id *ret_id,
-		uint8_t *ret_organisation);
+	enum import_lookup (*find_case)(void *userdata, struct span name,
+		struct import_case *ret_case);
 	/* After IMPORT_MANY: which they are, for people; heap, NULL without memory. */
 	char *(*list_cases)(void *userdata, struct span name);
 	/* The office with this code, if a petition can be handed to it. */

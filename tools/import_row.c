@@ -17,6 +17,8 @@
 
 enum {
 	TEXT_MAX = PETITION_TEXT_MAX, /* no other text is longer */
+	YEAR_MIN = 2000, /* references have two digits for the year */
+	YEAR_MAX = 2099,
 };
 
 /* What each step says beside its date. */
@@ -132,6 +134,28 @@ static uint64_t get_date(struct import_reading *reading, unsigned column, bool m
 	return ms;
 }
 
+/* The day on which something was done: one that the node keeps, and not in the future. */
+static uint64_t get_past_date(struct import_reading *reading, unsigned column) {
+	uint64_t ms = get_date(reading, column, true);
+	uint64_t now_ms = reading->context->now_ms;
+	char now[DATE_TEXT_MAX];
+
+	if (ms == 0)
+		return 0;
+	if (date_year(ms) < YEAR_MIN || date_year(ms) > YEAR_MAX) {
+		FAULT(reading, column, _("\"%s\" cannot be kept; dates are from %d-01-01 to %d-12-31"),
+			import_quote(reading->cells[column]).text, YEAR_MIN, YEAR_MAX);
+		return 0;
+	}
+	/* tomorrow is let pass: a clock may be slow, and a clerk at work around midnight */
+	if (ms < date_day(now_ms) + 2 * (uint64_t)DATE_DAY_MS)
+		return ms;
+	date_format_time(now_ms, now);
+	FAULT(reading, column, _("\"%s\" is in the future; this computer's clock says %s"),
+		import_quote(reading->cells[column]).text, now);
+	return 0;
+}
+
 static uint8_t get_word(struct import_reading *reading, unsigned column, const struct words *words) {
 	uint8_t value = 0;
 	char *list;
@@ -203,15 +227,15 @@ static void blame_many(struct import_reading *reading, unsigned column) {
 	free(list);
 }
 
-static void find_case(struct import_reading *reading, unsigned column, struct id *ret_id,
-	uint8_t *ret_organisation) {
+static void find_case(struct import_reading *reading, unsigned column,
+	struct import_case *ret_case) {
 	const struct import_context *context = reading->context;
 	struct span name = reading->cells[column];
 	struct import_quoted quoted = import_quote(name);
 
 	if (!given(reading, column, true))
 		return;
-	switch (context->find_case(context->userdata, name, ret_id, ret_organisation)) {
+	switch (context->find_case(context->userdata, name, ret_case)) {
 	case IMPORT_FOUND:
 		break;
 	case IMPORT_NONE:
@@ -283,7 +307,7 @@ static void read_petition(struct import_reading *reading) {
 	struct petition petition = {
 		.number = get_text(reading, PETITION_COLUMN_NUMBER, reading->of_file,
 			PETITION_NUMBER_MAX, false),
-		.received_ms = get_date(reading, PETITION_COLUMN_RECEIVED, true),
+		.received_ms = get_past_date(reading, PETITION_COLUMN_RECEIVED),
 		.legal_kind = get_word(reading, PETITION_COLUMN_KIND, &words_legal_kind),
 		.village = get_text(reading, PETITION_COLUMN_VILLAGE, false, PETITION_VILLAGE_MAX,
 			false),
@@ -314,11 +338,12 @@ static void read_petition(struct import_reading *reading) {
 /* What `to` means depends on the step: an authority, an outlet, another petition, an office. */
 static void read_to(struct import_reading *reading, struct step *step) {
 	struct span to = reading->cells[STEP_COLUMN_TO];
-	uint8_t organisation;
+	struct import_case other = { 0 };
 
 	switch (step->action) {
 	case ACTION_MERGED:
-		find_case(reading, STEP_COLUMN_TO, &step->office, &organisation);
+		find_case(reading, STEP_COLUMN_TO, &other);
+		step->office = other.id;
 		if (id_eq(&step->office, &step->petition) && !id_is_nil(&step->office))
 			FAULT(reading, STEP_COLUMN_TO, _("names the petition itself; write the one it goes into"));
 		break;
@@ -360,22 +385,36 @@ static void read_step_fields(struct import_reading *reading, struct step *step) 
 		STEP_TEXT_MAX, true);
 }
 
+/* Nothing is done about a petition before it is brought. */
+static void check_order(struct import_reading *reading, const struct step *step,
+	const struct import_case *about) {
+	char received[DATE_TEXT_MAX];
+
+	if (step->date_ms == 0 || step->date_ms >= date_day(about->received_ms))
+		return;
+	date_format(about->received_ms, received);
+	FAULT(reading, STEP_COLUMN_DATE, _("is before %s, the day on which the petition was received"),
+		received);
+}
+
 static void read_step(struct import_reading *reading) {
 	struct step step = {
 		.action = get_word(reading, STEP_COLUMN_STEP, &words_action),
-		.date_ms = get_date(reading, STEP_COLUMN_DATE, true),
+		.date_ms = get_past_date(reading, STEP_COLUMN_DATE),
 	};
-	uint8_t organisation = ORGANISATION_NONE;
+	struct import_case about = { .organisation = ORGANISATION_NONE };
 	struct import_row *row;
 	struct writer w;
 
-	find_case(reading, STEP_COLUMN_PETITION, &step.petition, &organisation);
+	find_case(reading, STEP_COLUMN_PETITION, &about);
+	step.petition = about.id;
+	check_order(reading, &step, &about);
 	read_step_fields(reading, &step);
 	row = new_row(reading);
 	if (!row)
 		return;
 	row->draft.kind = KIND_STEP;
-	row->draft.organisation = organisation;
+	row->draft.organisation = about.organisation;
 	row->draft.lane = LANE_NORMAL;
 	row->date_ms = step.date_ms;
 	step_encode(&step, &reading->import->bodies);
@@ -420,7 +459,7 @@ static uint32_t get_opinions(struct import_reading *reading, unsigned column) {
 static void read_meeting(struct import_reading *reading) {
 	struct meeting meeting = {
 		.type = get_word(reading, MEETING_COLUMN_TYPE, &words_meeting_type),
-		.date_ms = get_date(reading, MEETING_COLUMN_DATE, true),
+		.date_ms = get_past_date(reading, MEETING_COLUMN_DATE),
 		.opinions = get_opinions(reading, MEETING_COLUMN_OPINIONS),
 		.on_the_spot = get_opinions(reading, MEETING_COLUMN_ON_THE_SPOT),
 		.later = get_opinions(reading, MEETING_COLUMN_LATER),

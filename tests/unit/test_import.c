@@ -17,17 +17,20 @@
 
 #define JAN_5_2024_MS 1704387600000 /* 00:00 in Asia/Ho_Chi_Minh is 17:00 of the day before */
 
-/* Petitions "1" to "9" exist, "twice" is ambiguous, "misread" a reference with a wrong digit. */
-static enum import_lookup find_case(void *userdata, struct span name, struct id *ret_id,
-	uint8_t *ret_organisation) {
+#define JUN_5_2025_MS (JAN_5_2024_MS + 517 * (uint64_t)DATE_DAY_MS + 15 * 3600000)
+
+/* Petitions "1" to "9" exist, received on 2024-01-05; "twice" is ambiguous, "misread" a reference with a wrong digit. */
+static enum import_lookup find_case(void *userdata, struct span name,
+	struct import_case *ret_case) {
 	if (span_eq(name, span_str("twice")))
 		return IMPORT_MANY;
 	if (span_eq(name, span_str("misread")))
 		return IMPORT_WRONG_CHECK;
 	if (name.len != 1)
 		return IMPORT_NONE;
-	memset(ret_id, name.data[0], sizeof(*ret_id));
-	*ret_organisation = ORGANISATION_YOUTH;
+	memset(&ret_case->id, name.data[0], sizeof(ret_case->id));
+	ret_case->organisation = ORGANISATION_YOUTH;
+	ret_case->received_ms = JAN_5_2024_MS + 3600000; /* any time of that day */
 	return IMPORT_FOUND;
 }
 
@@ -53,6 +56,7 @@ static enum import_lookup find_number(void *userdata, uint8_t kind, struct span 
 
 static const struct import_context context = {
 	.own = { { 1, 2, 3 } },
+	.now_ms = JUN_5_2025_MS,
 	.find_case = find_case,
 	.list_cases = list_cases,
 	.find_office = find_office,
@@ -192,6 +196,17 @@ Test(import, names_every_fault_with_its_line_and_column) {
 					      "1,2024-06-05,front,petition,V,land,phone,,,U,\n"
 					      "77,2024-06-05,front,petition,V,land,phone,,,U,\n",
 			"3:number 4:number " },
+		/* the clock says 2025-06-05: the day after is the last */
+		{ IMPORT_PETITIONS, PETITIONS "1,2025-06-06,front,petition,V,land,phone,,,T,\n"
+					      "2,2025-06-07,front,petition,V,land,phone,,,T,\n"
+					      "3,1999-12-31,front,petition,V,land,phone,,,T,\n"
+					      "4,2000-01-01,front,petition,V,land,phone,,,T,\n"
+					      "5,2100-01-01,front,petition,V,land,phone,,,T,\n",
+			"3:received 4:received 6:received " },
+		{ IMPORT_MEETINGS, MEETINGS "1,2025-06-07,front,dialogue,,120,,,,,\n", "2:date " },
+		{ IMPORT_STEPS, STEPS "1,accepted,2024-01-04,,,\n1,accepted,2024-01-05,,,\n"
+				      "1,forwarded,2025-06-07,x,,\n1,forwarded,2025-06-06,x,2031-01-01,\n",
+			"2:date 4:date " },
 		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,dialogue,,120,284,255,23,5,\n",
 			"2:opinions " },
 		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,talk,,>120,-1,,,,\n",
@@ -356,6 +371,8 @@ Test(dates, are_days_in_vietnam) {
 		if (!cases[i].ok)
 			continue;
 		cr_expect_eq(ms, cases[i].ms, "%s", cases[i].text);
+		cr_expect_eq(date_day(ms), ms, "%s", cases[i].text);
+		cr_expect_eq(date_day(ms + DATE_DAY_MS - 1), ms, "%s", cases[i].text);
 		date_format_iso(ms, text);
 		cr_expect(strstr(text, "T00:00:00.000+07:00"), "%s", text);
 	}
