@@ -62,6 +62,7 @@ static int add_case(void *userdata, const struct id *id, const struct case_row *
 		.reference = row->reference,
 		.date_ms = row->received_ms,
 		.number = number_of(&record),
+		.body = record.body,
 	};
 	return 0;
 }
@@ -198,13 +199,13 @@ char *book_list_petitions(const struct book *book, struct span name) {
 }
 
 const struct book_entry *book_find_number(const struct book *book, uint8_t kind, struct span number,
-	unsigned year) {
+	unsigned year, size_t nth) {
 	for (size_t i = first_with(book, number);
 		i < book->n && span_eq(book->entries[i].number, number); i++) {
 		const struct book_entry *entry = &book->entries[i];
 
 		if (entry->kind == kind && entry->origin == book->home->own->number &&
-			date_year(entry->date_ms) == year)
+			date_year(entry->date_ms) == year && nth-- == 0)
 			return entry;
 	}
 	return NULL;
@@ -235,12 +236,13 @@ static enum import_lookup on_find_office(void *userdata, struct span code, struc
 }
 
 static enum import_lookup on_find_number(void *userdata, uint8_t kind, struct span number,
-	unsigned year, struct id *ret_id) {
-	const struct book_entry *entry = book_find_number(userdata, kind, number, year);
+	unsigned year, size_t nth, struct import_held *ret_held) {
+	const struct book_entry *entry = book_find_number(userdata, kind, number, year, nth);
 
 	if (!entry)
 		return IMPORT_NONE;
-	*ret_id = entry->id;
+	*ret_held = (struct import_held){ entry->id, entry->organisation, entry->reference,
+		entry->body };
 	return IMPORT_FOUND;
 }
 
@@ -306,4 +308,46 @@ int find_petition(const struct home *home, const char *name, struct id *ret_id,
 		return home_failed(r);
 	*ret_id = entry->id;
 	return DONE;
+}
+
+static int refuse_number(const struct book_entry *entry, const char *number) {
+	char name[OFFICE_ID_TEXT_LEN + 1];
+
+	if (entry->reference)
+		reference_format(entry->reference, name);
+	else
+		id_format(&entry->id, name);
+	return refuse(_("--number: %s of %u is kept already (%s); give what you have its own number, or none"),
+		number, date_year(entry->date_ms), name);
+}
+
+static int check_free(const struct home *home, uint8_t kind, struct span number, unsigned year) {
+	_cleanup_(book_done) struct book book = { 0 };
+	const struct book_entry *entry;
+	int r;
+
+	r = book_init(&book, home);
+	if (r)
+		return home_failed(r);
+	entry = book_find_number(&book, kind, number, year, 0);
+	return entry ? refuse_number(entry, (const char *)number.data) : DONE;
+}
+
+int find_number_free(const struct tool *tool, uint8_t kind, const char *number, const char *date) {
+	_cleanup_(home_close) struct home home = { 0 };
+	struct span wanted;
+	uint64_t date_ms;
+	int ending;
+	int r;
+
+	if (!number || !date_parse(span_str(date), &date_ms))
+		return DONE;
+	r = csvfile_normalise(span_str(number), &wanted);
+	if (r)
+		return r < 0 ? fail_memory() : DONE;
+	ending = home_open(tool, &home);
+	if (ending == DONE && wanted.len > 0)
+		ending = check_free(&home, kind, wanted, date_year(date_ms));
+	free((void *)wanted.data);
+	return ending;
 }

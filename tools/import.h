@@ -79,6 +79,14 @@ struct import_case {
 	uint64_t received_ms;
 };
 
+/* A petition or meeting that is kept already. */
+struct import_held {
+	struct id id;
+	uint8_t organisation;
+	uint64_t reference; /* 0: a meeting */
+	struct span body;   /* borrowed from whoever found it */
+};
+
 struct import_context {
 	void *userdata;
 	struct id own;
@@ -90,9 +98,9 @@ struct import_context {
 	char *(*list_cases)(void *userdata, struct span name);
 	/* The office with this code, if a petition can be handed to it. */
 	enum import_lookup (*find_office)(void *userdata, struct span code, struct id *ret_id);
-	/* The record of this office that has this number in the book of that year. */
+	/* The @nth record of this office, from 0, that has this number in the book of that year. */
 	enum import_lookup (*find_number)(void *userdata, uint8_t kind, struct span number,
-		unsigned year, struct id *ret_id);
+		unsigned year, size_t nth, struct import_held *ret_held);
 	/* NULL: nobody looks on. */
 	void (*progress)(void *userdata, size_t done, size_t total);
 };
@@ -111,6 +119,7 @@ struct import_row {
 	struct hash key;   /* what the row is about */
 	uint64_t date_ms;
 	size_t body_at;
+	bool faulty;
 };
 
 struct import {

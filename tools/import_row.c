@@ -204,14 +204,15 @@ static struct span get_text(struct import_reading *reading, unsigned column, boo
 }
 
 static bool get_yes(struct import_reading *reading, unsigned column) {
+	static const char *const no_yes[] = { "no", "yes" };
+	static const struct words words = { no_yes, N_ELEMENTS(no_yes) };
 	struct span text = reading->cells[column];
+	uint8_t value = 0;
 
-	if (span_eq(text, span_str("yes")))
-		return true;
-	if (text.len > 0 && !span_eq(text, span_str("no")))
+	if (text.len > 0 && !words_find(&words, text, &value))
 		FAULT(reading, column, _("\"%s\" is not known here; write one of: %s"), import_quote(text).text,
 			"yes, no");
-	return false;
+	return value;
 }
 
 static void blame_many(struct import_reading *reading, unsigned column) {
@@ -488,8 +489,59 @@ static void read_meeting(struct import_reading *reading) {
 	key_by_number(reading, row, meeting.date_ms);
 }
 
+static unsigned petition_differs(struct span body, struct span held_body) {
+	struct petition a, b;
+
+	if (petition_decode(body, &a) || petition_decode(held_body, &b))
+		return PETITION_COLUMN_NUMBER;
+	return a.received_ms != b.received_ms ? PETITION_COLUMN_RECEIVED
+		: a.legal_kind != b.legal_kind ? PETITION_COLUMN_KIND
+		: !span_eq(a.village, b.village) ? PETITION_COLUMN_VILLAGE
+		: a.category != b.category ? PETITION_COLUMN_CATEGORY
+		: a.channel != b.channel ? PETITION_COLUMN_CHANNEL
+		: a.people != b.people ? PETITION_COLUMN_PEOPLE
+		: a.urgent != b.urgent ? PETITION_COLUMN_URGENT
+		: !span_eq(a.text, b.text) ? PETITION_COLUMN_TEXT
+		: !span_eq(a.asked_of, b.asked_of) ? PETITION_COLUMN_ASKED_OF
+						   : IMPORT_NO_COLUMN;
+}
+
+static unsigned meeting_differs(struct span body, struct span held_body) {
+	struct meeting a, b;
+
+	if (meeting_decode(body, &a) || meeting_decode(held_body, &b))
+		return MEETING_COLUMN_NUMBER;
+	return a.date_ms != b.date_ms ? MEETING_COLUMN_DATE
+		: a.type != b.type ? MEETING_COLUMN_TYPE
+		: !span_eq(a.host, b.host) ? MEETING_COLUMN_HOST
+		: a.attendance != b.attendance || a.attendance_accuracy != b.attendance_accuracy
+			? MEETING_COLUMN_ATTENDANCE
+		: a.opinions != b.opinions ? MEETING_COLUMN_OPINIONS
+		: a.on_the_spot != b.on_the_spot ? MEETING_COLUMN_ON_THE_SPOT
+		: a.later != b.later ? MEETING_COLUMN_LATER
+		: a.pending != b.pending ? MEETING_COLUMN_PENDING
+		: !span_eq(a.topic, b.topic) ? MEETING_COLUMN_TOPIC
+					     : IMPORT_NO_COLUMN;
+}
+
+unsigned import_row_differs(const struct import_row *row, const struct import_held *held) {
+	bool same_organisation = row->draft.organisation == held->organisation;
+	unsigned column;
+
+	if (row->draft.kind == KIND_PETITION) {
+		column = petition_differs(row->draft.body, held->body);
+		return column == IMPORT_NO_COLUMN && !same_organisation ?
+			PETITION_COLUMN_ORGANISATION : column;
+	}
+	column = meeting_differs(row->draft.body, held->body);
+	return column == IMPORT_NO_COLUMN && !same_organisation ? MEETING_COLUMN_ORGANISATION : column;
+}
+
 void import_row_read(struct import_reading *reading) {
-	switch (reading->import->type) {
+	struct import *import = reading->import;
+	size_t n_faults = import->n_faults;
+
+	switch (import->type) {
 	case IMPORT_PETITIONS:
 		read_petition(reading);
 		break;
@@ -500,4 +552,6 @@ void import_row_read(struct import_reading *reading) {
 		read_meeting(reading);
 		break;
 	}
+	if (import->n_faults > n_faults && import->n_rows > 0)
+		import->rows[import->n_rows - 1].faulty = true;
 }

@@ -63,7 +63,10 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 		cells[PETITION_COLUMN_CHANNEL] = "in-person";
 	if (urgent)
 		cells[PETITION_COLUMN_URGENT] = "yes";
-	ending = submit_one(tool, IMPORT_PETITIONS, cells, &done);
+	ending = find_number_free(tool, KIND_PETITION, cells[PETITION_COLUMN_NUMBER],
+		cells[PETITION_COLUMN_RECEIVED]);
+	if (ending == DONE)
+		ending = submit_one(tool, IMPORT_PETITIONS, cells, &done);
 	if (ending)
 		return ending;
 	reference_format(done.reference, reference);

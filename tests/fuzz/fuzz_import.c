@@ -32,9 +32,9 @@ static enum import_lookup find_office(void *userdata, struct span code, struct i
 }
 
 static enum import_lookup find_number(void *userdata, uint8_t kind, struct span number,
-	unsigned year, struct id *ret_id) {
-	memset(ret_id, 8, sizeof(*ret_id));
-	return number.len > 20 ? IMPORT_FOUND : IMPORT_NONE;
+	unsigned year, size_t nth, struct import_held *ret_held) {
+	*ret_held = (struct import_held){ .reference = nth, .body = number };
+	return number.len > 20 && nth < 2 ? IMPORT_FOUND : IMPORT_NONE;
 }
 
 static void check_body(const struct draft *draft) {
