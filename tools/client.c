@@ -217,6 +217,9 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_NO_ADDRESS:
 		return refuse(_("%s: the node has no address for the offices below; set listen in its configuration, or give --address"),
 			what);
+	case CONTROL_TAKEN:
+		return refuse(_("%s: an office below has this code or these keys already: %s; an office that is made anew needs a code of its own"),
+			what, detail);
 	case CONTROL_FAILED:
 		return fail(_("%s: the node cannot go on: %s"), what, detail);
 	default:

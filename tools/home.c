@@ -68,7 +68,7 @@ static int read_register(struct home *home) {
 	return home->own ? 0 : -EIO;
 }
 
-static int open_failed(const struct tool *tool, int r) {
+int home_open_failed(const struct tool *tool, int r) {
 	switch (r) {
 	case STORE_NOT_FOUND:
 	case -ENOENT:
@@ -110,7 +110,7 @@ int home_open(const struct tool *tool, struct home *ret_home) {
 		r = read_register(&home);
 	if (r) {
 		home_close(&home);
-		return open_failed(tool, r);
+		return home_open_failed(tool, r);
 	}
 	*ret_home = home;
 	return DONE;

@@ -63,6 +63,8 @@ static int read_options(struct init *init) {
 		!reference_code_ok(office->code, office->code_digits))
 		return misuse(_("--code: \"%s\" is not an official code; write all its digits: 2 for a province, 3 for a district, 5 for a commune"),
 			init->code);
+	if (office->code == 0)
+		return misuse(_("--code: no office has the code %s; write its official code"), init->code);
 	r = read_label("name", init->name, OFFICE_NAME_MAX, &init->name_nfc);
 	if (r == DONE)
 		r = read_label("level", init->level, OFFICE_LEVEL_MAX, &init->level_nfc);
@@ -175,8 +177,11 @@ static int prepare_store(const char *path, const struct office *office) {
 	return r;
 }
 
-static int store_failed(const char *path, int r) {
+static int store_failed(const struct tool *tool, const char *path, int r) {
 	switch (r) {
+	case STORE_NEWER_FORMAT:
+	case STORE_DAMAGED:
+		return home_open_failed(tool, r);
 	case INIT_EXISTS:
 	case STORE_BUSY:
 		return refuse(_("there is an office in %s already; it stays as it is"), path);
@@ -195,7 +200,7 @@ static int make_store(const struct tool *tool, const struct office *office) {
 		return fail_memory();
 	r = prepare_store(path, office);
 	if (r)
-		r = store_failed(path, r);
+		r = store_failed(tool, path, r);
 	free(path);
 	return r;
 }
