@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistr.h>
 
 #include "proto/head.h"
 #include "proto/kinds/meeting.h"
@@ -16,7 +17,6 @@
 #include "tools/words.h"
 
 enum {
-	TEXT_MAX = PETITION_TEXT_MAX, /* no other text is longer */
 	YEAR_MIN = 2000, /* references have two digits for the year */
 	YEAR_MAX = 2099,
 };
@@ -172,34 +172,29 @@ static uint8_t get_word(struct import_reading *reading, unsigned column, const s
 	return 0;
 }
 
-/* Whether a decoder will take the text: it refuses what commands a terminal. */
-static bool is_clean(struct span text, bool lines) {
-	uint8_t buf[TEXT_MAX + 8];
-	struct writer w;
-	struct reader r;
+/* A character that no decoder takes, since it would mislead whoever reads the text. */
+static void blame_character(struct import_reading *reading, unsigned column, size_t at) {
+	struct span text = reading->cells[column];
+	ucs4_t character = 0;
 
-	writer_init(&w, buf, sizeof(buf));
-	write_str(&w, text);
-	reader_init(&r, writer_span(&w));
-	if (lines)
-		read_text(&r, 0, TEXT_MAX);
-	else
-		read_line(&r, 0, TEXT_MAX);
-	return reader_done(&r) == 0;
+	u8_mbtouc(&character, text.data + at, text.len - at);
+	FAULT(reading, column, character == '\n' ?
+			_("character %zu is a line break (U+%04X); write it in one line") :
+			_("character %zu cannot be seen, and may make the text look other than it is (U+%04X); leave it out"),
+		u8_mbsnlen(text.data, at) + 1, (unsigned)character);
 }
 
 static struct span get_text(struct import_reading *reading, unsigned column, bool must, size_t max,
 	bool lines) {
 	struct span text = reading->cells[column];
+	size_t unfit = text_unfit(text, lines);
 
 	given(reading, column, must);
 	if (text.len > max)
 		FAULT(reading, column, _("is too long: %zu bytes, and at most %zu can be kept"), text.len,
 			max);
-	else if (!is_clean(text, lines))
-		FAULT(reading, column,
-			lines ? _("holds control characters; write it again as plain text") :
-				_("holds a line break or control characters; write it in one line"));
+	else if (unfit < text.len)
+		blame_character(reading, column, unfit);
 	return text;
 }
 

@@ -47,6 +47,9 @@ static int read_label(const char *option, const char *text, size_t max, struct s
 		return misuse(_("--%s is not UTF-8 text"), option);
 	if (ret_text->len == 0 || ret_text->len > max)
 		return misuse(_("--%s must have from 1 to %zu bytes"), option, max);
+	if (text_unfit(*ret_text, false) < ret_text->len)
+		return misuse(_("--%s holds a line break, or a character that cannot be seen; write it again by hand"),
+			option);
 	return DONE;
 }
 

@@ -301,6 +301,21 @@ Test(import, what_is_kept_of_a_meeting_already_is_the_same_or_says_what_differs)
 	}
 }
 
+Test(import, says_which_character_cannot_be_kept_and_where) {
+	struct import import = read_file(IMPORT_STEPS,
+		STEPS "1,returned,2024-01-05,,,\"hố ga\n\xe2\x80\xae\"\n1,forwarded,2024-01-05,\"a\nb\",,\n");
+
+	cr_assert_eq(import.n_faults, 2);
+	cr_expect_eq(import.faults[0].line, 2);
+	cr_expect_str_eq(import.faults[0].column, "text");
+	cr_expect(strstr(import.faults[0].text, "character 7 "), "%s", import.faults[0].text);
+	cr_expect(strstr(import.faults[0].text, "(U+202E)"), "%s", import.faults[0].text);
+	cr_expect_str_eq(import.faults[1].column, "to");
+	cr_expect(strstr(import.faults[1].text, "character 2 is a line break"), "%s",
+		import.faults[1].text);
+	import_done(&import);
+}
+
 Test(import, a_number_belongs_to_the_book_of_its_year) {
 	hold(IMPORT_PETITIONS, PETITIONS "77,2024-01-05,front,petition,V,land,phone,,,T,\n");
 	expect_faults(IMPORT_PETITIONS,
