@@ -210,7 +210,7 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: the file is damaged or was signed by another office; ask for it again"),
 			what);
 	case CONTROL_TOO_OLD:
-		return refuse(_("%s: those changes are no longer kept; begin with --snapshot"), what);
+		return refuse(_("%s: those changes are no longer kept, or there is no such number yet; begin with --snapshot"), what);
 	case CONTROL_NOT_FOR_US:
 		return refuse(_("%s: this answer is for another office; ask for the one to your request"),
 			what);
