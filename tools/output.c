@@ -103,6 +103,16 @@ void say(const char *format, ...) {
 	va_end(args);
 }
 
+const char *for_reader(bool json, const char *text) {
+	return json ? text : _(text);
+}
+
+const char *error_text(bool json, int error) {
+	const char *text = json ? strerrordesc_np(error) : strerror(error);
+
+	return text ? text : "?";
+}
+
 void listing_init(struct listing *listing, const struct column *columns, size_t n_columns) {
 	*listing = (struct listing){ .columns = columns, .n_columns = n_columns };
 	listing->rows = json_array();
@@ -399,24 +409,38 @@ json_t *listing_object(const struct listing *listing) {
 	return listing->failed ? NULL : json_incref(json_array_get(listing->rows, 0));
 }
 
-int json_show(json_t *value) {
-	int r = value ? json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : -1;
+static int fail_output(int error) {
+	return fail(_("cannot write what is to be shown: %s"), strerror(error ? error : EIO));
+}
 
-	json_decref(value);
-	if (r != 0)
+static int put_json(json_t *value, size_t flags) {
+	int r;
+
+	if (!value)
 		return fail_memory();
-	putchar('\n');
+	errno = 0;
+	r = json_dumpf(value, stdout, flags);
+	json_decref(value);
+	if (r != 0 || putchar('\n') == EOF)
+		return errno == ENOMEM ? fail_memory() : fail_output(errno);
 	return DONE;
 }
 
-int json_line(json_t *value) {
-	int r = value ? json_dumpf(value, stdout, JSON_COMPACT) : -1;
+int json_show(json_t *value) {
+	return put_json(value, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+}
 
-	json_decref(value);
-	if (r != 0)
-		return fail_memory();
-	putchar('\n');
-	return DONE;
+int json_line(json_t *value) {
+	return put_json(value, JSON_COMPACT);
+}
+
+int output_finish(int ending) {
+	bool failed = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !failed)
+		return ending;
+	return ending == DONE ? fail_output(errno) : ending;
 }
 
 int listing_show(const struct listing *listing, bool json, const char *nothing) {
