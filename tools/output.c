@@ -2,6 +2,7 @@
 #include "tools/output.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 enum {
 	SHORT_MAX = 64, /* what the format_ functions need */
+	KEPT_MAX = 512,
 	GAP = 2,        /* between two columns */
 	SECOND_MS = 1000,
 	MINUTE_MS = 60 * SECOND_MS,
@@ -410,7 +412,9 @@ json_t *listing_object(const struct listing *listing) {
 }
 
 static int fail_output(int error) {
-	return fail(_("cannot write what is to be shown: %s"), strerror(error ? error : EIO));
+	if (error)
+		return fail(_("cannot write what is to be shown: %s"), strerror(error));
+	return fail(_("cannot write all of what is to be shown")); /* it was found out too late to know why */
 }
 
 static int put_json(json_t *value, size_t flags) {
@@ -434,13 +438,24 @@ int json_line(json_t *value) {
 	return put_json(value, JSON_COMPACT);
 }
 
+static char kept[KEPT_MAX];
+
+void output_kept(const char *format, ...) {
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(kept, sizeof(kept), format, args);
+	va_end(args);
+	(void)signal(SIGPIPE, SIG_IGN); /* whoever reads no more is told as well */
+}
+
 int output_finish(int ending) {
 	bool failed = ferror(stdout);
 
 	errno = 0;
-	if (fflush(stdout) == 0 && !failed)
-		return ending;
-	return ending == DONE ? fail_output(errno) : ending;
+	if ((fflush(stdout) != 0 || failed) && ending == DONE)
+		ending = fail_output(errno);
+	return ending != DONE && kept[0] ? fail("%s", kept) : ending;
 }
 
 int listing_show(const struct listing *listing, bool json, const char *nothing) {

@@ -85,6 +85,11 @@ json_t *listing_object(const struct listing *listing); /* of its first row; a ne
 int json_show(json_t *value);                          /* consumes; returns an ending */
 /* On one line. */
 int json_line(json_t *value);
+/*
+ * A sentence on what is kept from here on, whatever becomes of what is to be shown of it: it is said
+ * where that cannot be written.
+ */
+__attribute__((format(printf, 1, 2))) void output_kept(const char *format, ...);
 /* Ends the output: all of it is written, or @ending gives way to one that says why it is not. */
 int output_finish(int ending);
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/head.h"
+#include "proto/reference.h"
 #include "tools/client.h"
 #include "tools/find.h"
 
@@ -85,6 +87,21 @@ static bool read_done(struct answer *answer, size_t n, struct submitted *ret_don
 	return !r->failed;
 }
 
+static void note_kept(const struct import *import, const char *name, const struct submitted *done) {
+	char reference[REFERENCE_TEXT_MAX];
+	char id[OFFICE_ID_TEXT_LEN + 1];
+
+	if (import->n_rows == 0)
+		return;
+	id_format(&done[0].id, id);
+	reference_format(done[0].reference, reference);
+	if (import->rows[0].line > 0)
+		output_kept(_("the %zu rows of %s are kept all the same"), import->n_rows, name);
+	else
+		output_kept(_("it is kept all the same, as %s; do not enter it again"),
+			import->type == IMPORT_PETITIONS ? reference : id);
+}
+
 int submit(const struct tool *tool, const struct import *import, const char *name, bool check_only,
 	struct submitted *ret_done) {
 	_cleanup_(client_closep) struct client *client = NULL;
@@ -106,6 +123,8 @@ int submit(const struct tool *tool, const struct import *import, const char *nam
 		return refused(&answer, import, name);
 	if (!read_done(&answer, import->n_rows, ret_done))
 		return client_explain(tool, CLIENT_STRANGE);
+	if (!check_only)
+		note_kept(import, name, ret_done);
 	return DONE;
 }
 
