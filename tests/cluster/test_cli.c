@@ -78,3 +78,100 @@ Test(cli, what_is_only_looked_at_says_why_it_cannot_be_shown, .timeout = 60) {
 	cr_expect_null(strstr(cli.err, "kept"), "%s", cli.err);
 	cli_done(&cli);
 }
+
+static const char *text_of(json_t *object, const char *key) {
+	json_t *value = json_object_get(object, key);
+
+	cr_assert(value, "%s is not there", key);
+	return json_is_null(value) ? "null" : json_string_value(value);
+}
+
+Test(cli, why_nothing_moves_is_a_word_for_programs, .timeout = 60) {
+	_cleanup_(tree_done) struct tree tree = { 0 };
+	const struct proc *child;
+	json_t *rows, *row;
+
+	tree_add(&tree, "Tiên Du", 260, 3, -1, true);
+	tree_add(&tree, "Đại Đồng", 9163, 5, 0, false);
+	child = tree.procs[1];
+	proc_stop(tree.procs[0]);
+	for (unsigned i = 0; i < 200; i++) { /* the link is lost first, then nobody answers */
+		bool there;
+
+		rows = JSON(child->home, "queue");
+		there = strcmp(text_of(json_array_get(rows, 0), "why"), "no-answer") == 0;
+		if (there)
+			break;
+		json_decref(rows);
+		rows = NULL;
+		proc_pause_ms(50);
+	}
+	cr_assert(rows, "the word never came");
+	row = json_array_get(rows, 0);
+	cr_expect_str_eq(text_of(row, "why_detail"), tree.procs[0]->listen);
+	json_decref(rows);
+	proc_stop(tree.procs[1]);
+	rows = JSON(child->home, "queue");
+	row = json_array_get(rows, 0);
+	cr_expect_str_eq(text_of(row, "why"), "node-down");
+	cr_expect_str_eq(text_of(row, "why_detail"), "null");
+	json_decref(rows);
+}
+
+static char *said(const char *home, const char *language, const char *const *args) {
+	struct cli cli;
+	char *out;
+
+	(void)setenv("LC_ALL", "C.UTF-8", 1);
+	(void)setenv("LANGUAGE", language, 1);
+	(void)setenv("LD_PRELOAD", getenv("LIENTHONG_TEXTS_MODULE"), 1);
+	(void)cli_run(&cli, home, args);
+	(void)unsetenv("LD_PRELOAD");
+	out = cli.out;
+	cli.out = NULL;
+	cli_done(&cli);
+	return out;
+}
+
+/* What changes from one second to the next is asked for again. */
+static bool same_in_both(const char *home, const char *const *args) {
+	bool same = false;
+
+	for (unsigned i = 0; i < 3 && !same; i++) {
+		char *english = said(home, "en", args), *vietnamese = said(home, "vi", args);
+
+		same = english[0] && strcmp(english, vietnamese) == 0;
+		free(english);
+		free(vietnamese);
+	}
+	return same;
+}
+
+Test(cli, a_program_reads_the_same_in_every_language, .timeout = 120) {
+	static const char *const commands[][3] = {
+		{ "status" }, { "queue" }, { "log" }, { "verify" }, { "petition", "list" },
+		{ "office", "list" }, { "tally" }, { "escalations" },
+	};
+	_cleanup_(tree_done) struct tree tree = { 0 };
+	const char *home;
+	char path[96];
+
+	if (getenv("LIENTHONGD_SANITIZED"))
+		cr_skip_test("nothing may be loaded before a sanitizer");
+	tree_add(&tree, "Tiên Du", 260, 3, -1, true);
+	tree_add(&tree, "Đại Đồng", 9163, 5, 0, false);
+	proc_stop(tree.procs[0]);
+	ctl_take_petitions(tree.procs[1], 50, 10);
+	proc_stop(tree.procs[1]);
+	home = tree.procs[1]->home;
+	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
+		const char *json[] = { "--json", commands[i][0], commands[i][1], NULL };
+		const char *table[] = { commands[i][0], commands[i][1], NULL };
+
+		cr_expect(same_in_both(home, json), "%s --json", commands[i][0]);
+		cr_expect_not(same_in_both(home, table), "%s is not translated", commands[i][0]);
+	}
+	snprintf(path, sizeof(path), "%s/store/data.mdb", home);
+	cr_assert_eq(truncate(path, 16 * 4096), 0);
+	cr_expect(same_in_both(home, (const char *const[]){ "verify", "--json", NULL }));
+}
