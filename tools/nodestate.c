@@ -40,6 +40,7 @@ const char *nodestate_down(const struct nodestate *state) {
 	case CLIENT_DOWN:
 		return N_("the node is not running");
 	case CLIENT_SILENT:
+	case CLIENT_GONE:
 		return N_("the node does not answer");
 	default:
 		return N_("the node cannot be asked");

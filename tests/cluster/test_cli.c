@@ -175,3 +175,75 @@ Test(cli, a_program_reads_the_same_in_every_language, .timeout = 120) {
 	cr_assert_eq(truncate(path, 16 * 4096), 0);
 	cr_expect(same_in_both(home, (const char *const[]){ "verify", "--json", NULL }));
 }
+
+static void start_adding(struct cli *ret_cli, const struct proc *proc, const char *text) {
+	cli_start(ret_cli, proc->home, NULL, (const char *const[]){ ADD, text, NULL });
+}
+
+Test(cli, a_node_that_is_held_up_is_waited_for_with_a_word, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *proc = running_office();
+	struct cli cli;
+
+	cr_assert_eq(kill(proc->pid, SIGSTOP), 0);
+	start_adding(&cli, proc, "một");
+	proc_pause_ms(4000);
+	cr_assert_eq(kill(proc->pid, SIGCONT), 0);
+	cli_wait(&cli, CLI_PATIENT_MS);
+	cr_expect_eq(cli_code(&cli), 0, "%d %s", cli.status, cli.err);
+	cr_expect_str_eq(cli.err, "lienthong: waiting for the node ...\n");
+	cr_expect_eq(strncmp(cli.out, "09163-", 6), 0, "%s", cli.out);
+	cli_done(&cli);
+	cr_expect_eq(count(proc->home, "petition"), 1);
+}
+
+Test(cli, what_a_killed_node_may_have_kept_is_not_asserted, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *proc = running_office();
+	struct cli cli;
+	uint64_t killed_ms;
+
+	cr_assert_eq(kill(proc->pid, SIGSTOP), 0);
+	start_adding(&cli, proc, "một");
+	proc_pause_ms(1000);
+	proc_kill9(proc);
+	killed_ms = proc_now_ms();
+	cli_wait(&cli, CLI_PATIENT_MS);
+	cr_expect_eq(cli_code(&cli), 1, "%d %s", cli.status, cli.err);
+	cr_expect_lt(proc_now_ms() - killed_ms, 15000, "it waits for a node that is not there");
+	cr_expect(strstr(cli.err, "whether the petition is kept is not known"), "%s", cli.err);
+	cr_expect(strstr(cli.err, "lienthong petition list"), "%s", cli.err);
+	cli_done(&cli);
+}
+
+Test(cli, a_node_that_comes_back_is_asked_again, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *proc = running_office();
+	struct cli cli;
+
+	cr_assert_eq(kill(proc->pid, SIGSTOP), 0);
+	start_adding(&cli, proc, "một");
+	proc_pause_ms(500);
+	proc_kill9(proc);
+	proc_pause_ms(1000);
+	proc_start(proc);
+	cli_wait(&cli, CLI_PATIENT_MS);
+	cr_expect_eq(cli_code(&cli), 0, "%d %s", cli.status, cli.err);
+	cr_expect(strstr(cli.err, "waiting for it to come back"), "%s", cli.err);
+	cr_expect_lt(cli.took_ms, 10000);
+	cli_done(&cli);
+	cr_expect_eq(count(proc->home, "petition"), 1);
+}
+
+Test(cli, the_change_stream_outlives_its_node, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *proc = running_office();
+	struct cli cli;
+
+	cli_start(&cli, proc->home, NULL, (const char *const[]){ "stream", NULL });
+	proc_pause_ms(500);
+	proc_kill9(proc);
+	proc_start(proc);
+	ctl_take_petitions(proc, 1, 1);
+	proc_pause_ms(7000); /* it asks when nothing came for a while */
+	cli_wait(&cli, 0);
+	cr_expect_eq(cli.status, -1, "it ended: %s", cli.err);
+	cr_expect(strstr(cli.out, "\"type\":\"tally\""), "%s", cli.out);
+	cli_done(&cli);
+}
