@@ -337,12 +337,23 @@ static inline uint64_t has_below(uint64_t eight, uint8_t limit) {
 	return (eight - EIGHT(limit)) & ~eight & EIGHT(0x80);
 }
 
-/*
- * Whether @text, which is UTF-8, has none of the characters that command a terminal: C0, DEL and
- * C1, which is 0xc2 followed by 0x80 to 0x9f.
- */
-static bool is_printable(struct span text, bool lines) {
-	uint8_t previous = 0;
+/* C0, DEL and C1, which is 0xc2 followed by 0x80 to 0x9f. */
+static bool commands(const uint8_t *c, bool lines) {
+	if (*c < 0x20)
+		return !(lines && (*c == '\n' || *c == '\t'));
+	return *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0);
+}
+
+/* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069, U+FEFF. */
+static bool misleads(const uint8_t *c) {
+	if (c[0] == 0xe2 && c[1] == 0x80)
+		return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae);
+	if (c[0] == 0xe2 && c[1] == 0x81)
+		return c[2] >= 0xa6 && c[2] <= 0xa9;
+	return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
+}
+
+size_t text_unfit(struct span text, bool lines) {
 	uint64_t eight;
 	size_t i;
 
@@ -350,25 +361,20 @@ static bool is_printable(struct span text, bool lines) {
 	for (i = 0; text.len - i >= sizeof(eight); i += sizeof(eight)) {
 		memcpy(&eight, text.data + i, sizeof(eight));
 		if (has_below(eight, 0x20) || has_below(eight ^ EIGHT(0x7f), 1) ||
-			has_below(eight ^ EIGHT(0xc2), 1))
+			has_below(eight ^ EIGHT(0xc2), 1) || has_below(eight ^ EIGHT(0xe2), 1) ||
+			has_below(eight ^ EIGHT(0xef), 1))
 			break;
 	}
-	for (; i < text.len; i++) {
-		uint8_t c = text.data[i];
-
-		if (c < 0x20 && !(lines && (c == '\n' || c == '\t')))
-			return false;
-		if (c == 0x7f || (previous == 0xc2 && c < 0xa0))
-			return false;
-		previous = c;
-	}
-	return true;
+	/* since it is UTF-8, what such a byte begins is whole */
+	while (i < text.len && !commands(text.data + i, lines) && !misleads(text.data + i))
+		i++;
+	return i;
 }
 
 static struct span read_printable(struct reader *r, size_t min, size_t max, bool lines) {
 	struct span text = read_str(r, min, max);
 
-	if (is_printable(text, lines))
+	if (text_unfit(text, lines) == text.len)
 		return text;
 	r->failed = true;
 	return (struct span){ 0 };

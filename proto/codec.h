@@ -85,9 +85,17 @@ bool read_bool(struct reader *r);
 void read_nil(struct reader *r);
 struct span read_bin(struct reader *r, size_t min, size_t max); /* lengths in bytes */
 struct span read_str(struct reader *r, size_t min, size_t max); /* lengths in bytes, UTF-8 */
-/* As read_str(), for what people will see: without the characters that command a terminal. */
+/*
+ * As read_str(), for what people will see: without the characters that command a terminal, turn the
+ * direction of what follows, or divide lines unseen. Those that join letters are let through.
+ */
 struct span read_line(struct reader *r, size_t min, size_t max);
 struct span read_text(struct reader *r, size_t min, size_t max); /* and may have \n and \t */
+/*
+ * Where the first such character begins in @text, which is UTF-8, by what read_line() refuses, or with
+ * @lines read_text(); the length of @text: there is none.
+ */
+size_t text_unfit(struct span text, bool lines);
 void read_id(struct reader *r, struct id *ret_id);
 void read_id_or_nil(struct reader *r, struct id *ret_id); /* msgpack's nil gives the nil id */
 void read_hash(struct reader *r, struct hash *ret_hash);

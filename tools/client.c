@@ -210,13 +210,16 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: the file is damaged or was signed by another office; ask for it again"),
 			what);
 	case CONTROL_TOO_OLD:
-		return refuse(_("%s: those changes are no longer kept; begin with --snapshot"), what);
+		return refuse(_("%s: those changes are no longer kept, or there is no such number yet; begin with --snapshot"), what);
 	case CONTROL_NOT_FOR_US:
 		return refuse(_("%s: this answer is for another office; ask for the one to your request"),
 			what);
 	case CONTROL_NO_ADDRESS:
 		return refuse(_("%s: the node has no address for the offices below; set listen in its configuration, or give --address"),
 			what);
+	case CONTROL_TAKEN:
+		return refuse(_("%s: an office below has this code or these keys already: %s; an office that is made anew needs a code of its own"),
+			what, detail);
 	case CONTROL_FAILED:
 		return fail(_("%s: the node cannot go on: %s"), what, detail);
 	default:

@@ -77,6 +77,13 @@ unsigned date_year(uint64_t ms) {
 	return (unsigned)tm.tm_year + 1900;
 }
 
+uint64_t date_day(uint64_t ms) {
+	uint64_t offset_ms = OFFSET_S * UINT64_C(1000);
+
+	/* what is on the first day of 1970 begins at 0, since nothing can be before */
+	return ms < DATE_DAY_MS - offset_ms ? 0 : ms - (ms + offset_ms) % DATE_DAY_MS;
+}
+
 void date_format(uint64_t ms, char ret_text[DATE_TEXT_MAX]) {
 	struct tm tm;
 

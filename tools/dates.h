@@ -13,6 +13,7 @@ enum {
 /* "2024-05-31" or "31/5/2024", years 1971 to 2199: the first millisecond of that day. */
 bool date_parse(struct span text, uint64_t *ret_ms);
 unsigned date_year(uint64_t ms);
+uint64_t date_day(uint64_t ms); /* the first millisecond of its day */
 
 void date_format(uint64_t ms, char ret_text[DATE_TEXT_MAX]);     /* 2024-05-31 */
 void date_format_time(uint64_t ms, char ret_text[DATE_TEXT_MAX]); /* 2024-05-31 14:00 */

@@ -76,8 +76,7 @@ static int list_escalations(const struct tool *tool, const struct home *home, co
 	if (office) {
 		list.office = home_find_office(home, office);
 		if (!list.office)
-			return refuse(_("no office known here has the code \"%s\"; see: lienthong office list"),
-				office);
+			return home_no_office(home, office);
 	}
 	listing_init(&list.listing, columns, N_ELEMENTS(columns));
 	r = escalations_each(home->txn, NULL, list_escalation, &list);

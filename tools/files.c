@@ -28,11 +28,12 @@ int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len
 			bytes = grown;
 			cap = cap ? 2 * cap : 4096;
 		}
+		errno = 0;
 		len += fread(bytes + len, 1, cap - len, file);
 		if (len > max)
 			r = -EFBIG;
 		else if (ferror(file))
-			r = -EIO;
+			r = errno ? -errno : -EIO;
 	} while (r == 0 && !feof(file));
 	(void)fclose(file);
 	if (r) {

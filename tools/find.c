@@ -2,12 +2,17 @@
 #include "tools/find.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
 #include "proto/reference.h"
 #include "tools/dates.h"
+
+enum {
+	MATCHES_SHOWN = 5, /* of the petitions with one name */
+};
 
 static int compare_spans(struct span a, struct span b) {
 	size_t len = a.len < b.len ? a.len : b.len;
@@ -57,6 +62,7 @@ static int add_case(void *userdata, const struct id *id, const struct case_row *
 		.reference = row->reference,
 		.date_ms = row->received_ms,
 		.number = number_of(&record),
+		.body = record.body,
 	};
 	return 0;
 }
@@ -92,107 +98,151 @@ static size_t first_with(const struct book *book, struct span number) {
 	return low;
 }
 
-static enum import_lookup find_by_number(const struct book *book, struct span number,
-	const struct book_entry **ret_entry) {
-	const struct book_entry *found = NULL;
+/* The petitions that a name may mean; more than one where offices have given it twice. */
+struct matches {
+	const struct book_entry *entries[MATCHES_SHOWN];
+	size_t n; /* also beyond those above */
+};
 
-	for (size_t i = first_with(book, number);
-		number.len > 0 && i < book->n && span_eq(book->entries[i].number, number); i++) {
-		if (book->entries[i].kind != KIND_PETITION)
-			continue;
-		if (found)
-			return IMPORT_MANY;
-		found = &book->entries[i];
+static void add_match(struct matches *matches, const struct book_entry *entry) {
+	for (size_t i = 0; i < matches->n && i < MATCHES_SHOWN; i++) {
+		if (matches->entries[i] == entry)
+			return;
 	}
-	if (!found)
-		return IMPORT_NONE;
-	*ret_entry = found;
-	return IMPORT_FOUND;
+	if (matches->n < MATCHES_SHOWN)
+		matches->entries[matches->n] = entry;
+	matches->n++;
 }
 
-static const struct book_entry *find_entry(const struct book *book, uint64_t reference,
-	const struct id *id) {
+static void match_numbers(const struct book *book, struct span number, struct matches *matches) {
+	for (size_t i = first_with(book, number);
+		number.len > 0 && i < book->n && span_eq(book->entries[i].number, number); i++) {
+		if (book->entries[i].kind == KIND_PETITION)
+			add_match(matches, &book->entries[i]);
+	}
+}
+
+/* @id NULL: by reference. */
+static void match_entries(const struct book *book, uint64_t reference, const struct id *id,
+	struct matches *matches) {
 	for (size_t i = 0; i < book->n; i++) {
 		const struct book_entry *entry = &book->entries[i];
 
 		if (entry->kind == KIND_PETITION &&
 			(id ? id_eq(&entry->id, id) : entry->reference == reference))
-			return entry;
+			add_match(matches, entry);
 	}
-	return NULL;
+}
+
+static enum import_lookup match(const struct book *book, struct span name,
+	struct matches *ret_matches) {
+	uint64_t reference;
+	struct id id;
+	int r = 0;
+
+	*ret_matches = (struct matches){ 0 };
+	if (id_parse(name, &id))
+		match_entries(book, 0, &id, ret_matches);
+	if (ret_matches->n == 0) {
+		match_numbers(book, name, ret_matches);
+		r = reference_parse(name, &reference);
+		if (r == 0)
+			match_entries(book, reference, NULL, ret_matches);
+	}
+	if (ret_matches->n == 0)
+		return r == REFERENCE_WRONG_CHECK ? IMPORT_WRONG_CHECK : IMPORT_NONE;
+	return ret_matches->n == 1 ? IMPORT_FOUND : IMPORT_MANY;
 }
 
 enum import_lookup book_find_petition(const struct book *book, struct span name,
 	const struct book_entry **ret_entry) {
-	enum import_lookup found = find_by_number(book, name, ret_entry);
-	const struct book_entry *entry = NULL;
-	uint64_t reference;
-	struct id id;
-	int r;
+	struct matches matches;
+	enum import_lookup found = match(book, name, &matches);
 
-	if (found != IMPORT_NONE)
-		return found;
-	if (id_parse(name, &id)) {
-		entry = find_entry(book, 0, &id);
-	} else {
-		r = reference_parse(name, &reference);
-		if (r == REFERENCE_WRONG_CHECK)
-			return IMPORT_WRONG_CHECK;
-		if (r == 0)
-			entry = find_entry(book, reference, NULL);
+	if (found == IMPORT_FOUND)
+		*ret_entry = matches.entries[0];
+	return found;
+}
+
+static void describe(FILE *f, const struct home *home, const struct book_entry *entry) {
+	const struct office_row *office = home_office(home, entry->origin);
+	char id[OFFICE_ID_TEXT_LEN + 1];
+	char label[OFFICE_LABEL_MAX] = "?";
+	char date[DATE_TEXT_MAX];
+
+	if (office)
+		office_label(office, label);
+	id_format(&entry->id, id);
+	date_format(entry->date_ms, date);
+	fprintf(f, _("%s, received %s (id %s)"), label, date, id);
+}
+
+char *book_list_petitions(const struct book *book, struct span name) {
+	struct matches matches;
+	char *list = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&list, &len);
+
+	if (!f)
+		return NULL;
+	(void)match(book, name, &matches);
+	for (size_t i = 0; i < matches.n && i < MATCHES_SHOWN; i++) {
+		fputs(i ? "; " : "", f);
+		describe(f, book->home, matches.entries[i]);
 	}
-	if (!entry)
-		return IMPORT_NONE;
-	*ret_entry = entry;
-	return IMPORT_FOUND;
+	if (matches.n > MATCHES_SHOWN)
+		fputs("; …", f);
+	if (fclose(f) == 0)
+		return list;
+	free(list);
+	return NULL;
 }
 
 const struct book_entry *book_find_number(const struct book *book, uint8_t kind, struct span number,
-	unsigned year) {
+	unsigned year, size_t nth) {
 	for (size_t i = first_with(book, number);
 		i < book->n && span_eq(book->entries[i].number, number); i++) {
 		const struct book_entry *entry = &book->entries[i];
 
 		if (entry->kind == kind && entry->origin == book->home->own->number &&
-			date_year(entry->date_ms) == year)
+			date_year(entry->date_ms) == year && nth-- == 0)
 			return entry;
 	}
 	return NULL;
 }
 
-static enum import_lookup on_find_case(void *userdata, struct span name, struct id *ret_id,
-	uint8_t *ret_organisation) {
+static enum import_lookup on_find_case(void *userdata, struct span name,
+	struct import_case *ret_case) {
 	const struct book_entry *entry = NULL;
 	enum import_lookup found = book_find_petition(userdata, name, &entry);
 
-	if (found == IMPORT_FOUND) {
-		*ret_id = entry->id;
-		*ret_organisation = entry->organisation;
-	}
+	if (found == IMPORT_FOUND)
+		*ret_case = (struct import_case){ entry->id, entry->organisation, entry->date_ms };
 	return found;
+}
+
+static char *on_list_cases(void *userdata, struct span name) {
+	return book_list_petitions(userdata, name);
 }
 
 static enum import_lookup on_find_office(void *userdata, struct span code, struct id *ret_id) {
 	const struct book *book = userdata;
-	char text[OFFICE_NAME_MAX + 1] = "";
-	const struct office_row *row;
+	const struct office_row *row = home_parent(book->home);
 
-	if (code.len < sizeof(text))
-		memcpy(text, code.data, code.len);
-	row = home_find_office(book->home, text);
-	if (!row || row != home_parent(book->home)) /* the only one that the node hands a case to */
+	if (!row || !office_is_called(row, code)) /* the only one that the node hands a case to */
 		return IMPORT_NONE;
 	*ret_id = row->office.id;
 	return IMPORT_FOUND;
 }
 
 static enum import_lookup on_find_number(void *userdata, uint8_t kind, struct span number,
-	unsigned year, struct id *ret_id) {
-	const struct book_entry *entry = book_find_number(userdata, kind, number, year);
+	unsigned year, size_t nth, struct import_held *ret_held) {
+	const struct book_entry *entry = book_find_number(userdata, kind, number, year, nth);
 
 	if (!entry)
 		return IMPORT_NONE;
-	*ret_id = entry->id;
+	*ret_held = (struct import_held){ entry->id, entry->organisation, entry->reference,
+		entry->body };
 	return IMPORT_FOUND;
 }
 
@@ -200,36 +250,104 @@ void book_context(struct book *book, struct import_context *ret_context) {
 	*ret_context = (struct import_context){
 		.userdata = book,
 		.own = book->home->own->office.id,
+		.now_ms = date_now_ms(),
 		.find_case = on_find_case,
+		.list_cases = on_list_cases,
 		.find_office = on_find_office,
 		.find_number = on_find_number,
 	};
+}
+
+static int refuse_many(const struct book *book, struct span name) {
+	char *list = book_list_petitions(book, name);
+	int ending;
+
+	if (!list)
+		return fail_memory();
+	ending = refuse(_("\"%s\" may be several petitions: %s; write the id of the one meant"),
+		(const char *)name.data, list);
+	free(list);
+	return ending;
+}
+
+/* @name ends with a zero. */
+static int find_entry(const struct book *book, struct span name, const struct book_entry **ret_entry) {
+	switch (book_find_petition(book, name, ret_entry)) {
+	case IMPORT_NONE:
+		return refuse(_("no petition here has the reference or number \"%s\""),
+			(const char *)name.data);
+	case IMPORT_MANY:
+		return refuse_many(book, name);
+	case IMPORT_WRONG_CHECK:
+		return refuse(_("in the reference \"%s\" a digit is wrong: its last two digits do not fit the others"),
+			(const char *)name.data);
+	case IMPORT_FOUND:
+		break;
+	}
+	return DONE;
 }
 
 int find_petition(const struct home *home, const char *name, struct id *ret_id,
 	struct case_row *ret_row) {
 	_cleanup_(book_done) struct book book = { 0 };
 	const struct book_entry *entry = NULL;
+	struct span wanted;
+	int ending;
 	int r;
 
-	r = book_init(&book, home);
+	r = csvfile_normalise(span_str(name), &wanted);
 	if (r)
-		return home_failed(r);
-	switch (book_find_petition(&book, span_str(name), &entry)) {
-	case IMPORT_NONE:
-		return refuse(_("no petition here has the reference or number \"%s\""), name);
-	case IMPORT_MANY:
-		return refuse(_("several petitions have the number \"%s\"; write the reference of the one meant"),
-			name);
-	case IMPORT_WRONG_CHECK:
-		return refuse(_("in the reference \"%s\" a digit is wrong: its last two digits do not fit the others"),
-			name);
-	case IMPORT_FOUND:
-		break;
-	}
+		return r < 0 ? fail_memory() : refuse(_("the name of a petition is not UTF-8 text"));
+	r = book_init(&book, home);
+	ending = r ? home_failed(r) : find_entry(&book, wanted, &entry);
+	free((void *)wanted.data);
+	if (ending)
+		return ending;
 	r = cases_get(home->txn, &entry->id, ret_row);
 	if (r)
 		return home_failed(r);
 	*ret_id = entry->id;
 	return DONE;
+}
+
+static int refuse_number(const struct book_entry *entry, const char *number) {
+	char name[OFFICE_ID_TEXT_LEN + 1];
+
+	if (entry->reference)
+		reference_format(entry->reference, name);
+	else
+		id_format(&entry->id, name);
+	return refuse(_("--number: %s of %u is kept already (%s); give what you have its own number, or none"),
+		number, date_year(entry->date_ms), name);
+}
+
+static int check_free(const struct home *home, uint8_t kind, struct span number, unsigned year) {
+	_cleanup_(book_done) struct book book = { 0 };
+	const struct book_entry *entry;
+	int r;
+
+	r = book_init(&book, home);
+	if (r)
+		return home_failed(r);
+	entry = book_find_number(&book, kind, number, year, 0);
+	return entry ? refuse_number(entry, (const char *)number.data) : DONE;
+}
+
+int find_number_free(const struct tool *tool, uint8_t kind, const char *number, const char *date) {
+	_cleanup_(home_close) struct home home = { 0 };
+	struct span wanted;
+	uint64_t date_ms;
+	int ending;
+	int r;
+
+	if (!number || !date_parse(span_str(date), &date_ms))
+		return DONE;
+	r = csvfile_normalise(span_str(number), &wanted);
+	if (r)
+		return r < 0 ? fail_memory() : DONE;
+	ending = home_open(tool, &home);
+	if (ending == DONE && wanted.len > 0)
+		ending = check_free(&home, kind, wanted, date_year(date_ms));
+	free((void *)wanted.data);
+	return ending;
 }

@@ -68,7 +68,7 @@ static int read_register(struct home *home) {
 	return home->own ? 0 : -EIO;
 }
 
-static int open_failed(const struct tool *tool, int r) {
+int home_open_failed(const struct tool *tool, int r) {
 	switch (r) {
 	case STORE_NOT_FOUND:
 	case -ENOENT:
@@ -110,7 +110,7 @@ int home_open(const struct tool *tool, struct home *ret_home) {
 		r = read_register(&home);
 	if (r) {
 		home_close(&home);
-		return open_failed(tool, r);
+		return home_open_failed(tool, r);
 	}
 	*ret_home = home;
 	return DONE;
@@ -153,27 +153,87 @@ const struct office_row *home_office_by_id(const struct home *home, const struct
 	return found ? *found : NULL;
 }
 
-const struct office_row *home_find_office(const struct home *home, const char *text) {
-	const struct office_row *found = NULL;
-	struct span wanted = span_str(text);
+bool office_is_called(const struct office_row *row, struct span text) {
+	char code[16];
 	struct id id;
 
-	if (id_parse(wanted, &id))
-		return home_office_by_id(home, &id);
-	for (size_t i = 0; i < home->n_offices; i++) {
-		const struct office_row *row = &home->offices[i];
-		char code[16];
+	if (id_parse(text, &id) && id_eq(&id, &row->office.id))
+		return true;
+	office_code(&row->office, code);
+	return span_eq(text, span_str(code)) || span_eq(text, row->office.name);
+}
 
-		office_code(&row->office, code);
-		if (strcmp(code, text) != 0 && !span_eq(row->office.name, wanted))
+/* Codes are given anew when an office has closed: those that work are meant, if there are any. */
+static bool is_meant(const struct office_row *row, const char *text, bool working) {
+	return office_is_called(row, span_str(text)) &&
+		(!working || row->office.state == OFFICE_ACTIVE);
+}
+
+static size_t count_offices(const struct home *home, const char *text, bool working,
+	const struct office_row **ret_found) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < home->n_offices; i++) {
+		if (!is_meant(&home->offices[i], text, working))
 			continue;
-		/* codes are given anew when an office has closed: the one that works is meant */
-		if (found && found->office.state == OFFICE_ACTIVE && row->office.state == OFFICE_ACTIVE)
-			return NULL;
-		if (!found || row->office.state == OFFICE_ACTIVE)
-			found = row;
+		*ret_found = &home->offices[i];
+		n++;
 	}
-	return found;
+	return n;
+}
+
+const struct office_row *home_find_office(const struct home *home, const char *text) {
+	const struct office_row *found = NULL;
+	struct id id;
+	size_t n;
+
+	if (id_parse(span_str(text), &id))
+		return home_office_by_id(home, &id);
+	n = count_offices(home, text, true, &found);
+	if (n == 0)
+		n = count_offices(home, text, false, &found);
+	return n == 1 ? found : NULL;
+}
+
+char *home_list_offices(const struct home *home, const char *text) {
+	const struct office_row *found;
+	bool working = count_offices(home, text, true, &found) > 0;
+	char *list = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&list, &len);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < home->n_offices; i++) {
+		char id[OFFICE_ID_TEXT_LEN + 1];
+		char label[OFFICE_LABEL_MAX];
+
+		if (!is_meant(&home->offices[i], text, working))
+			continue;
+		office_label(&home->offices[i], label);
+		id_format(&home->offices[i].office.id, id);
+		fputs(ftell(f) > 0 ? "; " : "", f);
+		fprintf(f, _("%s (id %s)"), label, id);
+	}
+	if (fclose(f) == 0)
+		return list;
+	free(list);
+	return NULL;
+}
+
+int home_no_office(const struct home *home, const char *text) {
+	char *list = home_list_offices(home, text);
+	int ending;
+
+	if (!list)
+		return fail_memory();
+	if (list[0])
+		ending = refuse(_("several offices are called \"%s\": %s; write the id of the one meant"), text,
+			list);
+	else
+		ending = refuse(_("no office known here has the code \"%s\"; see: lienthong office list"), text);
+	free(list);
+	return ending;
 }
 
 bool home_is_within(const struct home *home, const struct id *office, const struct id *above) {

@@ -34,14 +34,21 @@ int home_become_owner(const char *path);
 /* DONE, or an ending, having said why. */
 int home_open(const struct tool *tool, struct home *ret_home);
 void home_close(struct home *home);
+/* Says why the store cannot be opened: an outcome of store.h or -errno; returns the ending. */
+int home_open_failed(const struct tool *tool, int r);
 
 /* HOME/@name; heap, NULL without memory. */
 char *home_path(const struct tool *tool, const char *name);
 
 const struct office_row *home_office(const struct home *home, uint32_t number); /* NULL: unknown */
 const struct office_row *home_office_by_id(const struct home *home, const struct id *id);
-/* By code with all its digits, id, or name; NULL: none or several. */
+/* By code with all its digits, id, or name; NULL: none or several, which home_no_office() says. */
 const struct office_row *home_find_office(const struct home *home, const char *text);
+bool office_is_called(const struct office_row *row, struct span text);
+/* Those that home_find_office() could not choose between, for people; heap, NULL without memory. */
+char *home_list_offices(const struct home *home, const char *text);
+/* Says why home_find_office() found none; returns the ending. */
+int home_no_office(const struct home *home, const char *text);
 bool home_is_within(const struct home *home, const struct id *office, const struct id *above);
 const struct office_row *home_parent(const struct home *home); /* NULL: none */
 bool home_is_child(const struct home *home, const struct office_row *row);

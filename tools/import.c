@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "proto/reference.h"
+#include "proto/text.h"
 #include "tools/dates.h"
 #include "tools/import_row.h"
-#include "proto/text.h"
 
 enum {
 	DRAFT_OVERHEAD = 32,  /* bytes of a draft in a request beside its body, at most */
@@ -85,18 +86,38 @@ static void count_twin(struct import_reading *reading, struct import_row *row, u
 	record_make_id(row->date_ms, key.b, &row->draft.id);
 }
 
-static void check_number(struct import_reading *reading, const struct import_row *row) {
-	const struct import_context *context = reading->context;
-	struct import_quoted number = import_quote(row->name);
-	unsigned year = date_year(row->date_ms);
-	struct id held;
+static void blame_held(struct import_reading *reading, const struct import_row *row,
+	const struct import_held *held, unsigned column) {
+	char name[OFFICE_ID_TEXT_LEN + 1];
 
-	if (context->find_number(context->userdata, row->draft.kind, row->name, year, &held) ==
-			IMPORT_FOUND &&
-		!id_eq(&held, &row->draft.id))
-		import_blame(reading, row->line, 0,
-			_("%s of %u is here already, with another date; look it up before you correct either"),
-			number.text, year);
+	if (held->reference)
+		reference_format(held->reference, name);
+	else
+		id_format(&held->id, name);
+	import_blame(reading, row->line, column,
+		_("%s of %u is kept already (%s), and differs here; if it is the same, correct the row, since what is kept cannot be changed; if it is another, give it its own number"),
+		import_quote(row->name).text, date_year(row->date_ms), name);
+}
+
+/* What is kept under the number of a row must say the same; it was perhaps entered singly. */
+static void check_number(struct import_reading *reading, struct import_row *row) {
+	const struct import_context *context = reading->context;
+	unsigned year = date_year(row->date_ms);
+	struct import_held first = { 0 };
+	struct import_held held;
+	size_t n;
+
+	for (n = 0; context->find_number(context->userdata, row->draft.kind, row->name, year, n,
+			&held) == IMPORT_FOUND; n++) {
+		if (import_row_differs(row, &held) == IMPORT_NO_COLUMN) {
+			row->draft.id = held.id;
+			return;
+		}
+		if (n == 0)
+			first = held;
+	}
+	if (n > 0)
+		blame_held(reading, row, &first, import_row_differs(row, &first));
 }
 
 /* Rows about the same thing: a fault where each has a number, otherwise told apart. */
@@ -124,7 +145,7 @@ static void check_twins(struct import_reading *reading) {
 			import_blame(reading, row->line, 0,
 				_("%s of %u stands on line %llu already"), import_quote(row->name).text, date_year(row->date_ms),
 				(unsigned long long)sorted[i - 1]->line);
-		} else if (row->name.len > 0) {
+		} else if (row->name.len > 0 && !row->faulty) {
 			check_number(reading, row);
 		}
 	}

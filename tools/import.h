@@ -68,21 +68,39 @@ enum {
 enum import_lookup {
 	IMPORT_FOUND = 0,
 	IMPORT_NONE,
-	IMPORT_MANY,        /* a number that several petitions have */
+	IMPORT_MANY,        /* a number or reference that several petitions have */
 	IMPORT_WRONG_CHECK, /* a reference with a digit misread */
+};
+
+/* What the steps of a petition must know of it. */
+struct import_case {
+	struct id id;
+	uint8_t organisation;
+	uint64_t received_ms;
+};
+
+/* A petition or meeting that is kept already. */
+struct import_held {
+	struct id id;
+	uint8_t organisation;
+	uint64_t reference; /* 0: a meeting */
+	struct span body;   /* borrowed from whoever found it */
 };
 
 struct import_context {
 	void *userdata;
 	struct id own;
-	/* The petition with this reference or number. */
-	enum import_lookup (*find_case)(void *userdata, struct span name, struct id *ret_id,
-		uint8_t *ret_organisation);
+	uint64_t now_ms; /* by this computer's clock; what is done cannot be later than tomorrow */
+	/* The petition with this id, reference or number. */
+	enum import_lookup (*find_case)(void *userdata, struct span name,
+		struct import_case *ret_case);
+	/* After IMPORT_MANY: which they are, for people; heap, NULL without memory. */
+	char *(*list_cases)(void *userdata, struct span name);
 	/* The office with this code, if a petition can be handed to it. */
 	enum import_lookup (*find_office)(void *userdata, struct span code, struct id *ret_id);
-	/* The record of this office that has this number in the book of that year. */
+	/* The @nth record of this office, from 0, that has this number in the book of that year. */
 	enum import_lookup (*find_number)(void *userdata, uint8_t kind, struct span number,
-		unsigned year, struct id *ret_id);
+		unsigned year, size_t nth, struct import_held *ret_held);
 	/* NULL: nobody looks on. */
 	void (*progress)(void *userdata, size_t done, size_t total);
 };
@@ -101,6 +119,7 @@ struct import_row {
 	struct hash key;   /* what the row is about */
 	uint64_t date_ms;
 	size_t body_at;
+	bool faulty;
 };
 
 struct import {

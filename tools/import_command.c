@@ -120,7 +120,7 @@ static bool find_type(const char *word, enum import_type *ret_type) {
 int command_import(struct tool *tool, int argc, char **argv) {
 	struct importing importing = { .tool = tool, .progress = isatty(STDERR_FILENO) };
 	const struct option_def options[] = {
-		{ "dry-run", NULL, N_("only check the file; nothing is kept"), .flag = &importing.dry_run },
+		{ "dry-run", NULL, N_("only check the file, here and at the node, which must run; nothing is kept"), .flag = &importing.dry_run },
 	};
 	const struct usage usage = { "import", "petitions|steps|meetings FILE.csv",
 		N_("Imports a CSV file (RFC 4180, UTF-8, with a header line), all of it or nothing. Importing it again adds nothing. Columns: petitions: number, received, organisation, kind, village, category, channel, people, urgent, text, asked_of. Steps: petition, step, date, to, due, text. Meetings: number, date, organisation, type, host, attendance, opinions, on_the_spot, later, pending, topic."),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistr.h>
 
 #include "proto/head.h"
 #include "proto/kinds/meeting.h"
@@ -16,7 +17,8 @@
 #include "tools/words.h"
 
 enum {
-	TEXT_MAX = PETITION_TEXT_MAX, /* no other text is longer */
+	YEAR_MIN = 2000, /* references have two digits for the year */
+	YEAR_MAX = 2099,
 };
 
 /* What each step says beside its date. */
@@ -132,6 +134,28 @@ static uint64_t get_date(struct import_reading *reading, unsigned column, bool m
 	return ms;
 }
 
+/* The day on which something was done: one that the node keeps, and not in the future. */
+static uint64_t get_past_date(struct import_reading *reading, unsigned column) {
+	uint64_t ms = get_date(reading, column, true);
+	uint64_t now_ms = reading->context->now_ms;
+	char now[DATE_TEXT_MAX];
+
+	if (ms == 0)
+		return 0;
+	if (date_year(ms) < YEAR_MIN || date_year(ms) > YEAR_MAX) {
+		FAULT(reading, column, _("\"%s\" cannot be kept; dates are from %d-01-01 to %d-12-31"),
+			import_quote(reading->cells[column]).text, YEAR_MIN, YEAR_MAX);
+		return 0;
+	}
+	/* tomorrow is let pass: a clock may be slow, and a clerk at work around midnight */
+	if (ms < date_day(now_ms) + 2 * (uint64_t)DATE_DAY_MS)
+		return ms;
+	date_format_time(now_ms, now);
+	FAULT(reading, column, _("\"%s\" is in the future; this computer's clock says %s"),
+		import_quote(reading->cells[column]).text, now);
+	return 0;
+}
+
 static uint8_t get_word(struct import_reading *reading, unsigned column, const struct words *words) {
 	uint8_t value = 0;
 	char *list;
@@ -148,66 +172,73 @@ static uint8_t get_word(struct import_reading *reading, unsigned column, const s
 	return 0;
 }
 
-/* Whether a decoder will take the text: it refuses what commands a terminal. */
-static bool is_clean(struct span text, bool lines) {
-	uint8_t buf[TEXT_MAX + 8];
-	struct writer w;
-	struct reader r;
+/* A character that no decoder takes, since it would mislead whoever reads the text. */
+static void blame_character(struct import_reading *reading, unsigned column, size_t at) {
+	struct span text = reading->cells[column];
+	ucs4_t character = 0;
 
-	writer_init(&w, buf, sizeof(buf));
-	write_str(&w, text);
-	reader_init(&r, writer_span(&w));
-	if (lines)
-		read_text(&r, 0, TEXT_MAX);
-	else
-		read_line(&r, 0, TEXT_MAX);
-	return reader_done(&r) == 0;
+	u8_mbtouc(&character, text.data + at, text.len - at);
+	FAULT(reading, column, character == '\n' ?
+			_("character %zu is a line break (U+%04X); write it in one line") :
+			_("character %zu cannot be seen, and may make the text look other than it is (U+%04X); leave it out"),
+		u8_mbsnlen(text.data, at) + 1, (unsigned)character);
 }
 
 static struct span get_text(struct import_reading *reading, unsigned column, bool must, size_t max,
 	bool lines) {
 	struct span text = reading->cells[column];
+	size_t unfit = text_unfit(text, lines);
 
 	given(reading, column, must);
 	if (text.len > max)
 		FAULT(reading, column, _("is too long: %zu bytes, and at most %zu can be kept"), text.len,
 			max);
-	else if (!is_clean(text, lines))
-		FAULT(reading, column,
-			lines ? _("holds control characters; write it again as plain text") :
-				_("holds a line break or control characters; write it in one line"));
+	else if (unfit < text.len)
+		blame_character(reading, column, unfit);
 	return text;
 }
 
 static bool get_yes(struct import_reading *reading, unsigned column) {
+	static const char *const no_yes[] = { "no", "yes" };
+	static const struct words words = { no_yes, N_ELEMENTS(no_yes) };
 	struct span text = reading->cells[column];
+	uint8_t value = 0;
 
-	if (span_eq(text, span_str("yes")))
-		return true;
-	if (text.len > 0 && !span_eq(text, span_str("no")))
+	if (text.len > 0 && !words_find(&words, text, &value))
 		FAULT(reading, column, _("\"%s\" is not known here; write one of: %s"), import_quote(text).text,
 			"yes, no");
-	return false;
+	return value;
 }
 
-static void find_case(struct import_reading *reading, unsigned column, struct id *ret_id,
-	uint8_t *ret_organisation) {
+static void blame_many(struct import_reading *reading, unsigned column) {
+	const struct import_context *context = reading->context;
+	struct span name = reading->cells[column];
+	char *list = context->list_cases(context->userdata, name);
+
+	if (list)
+		FAULT(reading, column, _("\"%s\" may be several petitions: %s; write the id of the one meant"),
+			import_quote(name).text, list);
+	else
+		reading->error = -ENOMEM;
+	free(list);
+}
+
+static void find_case(struct import_reading *reading, unsigned column,
+	struct import_case *ret_case) {
 	const struct import_context *context = reading->context;
 	struct span name = reading->cells[column];
 	struct import_quoted quoted = import_quote(name);
 
 	if (!given(reading, column, true))
 		return;
-	switch (context->find_case(context->userdata, name, ret_id, ret_organisation)) {
+	switch (context->find_case(context->userdata, name, ret_case)) {
 	case IMPORT_FOUND:
 		break;
 	case IMPORT_NONE:
 		FAULT(reading, column, _("no petition here has the reference or number \"%s\""), quoted.text);
 		break;
 	case IMPORT_MANY:
-		FAULT(reading, column,
-			_("several petitions have the number \"%s\"; write the reference of the one meant"),
-			quoted.text);
+		blame_many(reading, column);
 		break;
 	case IMPORT_WRONG_CHECK:
 		FAULT(reading, column,
@@ -272,7 +303,7 @@ static void read_petition(struct import_reading *reading) {
 	struct petition petition = {
 		.number = get_text(reading, PETITION_COLUMN_NUMBER, reading->of_file,
 			PETITION_NUMBER_MAX, false),
-		.received_ms = get_date(reading, PETITION_COLUMN_RECEIVED, true),
+		.received_ms = get_past_date(reading, PETITION_COLUMN_RECEIVED),
 		.legal_kind = get_word(reading, PETITION_COLUMN_KIND, &words_legal_kind),
 		.village = get_text(reading, PETITION_COLUMN_VILLAGE, false, PETITION_VILLAGE_MAX,
 			false),
@@ -303,11 +334,12 @@ static void read_petition(struct import_reading *reading) {
 /* What `to` means depends on the step: an authority, an outlet, another petition, an office. */
 static void read_to(struct import_reading *reading, struct step *step) {
 	struct span to = reading->cells[STEP_COLUMN_TO];
-	uint8_t organisation;
+	struct import_case other = { 0 };
 
 	switch (step->action) {
 	case ACTION_MERGED:
-		find_case(reading, STEP_COLUMN_TO, &step->office, &organisation);
+		find_case(reading, STEP_COLUMN_TO, &other);
+		step->office = other.id;
 		if (id_eq(&step->office, &step->petition) && !id_is_nil(&step->office))
 			FAULT(reading, STEP_COLUMN_TO, _("names the petition itself; write the one it goes into"));
 		break;
@@ -349,22 +381,36 @@ static void read_step_fields(struct import_reading *reading, struct step *step) 
 		STEP_TEXT_MAX, true);
 }
 
+/* Nothing is done about a petition before it is brought. */
+static void check_order(struct import_reading *reading, const struct step *step,
+	const struct import_case *about) {
+	char received[DATE_TEXT_MAX];
+
+	if (step->date_ms == 0 || step->date_ms >= date_day(about->received_ms))
+		return;
+	date_format(about->received_ms, received);
+	FAULT(reading, STEP_COLUMN_DATE, _("is before %s, the day on which the petition was received"),
+		received);
+}
+
 static void read_step(struct import_reading *reading) {
 	struct step step = {
 		.action = get_word(reading, STEP_COLUMN_STEP, &words_action),
-		.date_ms = get_date(reading, STEP_COLUMN_DATE, true),
+		.date_ms = get_past_date(reading, STEP_COLUMN_DATE),
 	};
-	uint8_t organisation = ORGANISATION_NONE;
+	struct import_case about = { .organisation = ORGANISATION_NONE };
 	struct import_row *row;
 	struct writer w;
 
-	find_case(reading, STEP_COLUMN_PETITION, &step.petition, &organisation);
+	find_case(reading, STEP_COLUMN_PETITION, &about);
+	step.petition = about.id;
+	check_order(reading, &step, &about);
 	read_step_fields(reading, &step);
 	row = new_row(reading);
 	if (!row)
 		return;
 	row->draft.kind = KIND_STEP;
-	row->draft.organisation = organisation;
+	row->draft.organisation = about.organisation;
 	row->draft.lane = LANE_NORMAL;
 	row->date_ms = step.date_ms;
 	step_encode(&step, &reading->import->bodies);
@@ -409,7 +455,7 @@ static uint32_t get_opinions(struct import_reading *reading, unsigned column) {
 static void read_meeting(struct import_reading *reading) {
 	struct meeting meeting = {
 		.type = get_word(reading, MEETING_COLUMN_TYPE, &words_meeting_type),
-		.date_ms = get_date(reading, MEETING_COLUMN_DATE, true),
+		.date_ms = get_past_date(reading, MEETING_COLUMN_DATE),
 		.opinions = get_opinions(reading, MEETING_COLUMN_OPINIONS),
 		.on_the_spot = get_opinions(reading, MEETING_COLUMN_ON_THE_SPOT),
 		.later = get_opinions(reading, MEETING_COLUMN_LATER),
@@ -438,8 +484,59 @@ static void read_meeting(struct import_reading *reading) {
 	key_by_number(reading, row, meeting.date_ms);
 }
 
+static unsigned petition_differs(struct span body, struct span held_body) {
+	struct petition a, b;
+
+	if (petition_decode(body, &a) || petition_decode(held_body, &b))
+		return PETITION_COLUMN_NUMBER;
+	return a.received_ms != b.received_ms ? PETITION_COLUMN_RECEIVED
+		: a.legal_kind != b.legal_kind ? PETITION_COLUMN_KIND
+		: !span_eq(a.village, b.village) ? PETITION_COLUMN_VILLAGE
+		: a.category != b.category ? PETITION_COLUMN_CATEGORY
+		: a.channel != b.channel ? PETITION_COLUMN_CHANNEL
+		: a.people != b.people ? PETITION_COLUMN_PEOPLE
+		: a.urgent != b.urgent ? PETITION_COLUMN_URGENT
+		: !span_eq(a.text, b.text) ? PETITION_COLUMN_TEXT
+		: !span_eq(a.asked_of, b.asked_of) ? PETITION_COLUMN_ASKED_OF
+						   : IMPORT_NO_COLUMN;
+}
+
+static unsigned meeting_differs(struct span body, struct span held_body) {
+	struct meeting a, b;
+
+	if (meeting_decode(body, &a) || meeting_decode(held_body, &b))
+		return MEETING_COLUMN_NUMBER;
+	return a.date_ms != b.date_ms ? MEETING_COLUMN_DATE
+		: a.type != b.type ? MEETING_COLUMN_TYPE
+		: !span_eq(a.host, b.host) ? MEETING_COLUMN_HOST
+		: a.attendance != b.attendance || a.attendance_accuracy != b.attendance_accuracy
+			? MEETING_COLUMN_ATTENDANCE
+		: a.opinions != b.opinions ? MEETING_COLUMN_OPINIONS
+		: a.on_the_spot != b.on_the_spot ? MEETING_COLUMN_ON_THE_SPOT
+		: a.later != b.later ? MEETING_COLUMN_LATER
+		: a.pending != b.pending ? MEETING_COLUMN_PENDING
+		: !span_eq(a.topic, b.topic) ? MEETING_COLUMN_TOPIC
+					     : IMPORT_NO_COLUMN;
+}
+
+unsigned import_row_differs(const struct import_row *row, const struct import_held *held) {
+	bool same_organisation = row->draft.organisation == held->organisation;
+	unsigned column;
+
+	if (row->draft.kind == KIND_PETITION) {
+		column = petition_differs(row->draft.body, held->body);
+		return column == IMPORT_NO_COLUMN && !same_organisation ?
+			PETITION_COLUMN_ORGANISATION : column;
+	}
+	column = meeting_differs(row->draft.body, held->body);
+	return column == IMPORT_NO_COLUMN && !same_organisation ? MEETING_COLUMN_ORGANISATION : column;
+}
+
 void import_row_read(struct import_reading *reading) {
-	switch (reading->import->type) {
+	struct import *import = reading->import;
+	size_t n_faults = import->n_faults;
+
+	switch (import->type) {
 	case IMPORT_PETITIONS:
 		read_petition(reading);
 		break;
@@ -450,4 +547,6 @@ void import_row_read(struct import_reading *reading) {
 		read_meeting(reading);
 		break;
 	}
+	if (import->n_faults > n_faults && import->n_rows > 0)
+		import->rows[import->n_rows - 1].faulty = true;
 }

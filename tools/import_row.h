@@ -36,5 +36,11 @@ __attribute__((format(printf, 4, 5))) void import_blame(struct import_reading *r
 void import_key_begin(struct writer *w, size_t n);
 void import_key_end(struct import_reading *reading, struct writer *w, struct hash *ret_key);
 
+/*
+ * The first column in which a row says other than what is kept; IMPORT_NO_COLUMN: in none. Its body
+ * must be in its place.
+ */
+unsigned import_row_differs(const struct import_row *row, const struct import_held *held);
+
 /* Adds a row to the import, also where there are faults. */
 void import_row_read(struct import_reading *reading);

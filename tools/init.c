@@ -47,6 +47,9 @@ static int read_label(const char *option, const char *text, size_t max, struct s
 		return misuse(_("--%s is not UTF-8 text"), option);
 	if (ret_text->len == 0 || ret_text->len > max)
 		return misuse(_("--%s must have from 1 to %zu bytes"), option, max);
+	if (text_unfit(*ret_text, false) < ret_text->len)
+		return misuse(_("--%s holds a line break, or a character that cannot be seen; write it again by hand"),
+			option);
 	return DONE;
 }
 
@@ -63,6 +66,8 @@ static int read_options(struct init *init) {
 		!reference_code_ok(office->code, office->code_digits))
 		return misuse(_("--code: \"%s\" is not an official code; write all its digits: 2 for a province, 3 for a district, 5 for a commune"),
 			init->code);
+	if (office->code == 0)
+		return misuse(_("--code: no office has the code %s; write its official code"), init->code);
 	r = read_label("name", init->name, OFFICE_NAME_MAX, &init->name_nfc);
 	if (r == DONE)
 		r = read_label("level", init->level, OFFICE_LEVEL_MAX, &init->level_nfc);
@@ -175,8 +180,11 @@ static int prepare_store(const char *path, const struct office *office) {
 	return r;
 }
 
-static int store_failed(const char *path, int r) {
+static int store_failed(const struct tool *tool, const char *path, int r) {
 	switch (r) {
+	case STORE_NEWER_FORMAT:
+	case STORE_DAMAGED:
+		return home_open_failed(tool, r);
 	case INIT_EXISTS:
 	case STORE_BUSY:
 		return refuse(_("there is an office in %s already; it stays as it is"), path);
@@ -195,7 +203,7 @@ static int make_store(const struct tool *tool, const struct office *office) {
 		return fail_memory();
 	r = prepare_store(path, office);
 	if (r)
-		r = store_failed(path, r);
+		r = store_failed(tool, path, r);
 	free(path);
 	return r;
 }

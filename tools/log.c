@@ -269,7 +269,7 @@ static int dump_office(const struct tool *tool, struct dump *dump, const char *n
 	int r;
 
 	if (!office)
-		return refuse(_("no office known here has the code \"%s\"; see: lienthong office list"), name);
+		return home_no_office(dump->home, name);
 	dump->office = office->office.id;
 	listing_init(&dump->listing, shown, N_ELEMENTS(columns));
 	r = oplog_each(dump->home->txn, dump_oplog, dump);

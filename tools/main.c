@@ -124,7 +124,15 @@ static const struct command *find_command(const char *first, const char *second)
 	return NULL;
 }
 
-/* Options may also stand before the command; @argv is left at the command's first word. */
+static bool is_group(const char *word) {
+	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
+		if (commands[i].group && strcmp(commands[i].group, word) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Options of all commands may also stand before each of its words; @argv is left at the word. */
 static bool read_global(struct tool *tool, int *argc, char ***argv) {
 	while (*argc > 0 && (*argv)[0][0] == '-' && strcmp((*argv)[0], "--help") != 0 &&
 		strcmp((*argv)[0], "--version") != 0) {
@@ -132,14 +140,18 @@ static bool read_global(struct tool *tool, int *argc, char ***argv) {
 
 		if (strcmp(option, "--json") == 0) {
 			tool->json = true;
-		} else if (strcmp(option, "--home") == 0 && *argc > 1) {
+		} else if (strcmp(option, "--home") == 0 && *argc == 1) {
+			(void)misuse(_("the option %s needs a value; see: lienthong help"), option);
+			return false;
+		} else if (strcmp(option, "--home") == 0) {
 			tool->home = (*argv)[1];
 			(*argv)++;
 			(*argc)--;
 		} else if (strncmp(option, "--home=", 7) == 0) {
 			tool->home = option + 7;
 		} else {
-			(void)misuse(_("the option %s is not known; see: lienthong help"), option);
+			(void)misuse(_("the option %s is not one of all commands; write it behind the command; see: lienthong help"),
+				option);
 			return false;
 		}
 		(*argv)++;
@@ -150,6 +162,8 @@ static bool read_global(struct tool *tool, int *argc, char ***argv) {
 
 static int run(struct tool *tool, int argc, char **argv) {
 	const struct command *command;
+	const char *first;
+	const char *second;
 
 	if (!read_global(tool, &argc, &argv))
 		return MISUSED;
@@ -161,13 +175,19 @@ static int run(struct tool *tool, int argc, char **argv) {
 		say("lienthong %s", LIENTHONG_VERSION);
 		return DONE;
 	}
-	command = find_command(argv[0], argc > 1 ? argv[1] : NULL);
-	if (!command)
-		return unknown(argv[0], argc > 1 && argv[1][0] != '-' ? argv[1] : NULL);
-	if (command->group) {
+	first = argv[0];
+	if (is_group(first)) {
 		argc--;
 		argv++;
+		if (!read_global(tool, &argc, &argv))
+			return MISUSED;
+		second = argc > 0 ? argv[0] : NULL;
+	} else {
+		second = argc > 1 ? argv[1] : NULL;
 	}
+	command = find_command(first, second);
+	if (!command)
+		return unknown(first, second && second[0] != '-' ? second : NULL);
 	return command->run(tool, argc, argv);
 }
 

@@ -3,6 +3,7 @@
 
 #include "store/cases.h"
 #include "tools/dates.h"
+#include "tools/find.h"
 #include "tools/home.h"
 #include "tools/submit.h"
 
@@ -44,7 +45,10 @@ int command_meeting_add(struct tool *tool, int argc, char **argv) {
 	date_format(date_now_ms(), today);
 	if (!cells[MEETING_COLUMN_DATE])
 		cells[MEETING_COLUMN_DATE] = today;
-	ending = submit_one(tool, IMPORT_MEETINGS, cells, &done);
+	ending = find_number_free(tool, KIND_MEETING, cells[MEETING_COLUMN_NUMBER],
+		cells[MEETING_COLUMN_DATE]);
+	if (ending == DONE)
+		ending = submit_one(tool, IMPORT_MEETINGS, cells, &done);
 	if (ending)
 		return ending;
 	id_format(&done.id, id);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/enrol.h"
+#include "tools/address.h"
 #include "tools/client.h"
 #include "tools/enrolment.h"
 #include "tools/files.h"
@@ -126,6 +127,9 @@ int command_office_add(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (address && !address_ok(span_str(address)))
+		return misuse(_("--address: \"%s\" cannot be connected to; write tcp://HOST:PORT, with a host or address that the office below can reach, and a port from 1 to 65535"),
+			address);
 	r = file_read(args[0], ENROL_FILE_MAX, &bytes, &len);
 	if (r)
 		return fail(_("cannot read %s: %s"), args[0], strerror(-r));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unicase.h>
 
 #include "proto/kinds/step.h"
@@ -62,7 +63,10 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 		cells[PETITION_COLUMN_CHANNEL] = "in-person";
 	if (urgent)
 		cells[PETITION_COLUMN_URGENT] = "yes";
-	ending = submit_one(tool, IMPORT_PETITIONS, cells, &done);
+	ending = find_number_free(tool, KIND_PETITION, cells[PETITION_COLUMN_NUMBER],
+		cells[PETITION_COLUMN_RECEIVED]);
+	if (ending == DONE)
+		ending = submit_one(tool, IMPORT_PETITIONS, cells, &done);
 	if (ending)
 		return ending;
 	reference_format(done.reference, reference);
@@ -76,13 +80,41 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 	return DONE;
 }
 
+/*
+ * That the petition is known, and the one it goes into and the office above, each NULL if not
+ * given; said as they were written.
+ */
+static int check_names(const struct tool *tool, const char *petition, const char *other,
+	const char *office) {
+	_cleanup_(home_close) struct home home = { 0 };
+	const struct office_row *parent;
+	struct case_row row;
+	struct id id;
+	int ending;
+
+	ending = home_open(tool, &home);
+	if (ending == DONE)
+		ending = find_petition(&home, petition, &id, &row);
+	if (ending == DONE && other)
+		ending = find_petition(&home, other, &id, &row);
+	if (ending || !office)
+		return ending;
+	parent = home_parent(&home);
+	if (parent && office_is_called(parent, span_str(office)))
+		return DONE;
+	if (!home_find_office(&home, office))
+		return home_no_office(&home, office);
+	return refuse(_("--office: \"%s\" is not the office directly above, the only one that can take it over"),
+		office);
+}
+
 int command_petition_step(struct tool *tool, int argc, char **argv) {
 	const char *cells[STEP_COLUMN_N] = { 0 };
 	const char *office = NULL;
 	const struct option_def options[] = {
 		{ "to", N_("NAME"), N_("forwarded: the authority; published: where; merged: the petition it goes into"),
 			.value = &cells[STEP_COLUMN_TO] },
-		{ "office", N_("CODE"), N_("handed-over: the office that acts next"), .value = &office },
+		{ "office", N_("CODE"), N_("handed-over: the office that acts next, by its code, name or id"), .value = &office },
 		{ "due", N_("DATE"), N_("forwarded, extended: the last day in time"),
 			.value = &cells[STEP_COLUMN_DUE] },
 		{ "text", N_("TEXT"), N_("what was done, why, or on which basis"),
@@ -90,7 +122,7 @@ int command_petition_step(struct tool *tool, int argc, char **argv) {
 		{ "date", N_("DATE"), N_("when it was done; default today"), .value = &cells[STEP_COLUMN_DATE] },
 	};
 	const struct usage usage = { "petition step", "REF STEP",
-		N_("Keeps what was done about a petition. STEP is accepted, returned, forwarded, extended, resolved, answered, published, reopened, merged, handed-over, withdrawn or closed. REF is the reference, or the number in the paper register."),
+		N_("Keeps what was done about a petition. STEP is accepted, returned, forwarded, extended, resolved, answered, published, reopened, merged, handed-over, withdrawn or closed. REF is the reference, the number in the paper register, or the id."),
 		options, N_ELEMENTS(options), 2, 2 };
 	char today[DATE_TEXT_MAX];
 	struct submitted done;
@@ -102,6 +134,13 @@ int command_petition_step(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (office && cells[STEP_COLUMN_TO])
 		return misuse(_("give either --to or --office"));
+	if (office && strcasecmp(args[1], "handed-over") != 0)
+		return misuse(_("--office: only the step handed-over names an office; write --to for \"%s\""),
+			args[1]);
+	ending = check_names(tool, args[0],
+		strcasecmp(args[1], "merged") == 0 ? cells[STEP_COLUMN_TO] : NULL, office);
+	if (ending)
+		return ending;
 	date_format(date_now_ms(), today);
 	cells[STEP_COLUMN_PETITION] = args[0];
 	cells[STEP_COLUMN_STEP] = args[1];
@@ -538,7 +577,7 @@ static int show_petition(const struct tool *tool, const struct home *home, const
 
 int command_petition_show(struct tool *tool, int argc, char **argv) {
 	const struct usage usage = { "petition show", "REF",
-		N_("Shows a petition with its whole history: who did what when, and where each record is kept. REF is the reference, or the number in the paper register."),
+		N_("Shows a petition with its whole history: who did what when, and where each record is kept. REF is the reference, the number in the paper register, or the id."),
 		NULL, 0, 1, 1 };
 	struct case_row row;
 	struct home home;

@@ -46,7 +46,7 @@ struct group {
 	struct span village;
 	uint64_t n[MEASURE_SLOTS];
 	uint64_t open_in;  /* received up to the end of the period */
-	uint64_t open_out; /* answered or withdrawn up to then */
+	uint64_t open_out; /* answered, withdrawn or merged up to then */
 };
 
 struct tallying {
@@ -115,7 +115,8 @@ static int add(struct tallying *tallying, uint64_t key, struct span village, uin
 		group->n[measure] += n;
 	if (measure == MEASURE_RECEIVED)
 		group->open_in += n;
-	else if (measure == MEASURE_ANSWERED || measure == MEASURE_WITHDRAWN)
+	else if (measure == MEASURE_ANSWERED || measure == MEASURE_WITHDRAWN ||
+		measure == MEASURE_MERGED)
 		group->open_out += n;
 	return 0;
 }
@@ -185,6 +186,8 @@ static int add_case(void *userdata, const struct id *id, const struct case_row *
 		{ row->resolved_ms, MEASURE_RESOLVED, row->resolved_ms != 0 },
 		{ row->answered_ms, MEASURE_ANSWERED, row->answered_ms != 0 },
 		{ row->since_ms, MEASURE_WITHDRAWN, row->state == CASE_WITHDRAWN },
+		{ row->since_ms, MEASURE_MERGED, row->state == CASE_MERGED },
+		{ row->since_ms, MEASURE_CLOSED, row->state == CASE_CLOSED },
 	};
 	for (size_t i = 0; i < N_ELEMENTS(facts) && r == 0; i++)
 		r = add(tallying, row->origin, petition.village, fold_period(facts[i].ms),
@@ -227,7 +230,9 @@ static void list_funnel(struct listing *listing, const struct group *sum) {
 		{ MEASURE_FORWARDED, true, false },
 		{ MEASURE_RESOLVED, true, true },
 		{ MEASURE_ANSWERED, true, true },
+		{ MEASURE_CLOSED, true, false },
 		{ MEASURE_WITHDRAWN, true, false },
+		{ MEASURE_MERGED, true, false },
 		{ MEASURE_ESCALATED, true, false },
 		{ MEASURE_RETURNED, false, false },
 		{ MEASURE_PEOPLE, false, false },
@@ -331,6 +336,8 @@ static const struct column group_columns[] = {
 	{ .key = "resolved_percent_of_forwarded", .title = N_("of forwarded"), .right = true },
 	{ .key = "answered", .title = N_("Answered"), .right = true },
 	{ .key = "withdrawn" },
+	{ .key = "merged" },
+	{ .key = "closed" },
 	{ .key = "open", .title = N_("Open"), .right = true },
 	{ .key = "escalated", .title = N_("Escalated"), .right = true },
 	{ .key = "people" },
@@ -377,6 +384,8 @@ static void list_group(struct listing *listing, const struct tallying *tallying,
 	cell_share(listing, n[MEASURE_RESOLVED], n[MEASURE_FORWARDED], true);
 	cell_count(listing, n[MEASURE_ANSWERED]);
 	cell_count(listing, n[MEASURE_WITHDRAWN]);
+	cell_count(listing, n[MEASURE_MERGED]);
+	cell_count(listing, n[MEASURE_CLOSED]);
 	cell_count(listing, open_of(group));
 	cell_count(listing, n[MEASURE_ESCALATED]);
 	cell_count(listing, n[MEASURE_PEOPLE]);

@@ -14,12 +14,16 @@
 #include "tools/import.h"
 
 /* Every other name is known, so that both ways are walked. */
-static enum import_lookup find_case(void *userdata, struct span name, struct id *ret_id,
-	uint8_t *ret_organisation) {
-	memset(ret_id, 7, sizeof(*ret_id));
-	ret_id->b[0] = name.data[0];
-	*ret_organisation = 0;
+static enum import_lookup find_case(void *userdata, struct span name,
+	struct import_case *ret_case) {
+	*ret_case = (struct import_case){ .received_ms = name.len * 1000000000000 };
+	memset(&ret_case->id, 7, sizeof(ret_case->id));
+	ret_case->id.b[0] = name.data[0];
 	return name.data[0] & 1 ? IMPORT_FOUND : (enum import_lookup)(name.len % 4);
+}
+
+static char *list_cases(void *userdata, struct span name) {
+	return strdup("A; B");
 }
 
 static enum import_lookup find_office(void *userdata, struct span code, struct id *ret_id) {
@@ -28,9 +32,9 @@ static enum import_lookup find_office(void *userdata, struct span code, struct i
 }
 
 static enum import_lookup find_number(void *userdata, uint8_t kind, struct span number,
-	unsigned year, struct id *ret_id) {
-	memset(ret_id, 8, sizeof(*ret_id));
-	return number.len > 20 ? IMPORT_FOUND : IMPORT_NONE;
+	unsigned year, size_t nth, struct import_held *ret_held) {
+	*ret_held = (struct import_held){ .reference = nth, .body = number };
+	return number.len > 20 && nth < 2 ? IMPORT_FOUND : IMPORT_NONE;
 }
 
 static void check_body(const struct draft *draft) {
@@ -60,7 +64,9 @@ static void check_body(const struct draft *draft) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	const struct import_context context = {
+		.now_ms = 1900000000000,
 		.find_case = find_case,
+		.list_cases = list_cases,
 		.find_office = find_office,
 		.find_number = find_number,
 	};

@@ -345,6 +345,26 @@ Test(codec, lets_nothing_through_that_commands_a_terminal) {
 		{ "\xc3\x80", true, true },     /* À */
 		{ "\xc4\x91", true, true },     /* đ */
 		{ "\xe1\xbb\x9f", true, true }, /* ở */
+		{ "\xe2\x80\x8b", true, true },  /* U+200B */
+		{ "\xe2\x80\x8c", true, true },  /* ZWNJ */
+		{ "\xe2\x80\x8d", true, true },  /* ZWJ */
+		{ "\xe2\x80\x8e", false, false },
+		{ "\xe2\x80\x8f", false, false },
+		{ "\xe2\x80\x90", true, true },
+		{ "\xe2\x80\xa7", true, true },
+		{ "\xe2\x80\xa8", false, false }, /* U+2028 */
+		{ "\xe2\x80\xa9", false, false },
+		{ "\xe2\x80\xaa", false, false }, /* U+202A */
+		{ "\xe2\x80\xae", false, false },
+		{ "\xe2\x80\xaf", true, true },   /* narrow no-break space */
+		{ "\xe2\x81\xa5", true, true },
+		{ "\xe2\x81\xa6", false, false }, /* U+2066 */
+		{ "\xe2\x81\xa9", false, false },
+		{ "\xe2\x81\xaa", true, true },
+		{ "\xe2\x82\xab", true, true },   /* ₫ */
+		{ "\xef\xbb\xbe", true, true },
+		{ "\xef\xbb\xbf", false, false }, /* U+FEFF */
+		{ "\xef\xbc\xbf", true, true },
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
@@ -355,6 +375,13 @@ Test(codec, lets_nothing_through_that_commands_a_terminal) {
 				"line, case %zu at %zu", i, place);
 		}
 	}
+}
+
+Test(codec, says_where_a_character_is_that_it_refuses) {
+	cr_expect_eq(text_unfit(span_str(""), false), 0);
+	cr_expect_eq(text_unfit(span_str("abc\n"), false), 3);
+	cr_expect_eq(text_unfit(span_str("abc\n"), true), 4);
+	cr_expect_eq(text_unfit(span_str("xin chào bà con \xe2\x80\xae."), true), 18);
 }
 
 Test(codec, refuses_a_zero_byte_where_people_will_see_it) {

@@ -17,18 +17,25 @@
 
 #define JAN_5_2024_MS 1704387600000 /* 00:00 in Asia/Ho_Chi_Minh is 17:00 of the day before */
 
-/* Petitions "1" to "9" exist, "twice" is ambiguous, "misread" a reference with a wrong digit. */
-static enum import_lookup find_case(void *userdata, struct span name, struct id *ret_id,
-	uint8_t *ret_organisation) {
+#define JUN_5_2025_MS (JAN_5_2024_MS + 517 * (uint64_t)DATE_DAY_MS + 15 * 3600000)
+
+/* Petitions "1" to "9" exist, received on 2024-01-05; "twice" is ambiguous, "misread" a reference with a wrong digit. */
+static enum import_lookup find_case(void *userdata, struct span name,
+	struct import_case *ret_case) {
 	if (span_eq(name, span_str("twice")))
 		return IMPORT_MANY;
 	if (span_eq(name, span_str("misread")))
 		return IMPORT_WRONG_CHECK;
 	if (name.len != 1)
 		return IMPORT_NONE;
-	memset(ret_id, name.data[0], sizeof(*ret_id));
-	*ret_organisation = ORGANISATION_YOUTH;
+	memset(&ret_case->id, name.data[0], sizeof(ret_case->id));
+	ret_case->organisation = ORGANISATION_YOUTH;
+	ret_case->received_ms = JAN_5_2024_MS + 3600000; /* any time of that day */
 	return IMPORT_FOUND;
+}
+
+static char *list_cases(void *userdata, struct span name) {
+	return strdup("A; B");
 }
 
 static enum import_lookup find_office(void *userdata, struct span code, struct id *ret_id) {
@@ -38,18 +45,27 @@ static enum import_lookup find_office(void *userdata, struct span code, struct i
 	return IMPORT_FOUND;
 }
 
-/* The paper register of 2024 has a petition 77 already. */
+static uint8_t held_bodies[2][256];
+static struct span held_body[2]; /* of petitions and meetings 77 of 2024, as set by a test */
+
+/* The books of 2024 have a number 77 already, once that of petitions was set. */
 static enum import_lookup find_number(void *userdata, uint8_t kind, struct span number,
-	unsigned year, struct id *ret_id) {
-	if (!span_eq(number, span_str("77")) || year != 2024)
+	unsigned year, size_t nth, struct import_held *ret_held) {
+	struct span body = held_body[kind == KIND_MEETING];
+
+	if (!span_eq(number, span_str("77")) || year != 2024 || nth > 0 || !body.data)
 		return IMPORT_NONE;
-	memset(ret_id, 0x77, sizeof(*ret_id));
+	*ret_held = (struct import_held){ .organisation = ORGANISATION_FRONT,
+		.reference = kind == KIND_PETITION ? 27182240000077 : 0, .body = body };
+	memset(&ret_held->id, 0x77, sizeof(ret_held->id));
 	return IMPORT_FOUND;
 }
 
 static const struct import_context context = {
 	.own = { { 1, 2, 3 } },
+	.now_ms = JUN_5_2025_MS,
 	.find_case = find_case,
+	.list_cases = list_cases,
 	.find_office = find_office,
 	.find_number = find_number,
 };
@@ -182,11 +198,21 @@ Test(import, names_every_fault_with_its_line_and_column) {
 		{ IMPORT_PETITIONS, PETITIONS
 			"1234567890123456789012345678901234,2024-01-05,front,petition,V,land,phone,,,T,\n",
 			"2:number " },
-		/* the same number twice, and one that is here with another date */
+		/* the same number twice */
 		{ IMPORT_PETITIONS, PETITIONS "1,2024-01-05,front,petition,V,land,phone,,,T,\n"
-					      "1,2024-06-05,front,petition,V,land,phone,,,U,\n"
-					      "77,2024-06-05,front,petition,V,land,phone,,,U,\n",
-			"3:number 4:number " },
+					      "1,2024-06-05,front,petition,V,land,phone,,,U,\n",
+			"3:number " },
+		/* the clock says 2025-06-05: the day after is the last */
+		{ IMPORT_PETITIONS, PETITIONS "1,2025-06-06,front,petition,V,land,phone,,,T,\n"
+					      "2,2025-06-07,front,petition,V,land,phone,,,T,\n"
+					      "3,1999-12-31,front,petition,V,land,phone,,,T,\n"
+					      "4,2000-01-01,front,petition,V,land,phone,,,T,\n"
+					      "5,2100-01-01,front,petition,V,land,phone,,,T,\n",
+			"3:received 4:received 6:received " },
+		{ IMPORT_MEETINGS, MEETINGS "1,2025-06-07,front,dialogue,,120,,,,,\n", "2:date " },
+		{ IMPORT_STEPS, STEPS "1,accepted,2024-01-04,,,\n1,accepted,2024-01-05,,,\n"
+				      "1,forwarded,2025-06-07,x,,\n1,forwarded,2025-06-06,x,2031-01-01,\n",
+			"2:date 4:date " },
 		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,dialogue,,120,284,255,23,5,\n",
 			"2:opinions " },
 		{ IMPORT_MEETINGS, MEETINGS "1,2024-01-05,front,talk,,>120,-1,,,,\n",
@@ -197,7 +223,101 @@ Test(import, names_every_fault_with_its_line_and_column) {
 		expect_faults(files[i].type, files[i].text, files[i].faults);
 }
 
+/* What is kept under number 77: the one row of a file, as the node has completed it. */
+static void hold(enum import_type type, const char *text) {
+	struct import import = read_file(type, text);
+	struct petition petition;
+	struct span body;
+	struct writer w;
+	unsigned i = type == IMPORT_MEETINGS;
+
+	cr_assert_eq(import.n_faults, 0);
+	body = import.rows[0].draft.body;
+	writer_init(&w, held_bodies[i], sizeof(held_bodies[i]));
+	if (type == IMPORT_PETITIONS) {
+		cr_assert_eq(petition_decode(body, &petition), 0);
+		petition.reference = 12345;
+		petition_encode(&petition, &w);
+	} else {
+		write_raw(&w, body);
+	}
+	cr_assert(writer_ok(&w));
+	held_body[i] = writer_span(&w);
+	import_done(&import);
+}
+
+Test(import, what_is_kept_already_is_the_same_or_says_what_differs) {
+	static const char *const others[][2] = {
+		{ "77,2024-01-06,front,petition,V,land,phone,3,yes,T,A", "2:received " },
+		{ "77,2024-01-05,women,petition,V,land,phone,3,yes,T,A", "2:organisation " },
+		{ "77,2024-01-05,front,complaint,V,land,phone,3,yes,T,A", "2:kind " },
+		{ "77,2024-01-05,front,petition,W,land,phone,3,yes,T,A", "2:village " },
+		{ "77,2024-01-05,front,petition,V,none,phone,3,yes,T,A", "2:category " },
+		{ "77,2024-01-05,front,petition,V,land,zalo,3,yes,T,A", "2:channel " },
+		{ "77,2024-01-05,front,petition,V,land,phone,4,yes,T,A", "2:people " },
+		{ "77,2024-01-05,front,petition,V,land,phone,3,no,T,A", "2:urgent " },
+		{ "77,2024-01-05,front,petition,V,land,phone,3,yes,U,A", "2:text " },
+		{ "77,2024-01-05,front,petition,V,land,phone,3,yes,T,", "2:asked_of " },
+		/* what is wrong by itself comes first */
+		{ "77,2024-01-05,front,petition,V,land,phone,0,yes,U,A", "2:people " },
+	};
+	const char *same = PETITIONS "77,2024-01-05,front,petition,V,land,phone,3,YES,T,A\n";
+	struct import import;
+
+	hold(IMPORT_PETITIONS, same);
+	import = read_file(IMPORT_PETITIONS, same);
+	cr_expect_eq(import.n_faults, 0);
+	cr_expect_eq(get_be64(import.rows[0].draft.id.b), 0x7777777777777777);
+	import_done(&import);
+	for (size_t i = 0; i < N_ELEMENTS(others); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), PETITIONS "%s\n", others[i][0]);
+		expect_faults(IMPORT_PETITIONS, text, others[i][1]);
+	}
+}
+
+Test(import, what_is_kept_of_a_meeting_already_is_the_same_or_says_what_differs) {
+	static const char *const others[][2] = {
+		{ "77,2024-01-06,front,dialogue,H,>=9,3,1,1,1,T", "2:date " },
+		{ "77,2024-01-05,women,dialogue,H,>=9,3,1,1,1,T", "2:organisation " },
+		{ "77,2024-01-05,front,other,H,>=9,3,1,1,1,T", "2:type " },
+		{ "77,2024-01-05,front,dialogue,,>=9,3,1,1,1,T", "2:host " },
+		{ "77,2024-01-05,front,dialogue,H,9,3,1,1,1,T", "2:attendance " },
+		{ "77,2024-01-05,front,dialogue,H,>=9,4,2,1,1,T", "2:opinions " },
+		{ "77,2024-01-05,front,dialogue,H,>=9,3,2,1,0,T", "2:on_the_spot " },
+		{ "77,2024-01-05,front,dialogue,H,>=9,3,1,2,0,T", "2:later " },
+		{ "77,2024-01-05,front,dialogue,H,>=9,3,1,1,1,", "2:topic " },
+	};
+	const char *same = MEETINGS "77,2024-01-05,front,dialogue,H,>=9,3,1,1,1,T\n";
+
+	hold(IMPORT_MEETINGS, same);
+	expect_faults(IMPORT_MEETINGS, same, "");
+	for (size_t i = 0; i < N_ELEMENTS(others); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), MEETINGS "%s\n", others[i][0]);
+		expect_faults(IMPORT_MEETINGS, text, others[i][1]);
+	}
+}
+
+Test(import, says_which_character_cannot_be_kept_and_where) {
+	struct import import = read_file(IMPORT_STEPS,
+		STEPS "1,returned,2024-01-05,,,\"hố ga\n\xe2\x80\xae\"\n1,forwarded,2024-01-05,\"a\nb\",,\n");
+
+	cr_assert_eq(import.n_faults, 2);
+	cr_expect_eq(import.faults[0].line, 2);
+	cr_expect_str_eq(import.faults[0].column, "text");
+	cr_expect(strstr(import.faults[0].text, "character 7 "), "%s", import.faults[0].text);
+	cr_expect(strstr(import.faults[0].text, "(U+202E)"), "%s", import.faults[0].text);
+	cr_expect_str_eq(import.faults[1].column, "to");
+	cr_expect(strstr(import.faults[1].text, "character 2 is a line break"), "%s",
+		import.faults[1].text);
+	import_done(&import);
+}
+
 Test(import, a_number_belongs_to_the_book_of_its_year) {
+	hold(IMPORT_PETITIONS, PETITIONS "77,2024-01-05,front,petition,V,land,phone,,,T,\n");
 	expect_faults(IMPORT_PETITIONS,
 		PETITIONS "1,2024-01-05,front,petition,V,land,phone,,,T,\n"
 			  "1,2025-01-05,front,petition,V,land,phone,,,T,\n"
@@ -351,6 +471,8 @@ Test(dates, are_days_in_vietnam) {
 		if (!cases[i].ok)
 			continue;
 		cr_expect_eq(ms, cases[i].ms, "%s", cases[i].text);
+		cr_expect_eq(date_day(ms), ms, "%s", cases[i].text);
+		cr_expect_eq(date_day(ms + DATE_DAY_MS - 1), ms, "%s", cases[i].text);
 		date_format_iso(ms, text);
 		cr_expect(strstr(text, "T00:00:00.000+07:00"), "%s", text);
 	}
