@@ -16,6 +16,39 @@ bool trouble_eq(const struct trouble *a, const struct trouble *b) {
 	return a->code == b->code && a->reason == b->reason && strcmp(a->detail, b->detail) == 0;
 }
 
+const char *trouble_name(uint8_t code) {
+	static const char *const names[] = {
+		[TROUBLE_NOT_YET] = "not-yet",
+		[TROUBLE_SILENT] = "silent",
+		[TROUBLE_ENDED_BY_THEM] = "ended-by-them",
+		[TROUBLE_ENDED_BY_US] = "ended-by-us",
+		[TROUBLE_REFUSED] = "refused",
+		[TROUBLE_FAR_HEADS] = "far-heads",
+		[TROUBLE_NO_ANSWER] = "no-answer",
+		[TROUBLE_DEAF] = "deaf",
+		[TROUBLE_KEY_REFUSED] = "key-refused",
+		[TROUBLE_LOST] = "lost",
+		[TROUBLE_NOT_A_NODE] = "not-a-node",
+		[TROUBLE_BAD_ADDRESS] = "bad-address",
+		[TROUBLE_MOVED] = "moved",
+		[TROUBLE_DISCONNECTED] = "disconnected",
+		[TROUBLE_CONNECTED_AGAIN] = "connected-again",
+	};
+
+	return code < N_ELEMENTS(names) ? names[code] : "unknown";
+}
+
+const char *trouble_detail(const struct trouble *trouble) {
+	switch (trouble->code) {
+	case TROUBLE_ENDED_BY_THEM:
+	case TROUBLE_ENDED_BY_US:
+	case TROUBLE_REFUSED:
+		return refusal_name(trouble->reason);
+	default:
+		return trouble->detail[0] ? trouble->detail : NULL;
+	}
+}
+
 /* What the sentence says beside its words: the reason's name, or the address. */
 static const char *sentence(const struct trouble *trouble, const char **ret_part) {
 	*ret_part = trouble->detail;

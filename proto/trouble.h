@@ -41,5 +41,9 @@ struct trouble {
 
 struct trouble trouble_of(enum trouble_code code, uint32_t reason, const char *detail);
 bool trouble_eq(const struct trouble *a, const struct trouble *b);
+/* A word for programs, the same in every language and version; NULL where there is no trouble. */
+const char *trouble_name(uint8_t code);
+/* What belongs to the word: the address, or the name of a refusal, untranslated; NULL: nothing. */
+const char *trouble_detail(const struct trouble *trouble);
 /* The sentence in the user's language (gettext); empty where there is no trouble. */
 void trouble_text(const struct trouble *trouble, char ret_text[TROUBLE_TEXT_MAX]);

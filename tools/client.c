@@ -10,9 +10,19 @@
 #include <unistd.h>
 #include <zmq.h>
 
+enum {
+	SAY_AFTER_MS = 3000, /* of silence, that we wait */
+	LOOK_EVERY_MS = 200, /* whether a node is back */
+};
+
+#define MONITOR "inproc://monitor"
+
 struct client {
+	char *path;
 	void *context;
 	void *socket;
+	void *monitor;     /* tells what becomes of the connection */
+	bool said;         /* that we wait */
 	zmq_msg_t message; /* the last answer */
 	uint64_t number;
 };
@@ -46,42 +56,54 @@ static int probe(const char *path) {
 	}
 }
 
-static int open_socket(struct client *client, const char *path) {
+static int open_socket(struct client *client) {
 	char address[sizeof(struct sockaddr_un) + 8];
 	int64_t frame_max = CONTROL_MAX;
 	int linger = 0;
 
-	snprintf(address, sizeof(address), "ipc://%s", path);
+	snprintf(address, sizeof(address), "ipc://%s", client->path);
 	client->context = zmq_ctx_new();
 	if (!client->context)
 		return -errno;
 	client->socket = zmq_socket(client->context, ZMQ_DEALER);
-	if (!client->socket)
+	client->monitor = zmq_socket(client->context, ZMQ_PAIR);
+	if (!client->socket || !client->monitor)
 		return -errno;
 	if (zmq_setsockopt(client->socket, ZMQ_LINGER, &linger, sizeof(linger)) < 0 ||
+		zmq_setsockopt(client->monitor, ZMQ_LINGER, &linger, sizeof(linger)) < 0 ||
 		zmq_setsockopt(client->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) < 0 ||
+		zmq_socket_monitor(client->socket, MONITOR,
+			ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED) < 0 ||
+		zmq_connect(client->monitor, MONITOR) < 0 ||
 		zmq_connect(client->socket, address) < 0)
 		return -errno;
 	return 0;
 }
 
+static void close_sockets(struct client *client) {
+	if (client->socket)
+		zmq_close(client->socket);
+	if (client->monitor)
+		zmq_close(client->monitor);
+	if (client->context)
+		zmq_ctx_term(client->context);
+	client->socket = client->monitor = client->context = NULL;
+}
+
 int client_open(const struct tool *tool, struct client **ret_client) {
-	_cleanup_(client_closep) struct client *client = NULL;
-	char *path;
+	_cleanup_(client_closep) struct client *client = calloc(1, sizeof(*client));
 	int r;
 
-	if (asprintf(&path, "%s/control.sock", tool->home) < 0)
+	if (!client)
 		return -ENOMEM;
-	r = probe(path);
-	if (r == 0) {
-		client = calloc(1, sizeof(*client));
-		r = client ? 0 : -ENOMEM;
+	zmq_msg_init(&client->message);
+	if (asprintf(&client->path, "%s/control.sock", tool->home) < 0) {
+		client->path = NULL;
+		return -ENOMEM;
 	}
-	if (r == 0) {
-		zmq_msg_init(&client->message);
-		r = open_socket(client, path);
-	}
-	free(path);
+	r = probe(client->path);
+	if (r == 0)
+		r = open_socket(client);
 	if (r == 0)
 		*ret_client = TAKE(client);
 	return r;
@@ -91,10 +113,8 @@ struct client *client_close(struct client *client) {
 	if (!client)
 		return NULL;
 	zmq_msg_close(&client->message);
-	if (client->socket)
-		zmq_close(client->socket);
-	if (client->context)
-		zmq_ctx_term(client->context);
+	close_sockets(client);
+	free(client->path);
 	free(client);
 	return NULL;
 }
@@ -114,26 +134,75 @@ static uint64_t monotonic_ms(void) {
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The next answer, whichever it is. */
-static int receive(struct client *client, uint64_t until_ms, struct answer *ret_answer) {
-	uint64_t now_ms = monotonic_ms();
-	int timeout_ms = until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
-	int n;
+static bool readable(void *socket, long timeout_ms) {
+	zmq_pollitem_t item = { socket, 0, ZMQ_POLLIN, 0 };
 
-	if (zmq_setsockopt(client->socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms)) < 0)
-		return -errno;
+	return zmq_poll(&item, 1, timeout_ms) > 0;
+}
+
+/* Takes what the monitor has to say: whether nobody is there any more. */
+static bool is_gone(struct client *client) {
+	uint8_t frame[sizeof(uint16_t) + sizeof(uint32_t)];
+	bool gone = false;
+	uint16_t event;
+
+	while (zmq_recv(client->monitor, frame, sizeof(frame), ZMQ_DONTWAIT) == sizeof(frame)) {
+		memcpy(&event, frame, sizeof(event));
+		(void)zmq_recv(client->monitor, NULL, 0, ZMQ_DONTWAIT); /* the address */
+		gone = gone || event == ZMQ_EVENT_DISCONNECTED || probe(client->path) == CLIENT_DOWN;
+	}
+	return gone;
+}
+
+/* Until there is something to read. 0, CLIENT_SILENT, CLIENT_GONE or -errno. */
+static int await(struct client *client, uint64_t since_ms, uint64_t until_ms) {
+	zmq_pollitem_t items[] = {
+		{ client->socket, 0, ZMQ_POLLIN, 0 },
+		{ client->monitor, 0, ZMQ_POLLIN, 0 },
+	};
+	uint64_t say_ms = since_ms + SAY_AFTER_MS;
+
+	for (;;) {
+		uint64_t now_ms = monotonic_ms();
+		uint64_t next_ms = client->said || until_ms < say_ms ? until_ms : say_ms;
+
+		if (now_ms >= until_ms)
+			return CLIENT_SILENT;
+		if (now_ms >= next_ms) {
+			client->said = true;
+			(void)fail(_("waiting for the node ..."));
+			continue;
+		}
+		if (zmq_poll(items, N_ELEMENTS(items), (long)(next_ms - now_ms)) < 0 && errno != EINTR)
+			return -errno;
+		if (items[0].revents)
+			return 0;
+		if (items[1].revents && is_gone(client)) /* after its answer, perhaps */
+			return readable(client->socket, 0) ? 0 : CLIENT_GONE;
+	}
+}
+
+/* The next answer, whichever it is. */
+static int receive(struct client *client, uint64_t since_ms, uint64_t until_ms,
+	struct answer *ret_answer) {
+	int n;
+	int r;
+
+	r = await(client, since_ms, until_ms);
+	if (r)
+		return r;
 	do {
 		n = zmq_msg_recv(&client->message, client->socket, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? CLIENT_SILENT : -errno;
+		return -errno;
 	return control_answer_decode((struct span){ zmq_msg_data(&client->message), (size_t)n },
 		       ret_answer) ? CLIENT_STRANGE : 0;
 }
 
 int client_ask(struct client *client, const struct writer *request, unsigned timeout_ms,
 	struct answer *ret_answer) {
-	uint64_t until_ms = monotonic_ms() + timeout_ms;
+	uint64_t since_ms = monotonic_ms();
 	struct span bytes = writer_span(request);
 	struct answer answer;
 	int r;
@@ -143,11 +212,36 @@ int client_ask(struct client *client, const struct writer *request, unsigned tim
 	if (zmq_send(client->socket, bytes.data, bytes.len, 0) < 0)
 		return -errno;
 	do {
-		r = receive(client, until_ms, &answer);
+		r = receive(client, since_ms, since_ms + timeout_ms, &answer);
 	} while (r == 0 && answer.number != client->number); /* it came too late for its asker */
 	if (r == 0)
 		*ret_answer = answer;
 	return r;
+}
+
+/* 0, CLIENT_DOWN, CLIENT_DENIED or -errno. */
+static int reopen(struct client *client, unsigned back_ms) {
+	uint64_t until_ms = monotonic_ms() + back_ms;
+	int r;
+
+	close_sockets(client);
+	while ((r = probe(client->path)) == CLIENT_DOWN && monotonic_ms() < until_ms)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = LOOK_EVERY_MS * 1000000L }, NULL);
+	return r ? r : open_socket(client);
+}
+
+int client_ask_again(struct client *client, const struct writer *request, unsigned timeout_ms,
+	unsigned back_ms, struct answer *ret_answer) {
+	int r;
+
+	r = client_ask(client, request, timeout_ms, ret_answer);
+	if (r != CLIENT_GONE)
+		return r;
+	(void)fail(_("the node stopped while it worked on this; waiting for it to come back ..."));
+	r = reopen(client, back_ms);
+	if (r == 0)
+		r = client_ask(client, request, timeout_ms, ret_answer);
+	return r == CLIENT_DOWN ? CLIENT_GONE : r;
 }
 
 int client_explain(const struct tool *tool, int r) {
@@ -158,6 +252,8 @@ int client_explain(const struct tool *tool, int r) {
 		return fail(_("the node of %s belongs to another user; use sudo"), tool->home);
 	case CLIENT_SILENT:
 		return fail(_("the node does not answer; what was asked may or may not have been done: see lienthong status, and journalctl -u lienthongd"));
+	case CLIENT_GONE:
+		return fail(_("the node stopped while it worked on this; whether it was done is not known: see journalctl -u lienthongd, start it, then do it again"));
 	case CLIENT_STRANGE:
 		return fail(_("the node's answer cannot be read; it is of another version than this tool"));
 	case -ENOMEM:

@@ -9,6 +9,7 @@
 enum {
 	CLIENT_QUICK_MS = 5000, /* for what the node answers from memory */
 	CLIENT_PATIENT_MS = 120000,
+	CLIENT_BACK_MS = 10000, /* a node that is started again by systemd is back before */
 };
 
 enum {
@@ -16,6 +17,7 @@ enum {
 	CLIENT_DENIED = 2, /* it belongs to another user */
 	CLIENT_SILENT = 3, /* no answer in time */
 	CLIENT_STRANGE = 4, /* an answer that cannot be read */
+	CLIENT_GONE = 5,    /* the node ended while it worked on it: done or not */
 };
 
 struct client;
@@ -28,11 +30,18 @@ void client_closep(struct client **client);
 /* The number to write into the next request. */
 uint64_t client_number(struct client *client);
 /*
- * Sends @request and waits for its answer, which is borrowed until the next call. The node's own
- * refusals are in @ret_answer. 0, CLIENT_SILENT, CLIENT_STRANGE or -errno.
+ * Sends @request and waits for its answer, which is borrowed until the next call; on stderr it says
+ * once that it waits, where that takes long. The node's own refusals are in @ret_answer. 0,
+ * CLIENT_SILENT, CLIENT_GONE, CLIENT_STRANGE or -errno.
  */
 int client_ask(struct client *client, const struct writer *request, unsigned timeout_ms,
 	struct answer *ret_answer);
+/*
+ * As client_ask(), of what may be asked twice: where the node ended meanwhile, it is asked again as
+ * soon as one is back, for so long as @back_ms says. CLIENT_GONE: none came back.
+ */
+int client_ask_again(struct client *client, const struct writer *request, unsigned timeout_ms,
+	unsigned back_ms, struct answer *ret_answer);
 
 /* Says why client_open() or client_ask() returned @r, which is not 0; returns the ending. */
 int client_explain(const struct tool *tool, int r);

@@ -18,6 +18,7 @@ enum {
 
 struct dump {
 	const struct home *home;
+	bool json;
 	struct id office;
 	bool has_lane;
 	uint8_t lane;
@@ -79,6 +80,12 @@ static void reference_of(const struct home *home, const struct id *id,
 		snprintf(ret_text, REFERENCE_TEXT_MAX, "?");
 }
 
+static const char *word(const struct dump *dump, const struct words *words, uint64_t value) {
+	const char *name = words_name(words, value);
+
+	return name ? for_reader(dump->json, name) : "?";
+}
+
 static void summarise_petition(FILE *f, const struct record *record) {
 	char reference[REFERENCE_TEXT_MAX];
 	struct petition petition;
@@ -89,67 +96,60 @@ static void summarise_petition(FILE *f, const struct record *record) {
 	fprintf(f, "%s: %.*s", reference, (int)petition.text.len, (const char *)petition.text.data);
 }
 
-static void summarise_step(FILE *f, const struct home *home, const struct record *record) {
+static void summarise_step(FILE *f, const struct dump *dump, const struct record *record) {
 	char reference[REFERENCE_TEXT_MAX];
-	const char *action;
 	struct step step;
 
 	if (step_decode(record->body, &step))
 		return;
-	reference_of(home, &step.petition, reference);
-	action = words_name(&words_action, step.action);
-	fprintf(f, "%s, %u: %s %.*s %.*s", reference, step.sequence, action ? _(action) : "?",
+	reference_of(dump->home, &step.petition, reference);
+	fprintf(f, "%s, %u: %s %.*s %.*s", reference, step.sequence, word(dump, &words_action, step.action),
 		(int)step.to.len, (const char *)step.to.data, (int)step.text.len,
 		(const char *)step.text.data);
 }
 
-static void summarise_meeting(FILE *f, const struct record *record) {
+static void summarise_meeting(FILE *f, const struct dump *dump, const struct record *record) {
 	struct meeting meeting;
-	const char *type;
 
 	if (meeting_decode(record->body, &meeting))
 		return;
-	type = words_name(&words_meeting_type, meeting.type);
-	fprintf(f, "%s: %.*s, %u = %u + %u + %u", type ? _(type) : "?", (int)meeting.topic.len,
-		(const char *)meeting.topic.data, meeting.opinions, meeting.on_the_spot, meeting.later,
-		meeting.pending);
+	fprintf(f, "%s: %.*s, %u = %u + %u + %u", word(dump, &words_meeting_type, meeting.type),
+		(int)meeting.topic.len, (const char *)meeting.topic.data, meeting.opinions,
+		meeting.on_the_spot, meeting.later, meeting.pending);
 }
 
-static void summarise_tally(FILE *f, const struct record *record) {
+static void summarise_tally(FILE *f, const struct dump *dump, const struct record *record) {
 	struct reader r;
 
 	reader_init(&r, record->body);
-	fprintf(f, _("%llu counts"), (unsigned long long)read_array(&r, 0, UINT64_MAX));
+	fprintf(f, for_reader(dump->json, N_("%llu counts")),
+		(unsigned long long)read_array(&r, 0, UINT64_MAX));
 }
 
-static void summarise_office(FILE *f, const struct record *record) {
+static void summarise_office(FILE *f, const struct dump *dump, const struct record *record) {
 	struct office office;
-	const char *state;
 	char code[16];
 
 	if (office_decode(record->body, &office))
 		return;
 	office_code(&office, code);
-	state = words_name(&words_office_state, office.state);
 	fprintf(f, "%s %.*s: %s", code, (int)office.name.len, (const char *)office.name.data,
-		state ? _(state) : "?");
+		word(dump, &words_office_state, office.state));
 }
 
-static void summarise_escalation(FILE *f, const struct record *record) {
+static void summarise_escalation(FILE *f, const struct dump *dump, const struct record *record) {
 	struct escalation escalation;
 	char reference[REFERENCE_TEXT_MAX];
-	const char *cause;
 
 	if (escalation_decode(record->body, &escalation))
 		return;
 	reference_format(escalation.reference, reference);
-	cause = words_name(&words_cause, escalation.cause);
-	fprintf(f, "%s: %s, %.*s", reference, cause ? _(cause) : "?", (int)escalation.rule.len,
-		(const char *)escalation.rule.data);
+	fprintf(f, "%s: %s, %.*s", reference, word(dump, &words_cause, escalation.cause),
+		(int)escalation.rule.len, (const char *)escalation.rule.data);
 }
 
 /* One line of what a record says; heap, NULL without memory. */
-static char *summarise(const struct home *home, const struct record *record) {
+static char *summarise(const struct dump *dump, const struct record *record) {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
@@ -161,19 +161,19 @@ static char *summarise(const struct home *home, const struct record *record) {
 		summarise_petition(f, record);
 		break;
 	case KIND_STEP:
-		summarise_step(f, home, record);
+		summarise_step(f, dump, record);
 		break;
 	case KIND_MEETING:
-		summarise_meeting(f, record);
+		summarise_meeting(f, dump, record);
 		break;
 	case KIND_TALLY:
-		summarise_tally(f, record);
+		summarise_tally(f, dump, record);
 		break;
 	case KIND_OFFICE:
-		summarise_office(f, record);
+		summarise_office(f, dump, record);
 		break;
 	case KIND_ESCALATION:
-		summarise_escalation(f, record);
+		summarise_escalation(f, dump, record);
 		break;
 	}
 	if (fclose(f) == 0)
@@ -202,7 +202,8 @@ static void dump_withheld(struct listing *listing, const struct hash *hash) {
 	free(text);
 }
 
-static void dump_record(struct listing *listing, const struct home *home, struct span bytes) {
+static void dump_record(struct dump *dump, struct span bytes) {
+	struct listing *listing = &dump->listing;
 	struct record record;
 	struct hash hash;
 
@@ -221,7 +222,7 @@ static void dump_record(struct listing *listing, const struct home *home, struct
 	if (record_decode(bytes, &record))
 		cell(listing, json_null(), "%s", _("cannot be read: not a record, or of a newer version"));
 	else
-		cell_owned(listing, summarise(home, &record));
+		cell_owned(listing, summarise(dump, &record));
 }
 
 static void dump_leaf(struct dump *dump, const struct oplog *oplog, uint64_t index,
@@ -235,7 +236,7 @@ static void dump_leaf(struct dump *dump, const struct oplog *oplog, uint64_t ind
 	if (leaf->withheld)
 		dump_withheld(listing, &leaf->hash);
 	else
-		dump_record(listing, dump->home, leaf->bytes);
+		dump_record(dump, leaf->bytes);
 	if (dump->hex && !leaf->withheld)
 		cell_owned(listing, to_hex(leaf->bytes));
 	else
@@ -302,6 +303,7 @@ int command_log(struct tool *tool, int argc, char **argv) {
 		!option_number("from", from, &dump.from, &ending) ||
 		!option_number("count", count, &dump.count, &ending))
 		return ending;
+	dump.json = tool->json;
 	dump.has_lane = lane != NULL;
 	ending = home_open(tool, &home);
 	if (ending)

@@ -2,9 +2,12 @@
 /*
  * lienthong - the command line of an office: finds the command, and leaves the rest to it
  */
+#include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tools/tool.h"
 
@@ -191,19 +194,50 @@ static int run(struct tool *tool, int argc, char **argv) {
 	return command->run(tool, argc, argv);
 }
 
+/* What a signal handler may still say: it can only write and end. */
+static char damaged[512];
+
+static void on_damage(int number) {
+	(void)!write(STDERR_FILENO, damaged, strlen(damaged));
+	_exit(FAILED);
+}
+
+/* The map of a store that is cut off or altered ends whoever follows it. */
+static void watch_map(void) {
+	struct sigaction action = { .sa_handler = on_damage };
+
+	snprintf(damaged, sizeof(damaged), "lienthong: %s\n",
+		_("the store is damaged and cannot be read on; keep a copy of it, delete nothing, and run: lienthong verify"));
+	(void)sigaction(SIGBUS, &action, NULL);
+	(void)sigaction(SIGSEGV, &action, NULL);
+}
+
+/*
+ * Where one of the three was closed, the next file opened, the store's perhaps, would take its place
+ * and be written to. What stands there instead refuses.
+ */
+static bool hold_streams(void) {
+	static const int modes[] = { O_WRONLY, O_RDONLY, O_RDONLY };
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv) {
 	const char *home = getenv("LIENTHONG_HOME");
 	struct tool tool = { .home = home && *home ? home : HOME_DEFAULT };
-	int ending;
 
+	if (!hold_streams())
+		return FAILED;
 	/* not LC_NUMERIC: numbers in JSON and in messages are written by us */
 	setlocale(LC_CTYPE, "");
 	setlocale(LC_MESSAGES, "");
 	bindtextdomain("lienthong", LOCALE_DIR);
 	bind_textdomain_codeset("lienthong", "UTF-8"); /* what is kept is UTF-8, whatever LC_CTYPE */
 	textdomain("lienthong");
-	ending = run(&tool, argc - 1, argv + 1);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return fail(_("cannot write all of it"));
-	return ending;
+	watch_map();
+	return output_finish(run(&tool, argc - 1, argv + 1));
 }

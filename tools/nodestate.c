@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tools/nodestate.h"
 
-#include <stdio.h>
-
 void nodestate_init(struct nodestate *state, const struct tool *tool) {
 	_cleanup_(writer_done) struct writer w;
 	struct answer answer;
@@ -40,22 +38,30 @@ bool nodestate_link(const struct nodestate *state, const struct id *office,
 const char *nodestate_down(const struct nodestate *state) {
 	switch (state->down) {
 	case CLIENT_DOWN:
-		return _("the node is not running");
+		return N_("the node is not running");
 	case CLIENT_SILENT:
-		return _("the node does not answer");
+	case CLIENT_GONE:
+		return N_("the node does not answer");
 	default:
-		return _("the node cannot be asked");
+		return N_("the node cannot be asked");
 	}
 }
 
-void nodestate_why(const struct nodestate *state, const struct id *office,
-	char ret_text[TROUBLE_TEXT_MAX]) {
+static void cell_word_or_none(struct listing *listing, const char *word, const char *sentence) {
+	cell(listing, word ? json_string(word) : json_null(), "%s", sentence);
+}
+
+void cell_why(struct listing *listing, const struct nodestate *state, const struct id *office) {
 	struct link_report link = { .trouble = { .code = TROUBLE_NOT_YET } };
+	char sentence[TROUBLE_TEXT_MAX];
 
 	if (state->down) {
-		snprintf(ret_text, TROUBLE_TEXT_MAX, "%s", nodestate_down(state));
+		cell_word_or_none(listing, "node-down", _(nodestate_down(state)));
+		cell_none(listing);
 		return;
 	}
 	(void)nodestate_link(state, office, &link);
-	trouble_text(&link.trouble, ret_text);
+	trouble_text(&link.trouble, sentence);
+	cell_word_or_none(listing, trouble_name(link.trouble.code), sentence);
+	cell_word_or_none(listing, trouble_detail(&link.trouble), "");
 }

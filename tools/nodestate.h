@@ -17,8 +17,10 @@ void nodestate_init(struct nodestate *state, const struct tool *tool);
 void nodestate_done(struct nodestate *state);
 bool nodestate_link(const struct nodestate *state, const struct id *office,
 	struct link_report *ret_link);
-/* That the node is down, in a sentence, translated. */
+/* That the node is down, in a sentence, to be translated. */
 const char *nodestate_down(const struct nodestate *state);
-/* A sentence on why nothing moves, translated, into @ret_text; empty: all is well. */
-void nodestate_why(const struct nodestate *state, const struct id *office,
-	char ret_text[TROUBLE_TEXT_MAX]);
+/*
+ * Why nothing moves, in two cells: a sentence for people, a word for programs; and for programs only
+ * what belongs to the word. Both empty: all is well.
+ */
+void cell_why(struct listing *listing, const struct nodestate *state, const struct id *office);

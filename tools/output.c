@@ -2,6 +2,7 @@
 #include "tools/output.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 enum {
 	SHORT_MAX = 64, /* what the format_ functions need */
+	KEPT_MAX = 512,
 	GAP = 2,        /* between two columns */
 	SECOND_MS = 1000,
 	MINUTE_MS = 60 * SECOND_MS,
@@ -101,6 +103,16 @@ void say(const char *format, ...) {
 	va_start(args, format);
 	put_clean(stdout, "", format, args);
 	va_end(args);
+}
+
+const char *for_reader(bool json, const char *text) {
+	return json ? text : _(text);
+}
+
+const char *error_text(bool json, int error) {
+	const char *text = json ? strerrordesc_np(error) : strerror(error);
+
+	return text ? text : "?";
 }
 
 void listing_init(struct listing *listing, const struct column *columns, size_t n_columns) {
@@ -399,24 +411,51 @@ json_t *listing_object(const struct listing *listing) {
 	return listing->failed ? NULL : json_incref(json_array_get(listing->rows, 0));
 }
 
-int json_show(json_t *value) {
-	int r = value ? json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : -1;
+static int fail_output(int error) {
+	if (error)
+		return fail(_("cannot write what is to be shown: %s"), strerror(error));
+	return fail(_("cannot write all of what is to be shown")); /* it was found out too late to know why */
+}
 
-	json_decref(value);
-	if (r != 0)
+static int put_json(json_t *value, size_t flags) {
+	int r;
+
+	if (!value)
 		return fail_memory();
-	putchar('\n');
+	errno = 0;
+	r = json_dumpf(value, stdout, flags);
+	json_decref(value);
+	if (r != 0 || putchar('\n') == EOF)
+		return errno == ENOMEM ? fail_memory() : fail_output(errno);
 	return DONE;
 }
 
-int json_line(json_t *value) {
-	int r = value ? json_dumpf(value, stdout, JSON_COMPACT) : -1;
+int json_show(json_t *value) {
+	return put_json(value, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+}
 
-	json_decref(value);
-	if (r != 0)
-		return fail_memory();
-	putchar('\n');
-	return DONE;
+int json_line(json_t *value) {
+	return put_json(value, JSON_COMPACT);
+}
+
+static char kept[KEPT_MAX];
+
+void output_kept(const char *format, ...) {
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(kept, sizeof(kept), format, args);
+	va_end(args);
+	(void)signal(SIGPIPE, SIG_IGN); /* whoever reads no more is told as well */
+}
+
+int output_finish(int ending) {
+	bool failed = ferror(stdout);
+
+	errno = 0;
+	if ((fflush(stdout) != 0 || failed) && ending == DONE)
+		ending = fail_output(errno);
+	return ending != DONE && kept[0] ? fail("%s", kept) : ending;
 }
 
 int listing_show(const struct listing *listing, bool json, const char *nothing) {

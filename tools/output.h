@@ -28,6 +28,10 @@ int fail_memory(void);
 /* To stdout. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
+/* A text that N_() marks: for people in their language, for a program (@json) as it stands. */
+__attribute__((format_arg(2))) const char *for_reader(bool json, const char *text);
+const char *error_text(bool json, int error); /* of an errno, likewise */
+
 /* To stdout, with spaces behind it up to @width columns of the terminal. */
 void put_padded(const char *text, size_t width);
 /* To stdout, divided between words; further lines begin at @indent. */
@@ -81,6 +85,13 @@ json_t *listing_object(const struct listing *listing); /* of its first row; a ne
 int json_show(json_t *value);                          /* consumes; returns an ending */
 /* On one line. */
 int json_line(json_t *value);
+/*
+ * A sentence on what is kept from here on, whatever becomes of what is to be shown of it: it is said
+ * where that cannot be written.
+ */
+__attribute__((format(printf, 1, 2))) void output_kept(const char *format, ...);
+/* Ends the output: all of it is written, or @ending gives way to one that says why it is not. */
+int output_finish(int ending);
 
 /* "3 d 4 h", "12 min" */
 void format_age(uint64_t ms, char *ret_text, size_t size);

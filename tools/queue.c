@@ -13,12 +13,12 @@ static const struct column columns[] = {
 	{ .key = "oldest_seconds", .title = N_("Oldest"), .right = true },
 	{ .key = "state", .title = N_("Link") },
 	{ .key = "why", .title = N_("Why it does not move") },
+	{ .key = "why_detail" },
 };
 
 static void list_row(struct listing *listing, const struct home *home,
 	const struct nodestate *state, const struct backlog_row *row, uint64_t now_ms) {
 	const struct id *id = &row->neighbour->office.id;
-	char why[TROUBLE_TEXT_MAX];
 	struct link_report link;
 	bool up = !home_is_child(home, row->neighbour);
 
@@ -36,8 +36,7 @@ static void list_row(struct listing *listing, const struct home *home,
 		cell_word(listing, &words_link_state, link.state);
 	else
 		cell(listing, json_null(), "%s", "-");
-	nodestate_why(state, id, why);
-	cell_str(listing, why);
+	cell_why(listing, state, id);
 }
 
 static int list_backlog(const struct tool *tool, const struct home *home,

@@ -54,6 +54,7 @@ static const struct column link_columns[] = {
 	{ .key = "waiting_oldest_seconds", .title = N_("Oldest"), .right = true },
 	{ .key = "clock_skew_ms" },
 	{ .key = "why", .title = N_("Why") },
+	{ .key = "why_detail" },
 };
 
 static const struct column refusal_columns[] = {
@@ -113,9 +114,10 @@ static void cell_age_since(struct listing *listing, uint64_t since_ms) {
 
 static void fill_node(struct listing *listing, const struct nodestate *state) {
 	bool running = !state->down;
+	const char *node = running ? N_("running") : nodestate_down(state);
 
 	cell_bool(listing, running);
-	cell_str(listing, running ? _("running") : nodestate_down(state));
+	cell(listing, json_string(node), "%s", _(node));
 	cell_time(listing, running ? state->status.started_ms : 0);
 	if (running)
 		cell_count(listing, state->status.pid);
@@ -170,7 +172,6 @@ static int fill_office(struct listing *listing, const struct home *home,
 static void fill_link(struct listing *listing, const struct home *home,
 	const struct nodestate *state, const struct backlog_row rows[LANE_N]) {
 	const struct id *id = &rows->neighbour->office.id;
-	char why[TROUBLE_TEXT_MAX];
 	bool up = !home_is_child(home, rows->neighbour);
 	struct link_report link = { 0 };
 	struct summary waiting = { 0 };
@@ -189,8 +190,7 @@ static void fill_link(struct listing *listing, const struct home *home,
 	cell_count(listing, waiting.waiting);
 	cell_age_since(listing, waiting.oldest_ms);
 	cell(listing, json_integer(link.clock_skew_ms), "%s", "");
-	nodestate_why(state, id, why);
-	cell_str(listing, why);
+	cell_why(listing, state, id);
 }
 
 static void fill_refusals(struct listing *listing, const struct nodestate *state) {

@@ -119,7 +119,7 @@ static int show_rows(struct stream *stream, struct answer *answer, uint64_t *ret
 }
 
 static int ask(struct stream *stream, struct writer *w, struct answer *ret_answer) {
-	int r = client_ask(stream->client, w, CLIENT_PATIENT_MS, ret_answer);
+	int r = client_ask_again(stream->client, w, CLIENT_PATIENT_MS, CLIENT_PATIENT_MS, ret_answer);
 
 	if (r)
 		return client_explain(stream->tool, r);

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/head.h"
+#include "proto/reference.h"
+#include "proto/sign.h"
 #include "tools/client.h"
+#include "tools/dates.h"
 #include "tools/find.h"
 
 /* Columns are called as their options: asked_of is --asked-of. The two of a step have none. */
@@ -85,6 +89,37 @@ static bool read_done(struct answer *answer, size_t n, struct submitted *ret_don
 	return !r->failed;
 }
 
+static void note_kept(const struct import *import, const char *name, const struct submitted *done) {
+	char reference[REFERENCE_TEXT_MAX];
+	char id[OFFICE_ID_TEXT_LEN + 1];
+
+	if (import->n_rows == 0)
+		return;
+	id_format(&done[0].id, id);
+	reference_format(done[0].reference, reference);
+	if (import->rows[0].line > 0)
+		output_kept(_("the %zu rows of %s are kept all the same"), import->n_rows, name);
+	else
+		output_kept(_("it is kept all the same, as %s; do not enter it again"),
+			import->type == IMPORT_PETITIONS ? reference : id);
+}
+
+/* What was asked may have been done. */
+static int say_unknown(const struct import *import, const char *name) {
+	if (import->rows[0].line > 0)
+		return fail(_("%s: the node stopped or does not answer; whether the rows are kept is not known: import the file again when it runs, nothing is kept twice"),
+			name);
+	switch (import->type) {
+	case IMPORT_PETITIONS:
+		return fail(_("the node stopped or does not answer; whether the petition is kept is not known: look with lienthong petition list before you enter it again"));
+	case IMPORT_MEETINGS:
+		return fail(_("the node stopped or does not answer; whether the meeting is kept is not known: look with lienthong meeting list before you enter it again"));
+	default:
+		return fail(_("the node stopped or does not answer; whether the step is kept is not known: look with lienthong petition show %s before you enter it again"),
+			name);
+	}
+}
+
 int submit(const struct tool *tool, const struct import *import, const char *name, bool check_only,
 	struct submitted *ret_done) {
 	_cleanup_(client_closep) struct client *client = NULL;
@@ -98,15 +133,42 @@ int submit(const struct tool *tool, const struct import *import, const char *nam
 		control_write_submit(&w, client_number(client), check_only, import->n_rows);
 		for (size_t i = 0; i < import->n_rows; i++)
 			control_write_draft(&w, &import->rows[i].draft);
-		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
+		r = client_ask_again(client, &w, CLIENT_PATIENT_MS, CLIENT_BACK_MS, &answer);
 	}
+	if ((r == CLIENT_SILENT || r == CLIENT_GONE) && import->n_rows > 0)
+		return say_unknown(import, name);
 	if (r)
 		return client_explain(tool, r);
 	if (answer.result != CONTROL_OK)
 		return refused(&answer, import, name);
 	if (!read_done(&answer, import->n_rows, ret_done))
 		return client_explain(tool, CLIENT_STRANGE);
+	if (!check_only)
+		note_kept(import, name, ret_done);
 	return DONE;
+}
+
+/* An id of our own: asked twice, the node keeps it once. */
+static int make_id(struct draft *draft) {
+	uint8_t random[10];
+	int r;
+
+	r = random_bytes(random, sizeof(random));
+	if (r)
+		return r;
+	record_make_id(date_now_ms(), random, &draft->id);
+	draft->has_id = true;
+	return 0;
+}
+
+static int submit_row(const struct tool *tool, struct import *import, const char *name,
+	struct submitted *ret_done) {
+	int r;
+
+	r = make_id(&import->rows[0].draft);
+	if (r)
+		return fail(_("this computer gives no random numbers: %s"), strerror(-r));
+	return submit(tool, import, name, false, ret_done);
 }
 
 static int check_and_submit(const struct tool *tool, enum import_type type,
@@ -124,7 +186,7 @@ static int check_and_submit(const struct tool *tool, enum import_type type,
 	} else {
 		const char *name = cells[0].len ? (const char *)cells[0].data : import_type_name(type);
 
-		ending = submit(tool, &import, name, false, ret_done);
+		ending = submit_row(tool, &import, name, ret_done);
 	}
 	import_done(&import);
 	return ending;

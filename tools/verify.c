@@ -6,19 +6,27 @@
  */
 #include <errno.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "store/cursor.h"
+#include "store/changes.h"
 #include "store/fold.h"
 #include "tools/home.h"
 
 enum {
 	FAULT_MAX = 200,
 	KEY_SHOWN = 24, /* bytes of a key in a message */
-	SCRATCH_MIN = 256 << 20,
+	SCRATCH_MIN = 256 << 20,      /* of the map of the scratch store */
+	SCRATCH_ROWS = 3,             /* times the bytes of the rows is what its pages take */
+	SCRATCH_ROOM_MIN = 16 << 20,
+	FULL_BELOW = 1 << 20,         /* so few free bytes are none */
+	LMDB_ASSERTION = 76,          /* how store.h says that LMDB ends the process */
 };
 
 static const struct column oplog_columns[] = {
@@ -46,13 +54,37 @@ struct enrolment {
 };
 
 struct checking {
+	const struct tool *tool;
+	const char *scratch;      /* a directory of our own; NULL: the tables are not made again */
 	const struct home *home;
 	struct listing oplogs;
 	struct listing faults;    /* what no single oplog is to blame for */
 	struct enrolment *enrolments; /* as home->offices */
 	uint64_t records;
+	uint64_t derived_bytes;   /* of all rows that are made again */
 	size_t n_bad;
 };
+
+/* In JSON these words are as they stand here. */
+static const char *const table_names[TABLE_N] = {
+	[TABLE_META] = N_("settings"),
+	[TABLE_OFFICES] = N_("register"),
+	[TABLE_OPLOGS] = N_("oplogs"),
+	[TABLE_RECORDS] = N_("records"),
+	[TABLE_RUNS] = N_("runs"),
+	[TABLE_HEADS] = N_("heads"),
+	[TABLE_CURSORS] = N_("cursors"),
+	[TABLE_CASES] = N_("cases"),
+	[TABLE_STEPS] = N_("steps"),
+	[TABLE_ESCALATIONS] = N_("escalations"),
+	[TABLE_WAITING] = N_("clocks"),
+	[TABLE_TALLIES] = N_("counts"),
+	[TABLE_CHANGES] = N_("changes"),
+};
+
+static const char *table_name(const struct checking *checking, enum table table) {
+	return for_reader(checking->tool->json, table_names[table]);
+}
 
 /* One oplog on its way to a verdict: only the first fault is kept. */
 struct oplog_check {
@@ -74,7 +106,7 @@ __attribute__((format(printf, 2, 3))) static void blame(struct oplog_check *chec
 	if (check->fault[0])
 		return;
 	va_start(args, format);
-	vsnprintf(check->fault, sizeof(check->fault), format, args);
+	vsnprintf(check->fault, sizeof(check->fault), for_reader(check->checking->tool->json, format), args);
 	va_end(args);
 }
 
@@ -84,7 +116,7 @@ __attribute__((format(printf, 3, 4))) static void add_fault(struct checking *che
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text, sizeof(text), for_reader(checking->tool->json, format), args);
 	va_end(args);
 	cell_str(&checking->faults, what);
 	cell_str(&checking->faults, text);
@@ -145,7 +177,7 @@ static int check_head(struct oplog_check *check, const struct head *head) {
 	frontier_root(&check->frontier, &root);
 	check->heads++;
 	if (memcmp(root.b, head->root.b, sizeof(root.b)) != 0) {
-		blame(check, _("one of the numbers %llu to %llu is not what its office signed"),
+		blame(check, N_("one of the numbers %llu to %llu is not what its office signed"),
 			(unsigned long long)check->proved, (unsigned long long)head->size - 1);
 		return 0;
 	}
@@ -154,7 +186,7 @@ static int check_head(struct oplog_check *check, const struct head *head) {
 		return 0;
 	r = head_verify(check->key, &check->oplog->id, head);
 	if (r == SIGN_BAD_SIGNATURE)
-		blame(check, _("the head at %llu is not signed by its office"),
+		blame(check, N_("the head at %llu is not signed by its office"),
 			(unsigned long long)head->size);
 	return r < 0 ? r : 0;
 }
@@ -184,7 +216,7 @@ static int walk_leaves(struct oplog_check *check) {
 		if (r)
 			break;
 		if (index != check->frontier.size) {
-			blame(check, _("number %llu is missing"), (unsigned long long)check->frontier.size);
+			blame(check, N_("number %llu is missing"), (unsigned long long)check->frontier.size);
 			return 0;
 		}
 		check_leaf(check, &leaf, arrival);
@@ -195,7 +227,7 @@ static int walk_leaves(struct oplog_check *check) {
 		}
 	}
 	if (r == STORE_NOT_FOUND && head.size > 0)
-		blame(check, _("number %llu is missing: a head covers %llu"),
+		blame(check, N_("number %llu is missing: a head covers %llu"),
 			(unsigned long long)check->frontier.size, (unsigned long long)head.size);
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
@@ -208,17 +240,17 @@ static void check_row(struct oplog_check *check) {
 	size_t kept_len = frontier_encode(&oplog->frontier, kept);
 
 	if (check->frontier.size != oplog->frontier.size)
-		blame(check, _("number %llu is missing: its row says %llu records"),
+		blame(check, N_("number %llu is missing: its row says %llu records"),
 			(unsigned long long)check->frontier.size,
 			(unsigned long long)oplog->frontier.size);
 	if (!span_eq((struct span){ made, made_len }, (struct span){ kept, kept_len }))
-		blame(check, _("its kept tree differs from its records (first %llu)"),
+		blame(check, N_("its kept tree differs from its records (first %llu)"),
 			(unsigned long long)oplog->frontier.size);
 	if (check->bytes != oplog->bytes)
-		blame(check, _("its row says %llu bytes, its records have %llu"),
+		blame(check, N_("its row says %llu bytes, its records have %llu"),
 			(unsigned long long)oplog->bytes, (unsigned long long)check->bytes);
 	if (oplog->head.size != oplog->frontier.size)
-		blame(check, _("number %llu and those after it are not covered by a signed head"),
+		blame(check, N_("number %llu and those after it are not covered by a signed head"),
 			(unsigned long long)oplog->head.size);
 }
 
@@ -228,12 +260,12 @@ static int open_key(struct oplog_check *check) {
 	int r;
 
 	if (!row) {
-		blame(check, _("its office is not in the register"));
+		blame(check, N_("its office is not in the register"));
 		return 0;
 	}
 	r = verifier_new(row->office.sign_key, &check->key);
 	if (r == SIGN_BAD_KEY)
-		blame(check, _("the key of its office in the register cannot be used"));
+		blame(check, N_("the key of its office in the register cannot be used"));
 	return r < 0 ? r : 0;
 }
 
@@ -271,8 +303,8 @@ static int check_oplog(void *userdata, const struct oplog *oplog) {
 		return r;
 	}
 	if (r < 0)
-		blame(&check, _("number %llu cannot be read: %s"),
-			(unsigned long long)check.frontier.size, strerror(-r));
+		blame(&check, N_("number %llu cannot be read: %s"),
+			(unsigned long long)check.frontier.size, error_text(checking->tool->json, -r));
 	check_row(&check);
 	checking->records += check.frontier.size;
 	checking->n_bad += check.fault[0] != '\0';
@@ -292,10 +324,10 @@ static void check_register(struct checking *checking) {
 		office_label(row, label);
 		/* this office and those above it were pinned when it joined */
 		if (!enrolment->found && !home_is_within(home, &home->own->office.id, &row->office.id))
-			add_fault(checking, label, "%s", _("stands in the register, and no record enrols it"));
+			add_fault(checking, label, N_("stands in the register, and no record enrols it"));
 		if (enrolment->found && !enrolment->equal)
-			add_fault(checking, label, "%s",
-				_("the register does not say what the newest record of its parent says"));
+			add_fault(checking, label,
+				N_("the register does not say what the newest record of its parent says"));
 	}
 }
 
@@ -307,46 +339,96 @@ static int check_total(struct checking *checking) {
 	if (r)
 		return r;
 	if (records != checking->records)
-		add_fault(checking, _("records"), _("%llu are kept, the oplogs have %llu"),
+		add_fault(checking, table_name(checking, TABLE_RECORDS),
+			N_("%llu are kept, the oplogs have %llu"),
 			(unsigned long long)records, (unsigned long long)checking->records);
 	return 0;
 }
 
-static int check_cursor(void *userdata, const struct oplog *oplog) {
-	struct checking *checking = userdata;
+static bool read_cursor(struct span key, struct span value, struct id *ret_neighbour,
+	struct oplog_id *ret_oplog, uint64_t *ret_size) {
+	if (key.len != sizeof(ret_neighbour->b) + OPLOG_KEY_LEN || value.len != 8)
+		return false;
+	memcpy(ret_neighbour->b, key.data, sizeof(ret_neighbour->b));
+	memcpy(ret_oplog->office.b, key.data + 16, sizeof(ret_oplog->office.b));
+	ret_oplog->epoch = get_be32(key.data + 32);
+	ret_oplog->lane = key.data[36];
+	*ret_size = get_be64(value.data);
+	return true;
+}
+
+static int check_cursor(struct checking *checking, struct span key, struct span value) {
 	const struct home *home = checking->home;
+	struct oplog oplog = { 0 };
+	const struct office_row *row;
+	struct oplog_id id = { 0 };
+	struct id neighbour;
+	uint64_t size;
+	char label[OFFICE_LABEL_MAX];
+	int r;
 
-	for (size_t i = 0; i < home->n_offices; i++) {
-		const struct office_row *row = &home->offices[i];
-		char label[OFFICE_LABEL_MAX];
-		uint64_t size;
-		int r;
-
-		if (row != home_parent(home) && !home_is_child(home, row))
-			continue;
-		r = cursor_get(home->txn, &row->office.id, &oplog->id, &size);
-		if (r)
-			return r;
-		if (size <= oplog->frontier.size)
-			continue;
-		office_label(row, label);
-		add_fault(checking, label,
-			_("has acknowledged %llu records of an oplog of which %llu are here: this store is older than what was sent"),
-			(unsigned long long)size, (unsigned long long)oplog->frontier.size);
+	row = read_cursor(key, value, &neighbour, &id, &size) ?
+		home_office_by_id(home, &neighbour) : NULL;
+	if (!row) {
+		add_fault(checking, table_name(checking, TABLE_CURSORS),
+			N_("one is of no office in the register"));
+		return 0;
 	}
+	r = oplog_load(home->txn, &id, &oplog);
+	if (r < 0)
+		return r;
+	office_label(row, label);
+	if (r == STORE_NOT_FOUND)
+		add_fault(checking, label, N_("has acknowledged an oplog that is not here"));
+	else if (size > oplog.frontier.size)
+		add_fault(checking, label,
+			N_("has acknowledged %llu records of an oplog of which %llu are here: this store is older than what was sent"),
+			(unsigned long long)size, (unsigned long long)oplog.frontier.size);
 	return 0;
 }
 
+static int check_cursors(struct checking *checking) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	int r;
+
+	r = scan_open(checking->home->txn, TABLE_CURSORS, (struct span){ 0 }, &scan);
+	while (r == 0) {
+		r = scan_next(scan, &key, &value);
+		if (r == 0)
+			r = check_cursor(checking, key, value);
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+static int check_changes(struct checking *checking) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value;
+	struct change change;
+	uint64_t last = 0;
+	int r;
+
+	r = scan_open(checking->home->txn, TABLE_CHANGES, (struct span){ 0 }, &scan);
+	while (r == 0) {
+		r = scan_next(scan, &key, &value);
+		if (r)
+			break;
+		if (key.len != 8 || (last && get_be64(key.data) != last + 1)) {
+			add_fault(checking, table_name(checking, TABLE_CHANGES),
+				N_("number %llu is not followed by the next"), (unsigned long long)last);
+			return 0;
+		}
+		last = get_be64(key.data);
+		if (change_decode(value, &change))
+			add_fault(checking, table_name(checking, TABLE_CHANGES),
+				N_("number %llu cannot be read"), (unsigned long long)last);
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
 /* What is made again from the oplogs. */
-static const struct {
-	enum table table;
-	const char *name;
-} derived[] = {
-	{ TABLE_CASES, N_("cases") },
-	{ TABLE_STEPS, N_("steps") },
-	{ TABLE_ESCALATIONS, N_("escalations") },
-	{ TABLE_WAITING, N_("clocks") },
-	{ TABLE_TALLIES, N_("counts") },
+static const enum table derived[] = {
+	TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING, TABLE_TALLIES,
 };
 
 static void format_key(struct span key, char ret_text[2 * KEY_SHOWN + 1]) {
@@ -355,8 +437,7 @@ static void format_key(struct span key, char ret_text[2 * KEY_SHOWN + 1]) {
 		sprintf(ret_text + 2 * i, "%02x", key.data[i]);
 }
 
-static int compare_table(struct checking *checking, struct txn *made, enum table table,
-	const char *name) {
+static int compare_table(struct checking *checking, struct txn *made, enum table table) {
 	_cleanup_(scan_closep) struct scan *ours = NULL;
 	_cleanup_(scan_closep) struct scan *theirs = NULL;
 	struct span our_key = { 0 }, our_value = { 0 }, made_key = { 0 }, made_value = { 0 };
@@ -377,7 +458,7 @@ static int compare_table(struct checking *checking, struct txn *made, enum table
 	if (r == STORE_NOT_FOUND && s == STORE_NOT_FOUND)
 		return 0;
 	format_key(r == 0 ? our_key : made_key, key);
-	add_fault(checking, _(name), _("differ from what the records give, first at %s"), key);
+	add_fault(checking, table_name(checking, table), N_("differ from what the records give, first at %s"), key);
 	return 0;
 }
 
@@ -394,19 +475,24 @@ static int rebuild_into(struct checking *checking, const char *path, uint64_t ma
 	if (r == 0)
 		r = store_begin_read(store, &made);
 	for (size_t i = 0; i < N_ELEMENTS(derived) && r == 0; i++)
-		r = compare_table(checking, made, derived[i].table, derived[i].name);
+		r = compare_table(checking, made, derived[i]);
 	return r > 0 ? -EIO : r;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-	(void)remove(path);
-	return 0;
+/* A full disk would end this process: LMDB maps its files. */
+static bool has_room(const char *folder, uint64_t bytes) {
+	struct statvfs fs;
+
+	return statvfs(folder, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= bytes;
+}
+
+static int no_room(const char *folder) {
+	return fail(_("there is no room in %s to make the tables again; set TMPDIR to another disk, or use --quick"),
+		folder);
 }
 
 /* Makes the derived tables again in a store that is thrown away. 0, an ending, or -errno. */
 static int check_derived(struct checking *checking) {
-	const char *tmp = getenv("TMPDIR");
-	char *folder = NULL;
 	char *path = NULL;
 	uint64_t used;
 	uint64_t max;
@@ -415,49 +501,41 @@ static int check_derived(struct checking *checking) {
 	r = store_usage(checking->home->store, &used, &max);
 	if (r)
 		return r;
-	if (asprintf(&folder, "%s/lienthong-verify-XXXXXX", tmp ? tmp : "/tmp") < 0)
+	if (!has_room(checking->scratch, SCRATCH_ROWS * checking->derived_bytes + SCRATCH_ROOM_MIN))
+		return no_room(checking->scratch);
+	if (asprintf(&path, "%s/store", checking->scratch) < 0)
 		return -ENOMEM;
-	if (!mkdtemp(folder)) {
-		r = fail(_("cannot make the directory %s: %s"), folder, strerror(errno));
-		free(folder);
-		return r;
-	}
-	r = asprintf(&path, "%s/store", folder) < 0 ? -ENOMEM : 0;
-	if (r == 0)
-		r = rebuild_into(checking, path, 2 * used + SCRATCH_MIN);
-	if (r == -ENOSPC)
-		r = fail(_("there is no room in %s to make the tables again; set TMPDIR to another disk, or use --quick"),
-			folder);
-	(void)nftw(folder, remove_entry, 4, FTW_DEPTH | FTW_PHYS);
+	r = rebuild_into(checking, path, 2 * used + SCRATCH_MIN);
 	free(path);
-	free(folder);
-	return r;
+	return r == -ENOSPC ? no_room(checking->scratch) : r;
 }
 
-static int show(const struct tool *tool, struct checking *checking, bool quick) {
+static int show(struct checking *checking, bool rebuilt) {
 	bool ok = checking->n_bad == 0 && checking->faults.n_cells == 0;
 
 	if (checking->oplogs.failed || checking->faults.failed)
 		return fail_memory();
-	if (tool->json) {
-		int ending = json_show(json_pack("{s:b, s:b, s:o?, s:o?}", "ok", ok, "rebuilt", !quick,
+	if (checking->tool->json) {
+		int ending = json_show(json_pack("{s:b, s:b, s:o?, s:o?}", "ok", ok, "rebuilt", rebuilt,
 			"oplogs", listing_rows(&checking->oplogs), "faults",
 			listing_rows(&checking->faults)));
 
 		return ending ? ending : ok ? DONE : FAILED;
 	}
-	listing_table(&checking->oplogs);
-	if (checking->faults.n_cells > 0) {
+	if (checking->oplogs.n_cells > 0) {
+		listing_table(&checking->oplogs);
 		say("%s", "");
-		listing_table(&checking->faults);
 	}
-	say("%s", "");
+	if (checking->faults.n_cells > 0) {
+		listing_table(&checking->faults);
+		say("%s", "");
+	}
 	if (!ok) {
 		say(_("NOT IN ORDER (oplogs: %zu, other faults: %zu). Keep a copy of this store; do not delete anything."),
 			checking->n_bad, checking->faults.n_cells / N_ELEMENTS(fault_columns));
 		return FAILED;
 	}
-	if (quick)
+	if (!rebuilt)
 		say(_("In order: %llu records as their offices signed them. The tables were not made again."),
 			(unsigned long long)checking->records);
 	else
@@ -466,26 +544,227 @@ static int show(const struct tool *tool, struct checking *checking, bool quick) 
 	return DONE;
 }
 
-static int check_all(const struct tool *tool, struct checking *checking, bool quick) {
-	struct txn *txn = checking->home->txn;
+/* Whether @key stands behind @last in a table. */
+static bool rises(struct span last, struct span key) {
+	int order = memcmp(last.data, key.data, last.len < key.len ? last.len : key.len);
+
+	return order < 0 || (order == 0 && last.len < key.len);
+}
+
+/*
+ * Meets every row of a table once. Until all are met in order, nothing else may walk it: where a page
+ * names one that stands above it, a walk has no end. 0, or what the fault is, as -errno.
+ */
+static int walk_table(struct checking *checking, struct txn *txn, enum table table) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
+	struct span key, value, last = { 0 };
+	uint64_t n = 0, expected, bytes = 0;
 	int r;
 
-	r = oplog_each(txn, check_oplog, checking);
+	r = txn_count(txn, table, &expected);
+	if (r == 0)
+		r = scan_open(txn, table, (struct span){ 0 }, &scan);
+	for (; r == 0 && (r = scan_next(scan, &key, &value)) == 0; n++) {
+		if (n > 0 && !rises(last, key)) {
+			add_fault(checking, table_name(checking, table),
+				N_("row %llu is out of order"), (unsigned long long)n);
+			return 0;
+		}
+		last = key;
+		bytes += key.len + value.len;
+	}
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		add_fault(checking, table_name(checking, table), N_("row %llu cannot be read: %s"),
+			(unsigned long long)n, error_text(checking->tool->json, -r));
+	else if (n != expected)
+		add_fault(checking, table_name(checking, table),
+			N_("%llu rows are there, and there must be %llu"), (unsigned long long)n,
+			(unsigned long long)expected);
+	for (size_t i = 0; i < N_ELEMENTS(derived); i++)
+		checking->derived_bytes += derived[i] == table ? bytes : 0;
+	return 0;
+}
+
+/* Of the store as it is, before anything in it is believed. 0 (look at the faults) or -errno. */
+static int walk_tables(struct checking *checking) {
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	char *path = home_path(checking->tool, "store");
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = store_open(path, STORE_READ, 0, &store);
+	free(path);
+	if (r == 0)
+		r = store_begin_read(store, &txn);
+	if (r) /* said by whoever opens it to read it */
+		return 0;
+	for (unsigned table = 0; table < TABLE_N && r == 0; table++)
+		r = walk_table(checking, txn, table);
+	return r;
+}
+
+static int read_all(struct checking *checking) {
+	int r;
+
+	r = oplog_each(checking->home->txn, check_oplog, checking);
 	if (r == 0)
 		r = check_total(checking);
 	if (r == 0)
-		r = oplog_each(txn, check_cursor, checking);
-	if (r)
-		return home_failed(r);
-	check_register(checking);
-	if (!quick) {
-		r = check_derived(checking);
-		if (r < 0) /* what cannot even be folded is a fault like the others */
-			add_fault(checking, _("tables"), _("cannot be made again: %s"), strerror(-r));
-		else if (r > 0)
-			return r;
+		r = check_cursors(checking);
+	return r ? r : check_changes(checking);
+}
+
+static int check_all(struct checking *checking) {
+	int r;
+
+	r = read_all(checking);
+	if (r == -ENOMEM)
+		return fail_memory();
+	if (r) {
+		add_fault(checking, for_reader(checking->tool->json, N_("store")), N_("cannot be read: %s"),
+			error_text(checking->tool->json, r < 0 ? -r : EIO));
+		return show(checking, false);
 	}
-	return show(tool, checking, quick);
+	check_register(checking);
+	if (!checking->scratch)
+		return show(checking, false);
+	r = check_derived(checking);
+	if (r > 0)
+		return r;
+	if (r < 0) /* what cannot even be folded is a fault like the others */
+		add_fault(checking, for_reader(checking->tool->json, N_("tables")),
+			N_("cannot be made again: %s"), error_text(checking->tool->json, -r));
+	return show(checking, r == 0);
+}
+
+static int check_home(struct checking *checking) {
+	_cleanup_(home_close) struct home home = { 0 };
+	int ending;
+	int r;
+
+	r = walk_tables(checking);
+	if (r)
+		return fail_memory();
+	if (checking->faults.n_cells > 0)
+		return show(checking, false);
+	ending = home_open(checking->tool, &home);
+	if (ending)
+		return ending;
+	checking->home = &home;
+	checking->enrolments = calloc(home.n_offices, sizeof(*checking->enrolments));
+	ending = checking->enrolments ? check_all(checking) : fail_memory();
+	free(checking->enrolments);
+	return ending;
+}
+
+/*
+ * The map of a damaged store may end the process that reads it, in many ways. So a child reads; what
+ * ends it is one more thing to tell.
+ */
+
+static volatile sig_atomic_t child_pid;
+static volatile sig_atomic_t ended_by; /* a signal for us, which the child was given as well */
+
+static void on_signal(int number) {
+	ended_by = number;
+	(void)kill(child_pid, SIGKILL);
+}
+
+static const int endings[] = { SIGHUP, SIGINT, SIGTERM };
+
+static void set_handlers(void (*handler)(int)) {
+	struct sigaction action = { .sa_handler = handler };
+
+	for (size_t i = 0; i < N_ELEMENTS(endings); i++)
+		(void)sigaction(endings[i], &action, NULL);
+}
+
+/* In the child; never returns. */
+static void check_and_exit(struct checking *checking, pid_t parent) {
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(FAILED);
+	(void)signal(SIGBUS, SIG_DFL); /* the parent has better words */
+	(void)signal(SIGSEGV, SIG_DFL);
+	_exit(output_finish(check_home(checking)));
+}
+
+static int say_dead(struct checking *checking) {
+	const char *sentence = N_("the store is so damaged that it cannot be read to the end. Keep a copy of it; do not delete anything.");
+
+	if (!checking->tool->json)
+		return fail("%s", _(sentence));
+	add_fault(checking, for_reader(checking->tool->json, N_("store")), "%s", sentence);
+	(void)fail("%s", _(sentence));
+	return show(checking, false);
+}
+
+static int how_it_ended(struct checking *checking, int status) {
+	if (WIFEXITED(status) && WEXITSTATUS(status) != LMDB_ASSERTION)
+		return WEXITSTATUS(status);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return fail(_("the check was ended from outside, or this computer has no memory left; try again"));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS && checking->scratch &&
+		!has_room(checking->scratch, FULL_BELOW))
+		return no_room(checking->scratch);
+	return say_dead(checking);
+}
+
+/* Waits for a child that checks. */
+static int check_apart(struct checking *checking) {
+	pid_t own = getpid();
+	sigset_t held, before;
+	int status;
+	pid_t pid;
+
+	(void)sigemptyset(&held);
+	for (size_t i = 0; i < N_ELEMENTS(endings); i++)
+		(void)sigaddset(&held, endings[i]);
+	(void)sigprocmask(SIG_BLOCK, &held, &before);
+	pid = fork();
+	if (pid == 0) {
+		(void)sigprocmask(SIG_SETMASK, &before, NULL);
+		check_and_exit(checking, own);
+	}
+	child_pid = pid;
+	if (pid > 0)
+		set_handlers(on_signal);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return fail(_("cannot begin another process: %s"), strerror(errno));
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return fail(_("cannot wait for another process: %s"), strerror(errno));
+	}
+	set_handlers(SIG_DFL);
+	return ended_by ? FAILED : how_it_ended(checking, status);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+	(void)remove(path);
+	return 0;
+}
+
+static int check_with_scratch(struct checking *checking) {
+	const char *tmp = getenv("TMPDIR");
+	char *folder;
+	int ending;
+
+	if (asprintf(&folder, "%s/lienthong-verify-XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0)
+		return fail_memory();
+	if (mkdtemp(folder)) {
+		checking->scratch = folder;
+		ending = check_apart(checking);
+		(void)nftw(folder, remove_entry, 4, FTW_DEPTH | FTW_PHYS);
+	} else {
+		ending = fail(_("cannot make the directory %s: %s"), folder, strerror(errno));
+	}
+	free(folder);
+	return ending;
 }
 
 int command_verify(struct tool *tool, int argc, char **argv) {
@@ -496,25 +775,22 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 	const struct usage usage = { "verify", NULL,
 		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys. Works with the node down, and on a copy."),
 		options, N_ELEMENTS(options), 0, 0 };
-	struct checking checking = { 0 };
-	struct home home;
+	struct checking checking = { .tool = tool };
 	char **args;
 	int n_args;
 	int ending;
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	ending = home_open(tool, &home);
+	ending = home_become_owner(tool->home);
 	if (ending)
 		return ending;
-	checking.home = &home;
-	checking.enrolments = calloc(home.n_offices, sizeof(*checking.enrolments));
 	listing_init(&checking.oplogs, oplog_columns, N_ELEMENTS(oplog_columns));
 	listing_init(&checking.faults, fault_columns, N_ELEMENTS(fault_columns));
-	ending = checking.enrolments ? check_all(tool, &checking, quick) : fail_memory();
+	ending = quick ? check_apart(&checking) : check_with_scratch(&checking);
 	listing_done(&checking.oplogs);
 	listing_done(&checking.faults);
-	free(checking.enrolments);
-	home_close(&home);
+	if (ended_by)
+		(void)raise(ended_by);
 	return ending;
 }

@@ -174,7 +174,7 @@ struct draft ctl_petition(uint8_t *buf, size_t len, unsigned n, uint32_t people,
 	};
 	struct writer w;
 
-	snprintf(text, sizeof(text), "Đường thôn hư hỏng, đoạn số %u", n);
+	snprintf(text, sizeof(text), CTL_PETITION_TEXT, n);
 	petition.text = span_str(text);
 	writer_init(&w, buf, len);
 	petition_encode(&petition, &w);

@@ -41,6 +41,9 @@ size_t ctl_add_office(const struct proc *parent, const struct office *office,
 	const struct keyfile *keys, uint8_t ret_answer[16384]);
 void ctl_join(const struct proc *child, struct span answer);
 
+/* What a petition of these says, with its @n. */
+#define CTL_PETITION_TEXT "Đường thôn hư hỏng, đoạn số %u"
+
 /* A draft whose body stands in @buf. @n makes its text; more than 0 people. */
 struct draft ctl_petition(uint8_t *buf, size_t len, unsigned n, uint32_t people, bool urgent);
 struct draft ctl_step(uint8_t *buf, size_t len, const struct id *petition, uint8_t action);

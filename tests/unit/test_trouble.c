@@ -38,6 +38,34 @@ Test(trouble, a_sentence_names_the_reason_or_the_address) {
 	}
 }
 
+Test(trouble, every_code_has_a_word_of_its_own) {
+	for (unsigned code = TROUBLE_NOT_YET; code <= TROUBLE_CONNECTED_AGAIN; code++) {
+		cr_assert(trouble_name((uint8_t)code), "%u", code);
+		cr_expect_str_neq(trouble_name((uint8_t)code), "unknown", "%u", code);
+		for (unsigned before = TROUBLE_NOT_YET; before < code; before++)
+			cr_expect_str_neq(trouble_name((uint8_t)code), trouble_name((uint8_t)before));
+	}
+	cr_expect_null(trouble_name(TROUBLE_NONE));
+	cr_expect_str_eq(trouble_name(TROUBLE_CONNECTED_AGAIN + 1), "unknown");
+	cr_expect_str_eq(trouble_name(UINT8_MAX), "unknown");
+}
+
+Test(trouble, the_words_are_those_that_programs_know) {
+	cr_expect_str_eq(trouble_name(TROUBLE_NO_ANSWER), "no-answer");
+	cr_expect_str_eq(trouble_name(TROUBLE_KEY_REFUSED), "key-refused");
+	cr_expect_str_eq(trouble_name(TROUBLE_ENDED_BY_THEM), "ended-by-them");
+}
+
+Test(trouble, what_belongs_to_a_word_is_the_reason_or_the_address) {
+	const struct trouble refused = trouble_of(TROUBLE_REFUSED, REFUSAL_SIGNATURE, "");
+	const struct trouble lost = trouble_of(TROUBLE_LOST, 0, "tcp://192.0.2.1:7250");
+	const struct trouble moved = trouble_of(TROUBLE_MOVED, 0, "");
+
+	cr_expect_str_eq(trouble_detail(&refused), "bad signature");
+	cr_expect_str_eq(trouble_detail(&lost), "tcp://192.0.2.1:7250");
+	cr_expect_null(trouble_detail(&moved));
+}
+
 Test(trouble, what_is_too_long_is_cut) {
 	char address[2 * TROUBLE_DETAIL_MAX], text[TROUBLE_TEXT_MAX];
 	struct trouble trouble;
