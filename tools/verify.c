@@ -600,7 +600,10 @@ static int walk_tables(struct checking *checking) {
 	free(path);
 	if (r == 0)
 		r = store_begin_read(store, &txn);
-	if (r) /* said by whoever opens it to read it */
+	if (r == STORE_DAMAGED || r == -EIO)
+		add_fault(checking, for_reader(checking->tool->json, N_("store")),
+			N_("cannot be opened: it is not as a node leaves it"));
+	if (r) /* what else is in the way is said by whoever opens it to read it */
 		return 0;
 	for (unsigned table = 0; table < TABLE_N && r == 0; table++)
 		r = walk_table(checking, txn, table);

@@ -212,5 +212,10 @@ Test(damage, a_program_is_told_in_the_same_shape, .timeout = 120) {
 	cr_expect(strstr(cli.out, "\"oplogs\": []"), "%s", cli.out);
 	cr_expect(strstr(cli.out, "\"fault\": \""), "%s", cli.out);
 	cli_done(&cli);
+	memset(copy.bytes, 0, 2 * PAGE); /* not even opened */
+	write_store(&copy, copy.len);
+	cr_expect_eq(CLI(&cli, copy.home, "verify", "--json"), 1);
+	cr_expect(strstr(cli.out, "\"fault\": \"cannot be opened"), "%s", cli.out);
+	cli_done(&cli);
 	copy_done(&copy);
 }
