@@ -316,6 +316,14 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_TAKEN:
 		return refuse(_("%s: an office below has this code or these keys already: %s; an office that is made anew needs a code of its own"),
 			what, detail);
+	case CONTROL_NO_PRIVATE:
+		return refuse(_("%s: nobody has recorded who brought it; it would be in the office that took it in"),
+			what);
+	case CONTROL_ERASED:
+		return refuse(_("%s: who brought it was erased"), what);
+	case CONTROL_PRIVATE_LOST:
+		return refuse(_("%s: the key to who brought it is not in private.keys; restore that file from where it was kept safe"),
+			what);
 	case CONTROL_FAILED:
 		return fail(_("%s: the node cannot go on: %s"), what, detail);
 	default:

@@ -18,9 +18,10 @@ enum {
 static const struct {
 	const char *name;
 	size_t n_columns;
+	size_t n_needed; /* the others may be missing from a file */
 	const char *columns[IMPORT_COLUMNS_MAX];
 } types[IMPORT_N] = {
-	[IMPORT_PETITIONS] = { "petitions", PETITION_COLUMN_N, {
+	[IMPORT_PETITIONS] = { "petitions", PETITION_COLUMN_N, PETITION_COLUMN_PETITIONER, {
 		[PETITION_COLUMN_NUMBER] = "number",
 		[PETITION_COLUMN_RECEIVED] = "received",
 		[PETITION_COLUMN_ORGANISATION] = "organisation",
@@ -32,8 +33,11 @@ static const struct {
 		[PETITION_COLUMN_URGENT] = "urgent",
 		[PETITION_COLUMN_TEXT] = "text",
 		[PETITION_COLUMN_ASKED_OF] = "asked_of",
+		[PETITION_COLUMN_PETITIONER] = "petitioner",
+		[PETITION_COLUMN_CONTACT] = "contact",
+		[PETITION_COLUMN_ADDRESS] = "address",
 	} },
-	[IMPORT_STEPS] = { "steps", STEP_COLUMN_N, {
+	[IMPORT_STEPS] = { "steps", STEP_COLUMN_N, STEP_COLUMN_N, {
 		[STEP_COLUMN_PETITION] = "petition",
 		[STEP_COLUMN_STEP] = "step",
 		[STEP_COLUMN_DATE] = "date",
@@ -41,7 +45,7 @@ static const struct {
 		[STEP_COLUMN_DUE] = "due",
 		[STEP_COLUMN_TEXT] = "text",
 	} },
-	[IMPORT_MEETINGS] = { "meetings", MEETING_COLUMN_N, {
+	[IMPORT_MEETINGS] = { "meetings", MEETING_COLUMN_N, MEETING_COLUMN_N, {
 		[MEETING_COLUMN_NUMBER] = "number",
 		[MEETING_COLUMN_DATE] = "date",
 		[MEETING_COLUMN_ORGANISATION] = "organisation",
@@ -163,7 +167,7 @@ static int compare_faults(const void *a, const void *b) {
 
 static void check_size(struct import_reading *reading) {
 	struct import *import = reading->import;
-	size_t bytes = import->bodies.len + import->n_rows * DRAFT_OVERHEAD;
+	size_t bytes = import->bodies.len + import->privates.len + import->n_rows * DRAFT_OVERHEAD;
 	size_t parts = 1 + (bytes - 1) / SUBMIT_BYTES_MAX;
 
 	if (parts < 1 + (import->n_rows - 1) / CONTROL_DRAFTS_MAX)
@@ -177,11 +181,15 @@ static void check_size(struct import_reading *reading) {
 /* The bodies stay where they are from now on. */
 static void place_bodies(struct import *import) {
 	struct span bodies = writer_span(&import->bodies);
+	struct span privates = writer_span(&import->privates);
 
 	for (size_t i = 0; i < import->n_rows; i++) {
 		struct import_row *row = &import->rows[i];
 		size_t end = i + 1 < import->n_rows ? row[1].body_at : bodies.len;
+		size_t private_end = i + 1 < import->n_rows ? row[1].private_at : privates.len;
 
+		row->draft.private = (struct span){ privates.data + row->private_at,
+			private_end - row->private_at };
 		row->draft.body = (struct span){ bodies.data + row->body_at, end - row->body_at };
 	}
 }
@@ -215,7 +223,7 @@ static bool read_header(struct import_reading *reading, const struct csvrow *hea
 			ret_places[column] = i;
 	}
 	for (size_t i = 0; i < n_columns; i++) {
-		if (ret_places[i] == SIZE_MAX)
+		if (ret_places[i] == SIZE_MAX && i < types[reading->import->type].n_needed)
 			import_blame(reading, header->line, i,
 				_("this column is missing; add it to the header line, its cells may be empty"));
 	}
@@ -245,7 +253,8 @@ static void read_rows(struct import_reading *reading) {
 			continue;
 		}
 		for (size_t column = 0; column < types[import->type].n_columns; column++)
-			cells[column] = file->cells[row->first + places[column]];
+			cells[column] = places[column] == SIZE_MAX ? (struct span){ 0 }
+				: file->cells[row->first + places[column]];
 		reading->cells = cells;
 		import_row_read(reading);
 		if (reading->context->progress && i % PROGRESS_EVERY == 0)
@@ -258,7 +267,7 @@ static int finish(struct import_reading *reading) {
 
 	if (reading->error)
 		return reading->error;
-	if (!writer_ok(&import->bodies))
+	if (!writer_ok(&import->bodies) || !writer_ok(&import->privates))
 		return -ENOMEM;
 	place_bodies(import);
 	if (reading->of_file && import->n_rows > 0) {
@@ -279,6 +288,7 @@ int import_file(enum import_type type, const struct import_context *context, str
 
 	*ret_import = (struct import){ .type = type };
 	writer_init_grow(&ret_import->bodies);
+	writer_init_grow(&ret_import->privates);
 	r = csvfile_parse(bytes, &ret_import->file);
 	switch (r) {
 	case 0:
@@ -304,6 +314,7 @@ int import_one(enum import_type type, const struct import_context *context,
 
 	*ret_import = (struct import){ .type = type };
 	writer_init_grow(&ret_import->bodies);
+	writer_init_grow(&ret_import->privates);
 	import_row_read(&reading);
 	return finish(&reading);
 }
@@ -314,6 +325,9 @@ void import_done(struct import *import) {
 	free(import->faults);
 	free(import->rows);
 	writer_done(&import->bodies);
+	if (import->privates.len > 0)
+		explicit_bzero(import->privates.data, import->privates.len);
+	writer_done(&import->privates);
 	csvfile_done(&import->file);
 	*import = (struct import){ 0 };
 }

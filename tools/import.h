@@ -32,6 +32,9 @@ enum {
 	PETITION_COLUMN_URGENT,
 	PETITION_COLUMN_TEXT,
 	PETITION_COLUMN_ASKED_OF,
+	PETITION_COLUMN_PETITIONER, /* private, as the next two; a file need not have them */
+	PETITION_COLUMN_CONTACT,
+	PETITION_COLUMN_ADDRESS,
 	PETITION_COLUMN_N,
 };
 
@@ -61,7 +64,7 @@ enum {
 };
 
 enum {
-	IMPORT_COLUMNS_MAX = 11,
+	IMPORT_COLUMNS_MAX = 14,
 };
 
 /* What the functions below may answer. */
@@ -119,6 +122,7 @@ struct import_row {
 	struct hash key;   /* what the row is about */
 	uint64_t date_ms;
 	size_t body_at;
+	size_t private_at;
 	bool faulty;
 };
 
@@ -126,6 +130,7 @@ struct import {
 	enum import_type type;
 	struct csvfile file;
 	struct writer bodies;
+	struct writer privates; /* wiped by import_done() */
 	struct import_row *rows;
 	size_t n_rows;
 	size_t cap_rows;

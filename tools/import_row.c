@@ -10,6 +10,7 @@
 #include "proto/head.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
+#include "proto/kinds/private.h"
 #include "proto/kinds/step.h"
 #include "proto/sign.h"
 #include "tools/dates.h"
@@ -268,6 +269,7 @@ static struct import_row *new_row(struct import_reading *reading) {
 		.line = reading->line,
 		.name = reading->cells[0], /* number or petition, in all of them */
 		.body_at = import->bodies.len,
+		.private_at = import->privates.len,
 	};
 	return row;
 }
@@ -299,6 +301,18 @@ static void key_by_number(struct import_reading *reading, struct import_row *row
 	record_make_id(date_ms, row->key.b, &row->draft.id);
 }
 
+/* Who brought it goes beside the record, never into it. */
+static void read_private(struct import_reading *reading) {
+	const struct private_part part = {
+		.name = get_text(reading, PETITION_COLUMN_PETITIONER, false, PRIVATE_NAME_MAX, false),
+		.contact = get_text(reading, PETITION_COLUMN_CONTACT, false, PRIVATE_CONTACT_MAX, false),
+		.address = get_text(reading, PETITION_COLUMN_ADDRESS, false, PRIVATE_ADDRESS_MAX, false),
+	};
+
+	if (part.name.len + part.contact.len + part.address.len > 0)
+		private_encode(&part, &reading->import->privates);
+}
+
 static void read_petition(struct import_reading *reading) {
 	struct petition petition = {
 		.number = get_text(reading, PETITION_COLUMN_NUMBER, reading->of_file,
@@ -328,6 +342,7 @@ static void read_petition(struct import_reading *reading) {
 	row->draft.organisation = organisation;
 	row->draft.lane = petition.urgent ? LANE_URGENT : LANE_NORMAL;
 	petition_encode(&petition, &reading->import->bodies);
+	read_private(reading);
 	key_by_number(reading, row, petition.received_ms);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/kinds/access.h"
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
@@ -148,6 +149,20 @@ static void summarise_escalation(FILE *f, const struct dump *dump, const struct 
 		(int)escalation.rule.len, (const char *)escalation.rule.data);
 }
 
+static void summarise_access(FILE *f, const struct dump *dump, const struct record *record) {
+	char reference[REFERENCE_TEXT_MAX];
+	struct access access;
+
+	if (access_decode(record->body, &access))
+		return;
+	reference_of(dump->home, &access.record, reference);
+	fprintf(f, access.action == ACCESS_ERASED
+			? for_reader(dump->json, N_("%s: who brought it was erased by %.*s: %.*s"))
+			: for_reader(dump->json, N_("%s: who brought it was read by %.*s: %.*s")),
+		reference, (int)access.who.len, (const char *)access.who.data, (int)access.reason.len,
+		(const char *)access.reason.data);
+}
+
 /* One line of what a record says; heap, NULL without memory. */
 static char *summarise(const struct dump *dump, const struct record *record) {
 	char *text = NULL;
@@ -174,6 +189,9 @@ static char *summarise(const struct dump *dump, const struct record *record) {
 		break;
 	case KIND_ESCALATION:
 		summarise_escalation(f, dump, record);
+		break;
+	case KIND_ACCESS:
+		summarise_access(f, dump, record);
 		break;
 	}
 	if (fclose(f) == 0)

@@ -33,6 +33,7 @@ static const struct command {
 	{ "petition", "add", command_petition_add, N_("keep a petition") },
 	{ "petition", "list", command_petition_list, N_("the petitions that can be read here") },
 	{ "petition", "show", command_petition_show, N_("one petition with its history") },
+	{ "petition", "erase", command_petition_erase, N_("forget who brought a petition") },
 	{ "petition", "step", command_petition_step, N_("keep what was done about a petition") },
 	{ "meeting", "add", command_meeting_add, N_("keep a meeting") },
 	{ "meeting", "list", command_meeting_list, N_("the meetings that can be read here") },

@@ -10,8 +10,10 @@
 #include "proto/kinds/step.h"
 #include "proto/reference.h"
 #include "store/fold.h"
+#include "store/private.h"
 #include "tools/dates.h"
 #include "tools/find.h"
+#include "tools/private.h"
 #include "tools/submit.h"
 
 enum {
@@ -37,13 +39,19 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 			.value = &cells[PETITION_COLUMN_PEOPLE] },
 		{ "asked-of", N_("NAME"), N_("the authority that is asked"),
 			.value = &cells[PETITION_COLUMN_ASKED_OF] },
+		{ "petitioner", N_("NAME"), N_("who brought it: private, kept in this office only"),
+			.value = &cells[PETITION_COLUMN_PETITIONER] },
+		{ "contact", N_("TEXT"), N_("telephone or e-mail of the petitioner: private too"),
+			.value = &cells[PETITION_COLUMN_CONTACT] },
+		{ "address", N_("TEXT"), N_("of the petitioner: private too"),
+			.value = &cells[PETITION_COLUMN_ADDRESS] },
 		{ "received", N_("DATE"), N_("when it was brought; default today"),
 			.value = &cells[PETITION_COLUMN_RECEIVED] },
 		{ "number", N_("TEXT"), N_("in the paper register"), .value = &cells[PETITION_COLUMN_NUMBER] },
 		{ "urgent", NULL, N_("mark it urgent: it goes first"), .flag = &urgent },
 	};
 	const struct usage usage = { "petition add", NULL,
-		N_("Keeps a petition and prints its reference. Do not write who asked: no name, address or telephone number of the petitioner."),
+		N_("Keeps a petition and prints its reference. Who asked goes into --petitioner, --contact and --address, never into the text: the text is signed, travels to the office above, and cannot be erased."),
 		options, N_ELEMENTS(options), 0, 0 };
 	char reference[REFERENCE_TEXT_MAX];
 	char today[DATE_TEXT_MAX];
@@ -364,8 +372,15 @@ static const struct column show_columns[] = {
 	{ .key = "origin", .title = N_("Taken in by") },
 	{ .key = "holder", .title = N_("To act") },
 	{ .key = "recorded", .title = N_("Recorded") },
+	{ .key = "petitioner", .title = N_("Petitioner") },
 	{ .key = "record", .title = N_("Kept as") },
 	{ .key = "id", .title = N_("Id") },
+};
+
+static const struct column private_columns[] = {
+	{ .key = "petitioner", .title = N_("Petitioner") },
+	{ .key = "contact", .title = N_("Contact") },
+	{ .key = "address", .title = N_("Address") },
 };
 
 static const struct column step_columns[] = {
@@ -396,6 +411,7 @@ static const struct column escalation_columns[] = {
 struct history {
 	const struct home *home;
 	struct case_row row; /* the case as the steps so far have made it */
+	struct listing private; /* who brought it; empty: not asked for */
 	struct listing steps;
 	struct listing escalations;
 };
@@ -493,6 +509,25 @@ static int list_escalation(void *userdata, const struct id *petition,
 	return 0;
 }
 
+/* Whether it is known here who brought the petition; not who. */
+static int cell_private(struct listing *listing, const struct home *home, const struct id *id) {
+	int r = private_state(home->txn, id);
+
+	switch (r) {
+	case 0:
+		cell(listing, json_string("kept"), "%s", _("kept; see it with --private --reason"));
+		return 0;
+	case PRIVATE_ERASED:
+		cell(listing, json_string("erased"), "%s", _("erased"));
+		return 0;
+	case STORE_NOT_FOUND:
+		cell_none(listing);
+		return 0;
+	default:
+		return r;
+	}
+}
+
 static int fill_petition(struct listing *listing, const struct home *home, const struct id *id,
 	const struct case_row *row, const struct petition *petition) {
 	struct place place;
@@ -522,20 +557,28 @@ static int fill_petition(struct listing *listing, const struct home *home, const
 	cell_office(listing, home, row->origin);
 	cell_office(listing, home, row->holder);
 	cell_time(listing, row->recorded_ms);
+	r = cell_private(listing, home, id);
 	cell_place(listing, home, &place);
 	cell_id(listing, id);
-	return 0;
+	return r;
 }
 
 static int show_all(const struct tool *tool, const struct listing *card,
 	const struct history *history) {
-	if (card->failed || history->steps.failed || history->escalations.failed)
+	bool private = history->private.n_cells > 0;
+
+	if (card->failed || history->private.failed || history->steps.failed ||
+		history->escalations.failed)
 		return fail_memory();
 	if (tool->json)
-		return json_show(json_pack("{s:o?, s:o?, s:o?}", "petition", listing_object(card),
+		return json_show(json_pack("{s:o?, s:o?, s:o?, s:o?}", "petition", listing_object(card),
+			"private", private ? listing_object(&history->private) : json_null(),
 			"steps", listing_rows(&history->steps), "escalations",
 			listing_rows(&history->escalations)));
 	listing_cards(card);
+	if (private)
+		say("%s", "");
+	listing_cards(&history->private);
 	if (history->steps.n_cells > 0)
 		say("%s", "");
 	listing_cards(&history->steps);
@@ -545,19 +588,38 @@ static int show_all(const struct tool *tool, const struct listing *card,
 	return DONE;
 }
 
+/* Asks the node, which writes down that somebody did. DONE, or an ending with its words. */
+static int fill_private(const struct tool *tool, struct listing *listing, const struct id *id,
+	const char *name, const char *reason) {
+	uint8_t bytes[PRIVATE_BYTES_MAX];
+	struct private_part part;
+	int ending = private_read(tool, id, name, reason, bytes, &part);
+
+	if (ending == DONE && part.form == PRIVATE_SEALED)
+		ending = refuse(_("%s: who brought it is sealed to a key that is not on this computer"), name);
+	if (ending == DONE) {
+		cell_text(listing, part.name);
+		cell_text(listing, part.contact);
+		cell_text(listing, part.address);
+	}
+	explicit_bzero(bytes, sizeof(bytes));
+	return ending;
+}
+
 static int show_petition(const struct tool *tool, const struct home *home, const struct id *id,
-	const struct case_row *row) {
+	const struct case_row *row, const char *name, const char *reason) {
 	_cleanup_(listing_done) struct listing card;
 	struct history history = { .home = home };
 	struct petition petition;
 	struct record record;
-	int ending;
+	int ending = DONE;
 	int r;
 
 	/* as the petition alone makes it: what the steps do to it follows */
 	history.row = (struct case_row){ .kind = KIND_PETITION, .state = CASE_RECEIVED,
 		.origin = row->origin, .holder = row->origin };
 	listing_init(&card, show_columns, N_ELEMENTS(show_columns));
+	listing_init(&history.private, private_columns, N_ELEMENTS(private_columns));
 	listing_init(&history.steps, step_columns, N_ELEMENTS(step_columns));
 	listing_init(&history.escalations, escalation_columns, N_ELEMENTS(escalation_columns));
 	r = home_record(home, row->arrival, &record);
@@ -569,16 +631,29 @@ static int show_petition(const struct tool *tool, const struct home *home, const
 		r = steps_each(home->txn, id, list_step, &history);
 	if (r == 0)
 		r = escalations_each(home->txn, id, list_escalation, &history);
-	ending = r ? home_failed(r) : show_all(tool, &card, &history);
+	if (r)
+		ending = home_failed(r);
+	else if (reason)
+		ending = fill_private(tool, &history.private, id, name, reason);
+	if (ending == DONE)
+		ending = show_all(tool, &card, &history);
+	listing_done(&history.private);
 	listing_done(&history.steps);
 	listing_done(&history.escalations);
 	return ending;
 }
 
 int command_petition_show(struct tool *tool, int argc, char **argv) {
+	const char *reason = NULL;
+	bool private = false;
+	const struct option_def options[] = {
+		{ "private", NULL, N_("also who brought it; the node must run"), .flag = &private },
+		{ "reason", N_("TEXT"), N_("with --private, why: it is written down with your name"),
+			.value = &reason },
+	};
 	const struct usage usage = { "petition show", "REF",
 		N_("Shows a petition with its whole history: who did what when, and where each record is kept. REF is the reference, the number in the paper register, or the id."),
-		NULL, 0, 1, 1 };
+		options, N_ELEMENTS(options), 1, 1 };
 	struct case_row row;
 	struct home home;
 	struct id id;
@@ -588,12 +663,14 @@ int command_petition_show(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (private != (reason != NULL))
+		return misuse(_("give --private and --reason together, or neither"));
 	ending = home_open(tool, &home);
 	if (ending)
 		return ending;
 	ending = find_petition(&home, args[0], &id, &row);
 	if (ending == DONE)
-		ending = show_petition(tool, &home, &id, &row);
+		ending = show_petition(tool, &home, &id, &row, args[0], reason);
 	home_close(&home);
 	return ending;
 }

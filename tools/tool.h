@@ -22,6 +22,7 @@ int command_meeting_list(struct tool *tool, int argc, char **argv);
 int command_office_add(struct tool *tool, int argc, char **argv);
 int command_office_list(struct tool *tool, int argc, char **argv);
 int command_petition_add(struct tool *tool, int argc, char **argv);
+int command_petition_erase(struct tool *tool, int argc, char **argv);
 int command_petition_list(struct tool *tool, int argc, char **argv);
 int command_petition_show(struct tool *tool, int argc, char **argv);
 int command_petition_step(struct tool *tool, int argc, char **argv);

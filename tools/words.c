@@ -74,6 +74,7 @@ static const char *const kinds[] = {
 	[KIND_TALLY] = N_("tally"),
 	[KIND_OFFICE] = N_("office"),
 	[KIND_ESCALATION] = N_("escalation"),
+	[KIND_ACCESS] = N_("access"),
 };
 
 static const char *const lanes[] = {

@@ -129,3 +129,49 @@ Test(clerk, is_told_what_is_wrong_with_an_option, .timeout = 60) {
 	cr_expect_eq(json_array_size(rows), 0);
 	json_decref(rows);
 }
+
+static json_t *json_at(json_t *object, const char *a, const char *b) {
+	return json_object_get(json_object_get(object, a), b);
+}
+
+Test(clerk, can_look_up_who_brought_a_petition_and_forget_it, .timeout = 60) {
+	static const char header[] = "number,received,organisation,kind,village,category,channel,people,"
+		"urgent,text,asked_of,petitioner,contact\n"
+		"7,2024-05-31,front,petition,,land,in-person,,,y,,Lê Thị Sen,0900 777 888\n";
+	_cleanup_(proc_freep) struct proc *proc = running_office();
+	char path[96];
+	json_t *shown;
+	FILE *f;
+
+	EXPECT(proc->home, 0, "", ADD, "--text", "x", "--number", "1", "--petitioner", "Nguyễn Văn Ba",
+		"--contact", "0900 111 222", "--address", "thôn Đông");
+	EXPECT(proc->home, 0, "", ADD, "--text", "x", "--number", "2");
+	shown = JSON(proc->home, "petition", "show", "1", "--json");
+	cr_expect_str_eq(json_string_value(json_at(shown, "petition", "petitioner")), "kept");
+	cr_expect(json_is_null(json_object_get(shown, "private")), "not without being asked");
+	json_decref(shown);
+	EXPECT(proc->home, 2, "--reason", "petition", "show", "1", "--private");
+	EXPECT(proc->home, 2, "--reason", "petition", "show", "1", "--private", "--reason", "");
+	EXPECT(proc->home, 3, "nobody has recorded", "petition", "show", "2", "--private", "--reason", "z");
+	shown = JSON(proc->home, "petition", "show", "1", "--private", "--reason", "báo kết quả", "--json");
+	cr_expect_str_eq(json_string_value(json_at(shown, "private", "petitioner")), "Nguyễn Văn Ba");
+	cr_expect_str_eq(json_string_value(json_at(shown, "private", "contact")), "0900 111 222");
+	cr_expect_str_eq(json_string_value(json_at(shown, "private", "address")), "thôn Đông");
+	json_decref(shown);
+	EXPECT(proc->home, 2, "--reason", "petition", "erase", "1");
+	EXPECT(proc->home, 0, "", "petition", "erase", "1", "--reason", "bà yêu cầu");
+	EXPECT(proc->home, 3, "was erased", "petition", "erase", "1", "--reason", "bà yêu cầu");
+	EXPECT(proc->home, 3, "was erased", "petition", "show", "1", "--private", "--reason", "z");
+	shown = JSON(proc->home, "petition", "show", "1", "--json");
+	cr_expect_str_eq(json_string_value(json_at(shown, "petition", "petitioner")), "erased");
+	json_decref(shown);
+
+	snprintf(path, sizeof(path), "%s/private.csv", proc->home);
+	f = fopen(path, "w");
+	cr_assert(f && fputs(header, f) >= 0 && fclose(f) == 0);
+	EXPECT(proc->home, 0, "", "import", "petitions", path);
+	shown = JSON(proc->home, "petition", "show", "7", "--private", "--reason", "z", "--json");
+	cr_expect_str_eq(json_string_value(json_at(shown, "private", "petitioner")), "Lê Thị Sen");
+	json_decref(shown);
+	EXPECT(proc->home, 0, "", "verify");
+}

@@ -416,6 +416,7 @@ Test(cli, programs_get_the_keys_that_the_page_names, .timeout = 120) {
 	json_decref(value);
 	keys = promised(man, "\n*petition list*", "an array of ");
 	add_word(&keys, "recorded", strlen("recorded"));
+	add_word(&keys, "petitioner", strlen("petitioner"));
 	add_word(&keys, "record", strlen("record"));
 	value = JSON(proc->home, "petition", "show", reference);
 	expect_keys(json_object_get(value, "petition"), &keys, "petition show: petition");
