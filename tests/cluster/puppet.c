@@ -6,6 +6,10 @@
 #include "proto/enrol.h"
 #include "proto/record.h"
 
+enum {
+	PUPPET_HELLOS_MAX = 5,
+};
+
 static bool set(void *socket, int option, int value) {
 	return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
@@ -168,26 +172,44 @@ bool puppet_expect(struct puppet *puppet, enum message_type type, unsigned timeo
 	return false;
 }
 
-void puppet_greet(struct puppet *puppet) {
-	struct hello hello = { MESSAGE_VERSION, puppet->office.id, puppet->session + 1, proc_wall_ms(),
+static void say_hello(struct puppet *puppet, uint64_t session) {
+	const struct hello hello = { MESSAGE_VERSION, puppet->office.id, session, proc_wall_ms(),
 		span_str("puppet") };
 	uint8_t buf[256];
-	struct message message;
 	struct writer w;
 
-	if (puppet->parent) {
-		must(puppet_expect(puppet, MESSAGE_HELLO, PUPPET_PATIENT_MS, &message), "no HELLO");
-		hello.session = message.hello.session;
-	}
-	puppet->session = hello.session;
+	puppet->session = session;
 	puppet->out_sequence = 0;
 	compressor_reset(puppet->out);
 	decompressor_reset(puppet->unpack);
 	writer_init(&w, buf, sizeof(buf));
 	message_write_hello(&w, &hello);
 	puppet_say(puppet, writer_span(&w));
-	if (!puppet->parent)
-		must(puppet_expect(puppet, MESSAGE_HEADS, PUPPET_PATIENT_MS, &message), "no HEADS");
+}
+
+/* A HELLO that was still unread on a connection before this one takes the answer: so it is said again. */
+static void greet_parent(struct puppet *puppet) {
+	struct message message;
+
+	for (unsigned i = 0; i < PUPPET_HELLOS_MAX; i++) {
+		say_hello(puppet, puppet->session + 1);
+		if (puppet_expect(puppet, MESSAGE_HEADS, PUPPET_PATIENT_MS / PUPPET_HELLOS_MAX, &message))
+			return;
+	}
+	must(false, "no HEADS");
+}
+
+void puppet_greet(struct puppet *puppet) {
+	struct message message;
+	uint8_t buf[256];
+	struct writer w;
+
+	if (puppet->parent) {
+		must(puppet_expect(puppet, MESSAGE_HELLO, PUPPET_PATIENT_MS, &message), "no HELLO");
+		say_hello(puppet, message.hello.session);
+	} else {
+		greet_parent(puppet);
+	}
 	writer_init(&w, buf, sizeof(buf));
 	message_write_heads(&w, false, NULL, 0);
 	puppet_say(puppet, writer_span(&w));
