@@ -69,29 +69,54 @@ int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct
 	return verifier_check(key, (struct span){ (uint8_t *)text, len }, head->signature);
 }
 
+enum {
+	KEY_HASH_LEN = 4,
+	KEY_ED25519 = 0x01, /* the algorithm's byte in front of a key */
+};
+
+/* Which of the keys of that name it is, as c2sp.org/signed-note says. */
+static void key_hash(struct span name, const uint8_t key[SIGN_PUBLIC_LEN], uint8_t ret_hash[KEY_HASH_LEN]) {
+	uint8_t named_key[HEAD_TEXT_MAX + 2 + SIGN_PUBLIC_LEN];
+	struct hash hash;
+
+	memcpy(named_key, name.data, name.len);
+	named_key[name.len] = '\n';
+	named_key[name.len + 1] = KEY_ED25519;
+	memcpy(named_key + name.len + 2, key, SIGN_PUBLIC_LEN);
+	sha256((struct span){ named_key, name.len + 2 + SIGN_PUBLIC_LEN }, &hash);
+	memcpy(ret_hash, hash.b, KEY_HASH_LEN);
+}
+
 size_t head_note(const struct oplog_id *oplog, const struct head *head,
 	const uint8_t key[SIGN_PUBLIC_LEN], char ret_note[HEAD_NOTE_MAX]) {
-	enum { KEY_HASH_LEN = 4, ED25519 = 0x01 };
-	uint8_t named_key[HEAD_TEXT_MAX + 2 + SIGN_PUBLIC_LEN];
 	uint8_t signature[KEY_HASH_LEN + SIGN_SIGNATURE_LEN];
 	char base64[BASE64_MAX(sizeof(signature))];
 	char name[HEAD_TEXT_MAX];
 	size_t name_len = origin_line(oplog, name, sizeof(name));
 	size_t len = head_text(oplog, head->size, &head->root, ret_note);
-	struct hash hash;
 	int n;
 
-	/* The key's hash tells a reader of the note which of the keys of that name it is. */
-	memcpy(named_key, name, name_len);
-	named_key[name_len] = '\n';
-	named_key[name_len + 1] = ED25519;
-	memcpy(named_key + name_len + 2, key, SIGN_PUBLIC_LEN);
-	sha256((struct span){ named_key, name_len + 2 + SIGN_PUBLIC_LEN }, &hash);
-
-	memcpy(signature, hash.b, KEY_HASH_LEN);
+	key_hash((struct span){ (uint8_t *)name, name_len }, key, signature);
 	memcpy(signature + KEY_HASH_LEN, head->signature, SIGN_SIGNATURE_LEN);
 	base64_encode((struct span){ signature, sizeof(signature) }, base64);
 	n = snprintf(ret_note + len, HEAD_NOTE_MAX - len, "\n\u2014 %s %s\n", name, base64);
 	assert(n > 0 && (size_t)n < HEAD_NOTE_MAX - len);
 	return len + n;
+}
+
+size_t head_vkey(const struct oplog_id *oplog, const uint8_t key[SIGN_PUBLIC_LEN],
+	char ret_vkey[HEAD_NOTE_MAX]) {
+	uint8_t hash[KEY_HASH_LEN], typed_key[1 + SIGN_PUBLIC_LEN] = { KEY_ED25519 };
+	char base64[BASE64_MAX(sizeof(typed_key))];
+	char name[HEAD_TEXT_MAX];
+	size_t name_len = origin_line(oplog, name, sizeof(name));
+	int n;
+
+	key_hash((struct span){ (uint8_t *)name, name_len }, key, hash);
+	memcpy(typed_key + 1, key, SIGN_PUBLIC_LEN);
+	base64_encode((struct span){ typed_key, sizeof(typed_key) }, base64);
+	n = snprintf(ret_vkey, HEAD_NOTE_MAX, "%s+%02x%02x%02x%02x+%s", name, hash[0], hash[1], hash[2],
+		hash[3], base64);
+	assert(n > 0 && n < HEAD_NOTE_MAX);
+	return n;
 }

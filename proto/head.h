@@ -53,6 +53,9 @@ int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct
 /* The whole signed note, terminated by a zero; returns its length. @key is the origin's key. */
 size_t head_note(const struct oplog_id *oplog, const struct head *head,
 	const uint8_t key[SIGN_PUBLIC_LEN], char ret_note[HEAD_NOTE_MAX]);
+/* The origin's key as a note's verifier wants it, terminated by a zero: "name+hash+base64". */
+size_t head_vkey(const struct oplog_id *oplog, const uint8_t key[SIGN_PUBLIC_LEN],
+	char ret_vkey[HEAD_NOTE_MAX]);
 
 static inline bool oplog_id_eq(const struct oplog_id *a, const struct oplog_id *b) {
 	return a->lane == b->lane && a->epoch == b->epoch && id_eq(&a->office, &b->office);

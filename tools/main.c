@@ -42,6 +42,8 @@ static const struct command {
 	{ NULL, "tally", command_tally, N_("the counts of this office and those below it") },
 	{ NULL, "log", command_log, N_("the records of an office as they are kept") },
 	{ NULL, "verify", command_verify, N_("check the whole store") },
+	{ NULL, "prove", command_prove, N_("a petition in a file that anybody can check") },
+	{ NULL, "checkpoint", command_checkpoint, N_("heads, for public transparency-log tools") },
 	{ NULL, "stream", command_stream, N_("follow the numbers as they change") },
 };
 

@@ -147,15 +147,17 @@ static const struct column office_columns[] = {
 	{ .key = "own" },
 	{ .key = "depth" },
 	{ .key = "valid_from", .title = N_("Since") },
+	{ .key = "fingerprint", .title = N_("Fingerprint") },
 	{ .key = "id" },
 };
 
 static void list_office(struct listing *listing, const struct home *home,
 	const struct office_row *row, unsigned depth, bool tree) {
 	const struct office *office = &row->office;
-	char code[16];
+	char code[16], fingerprint[FINGERPRINT_MAX];
 
 	office_code(office, code);
+	enrolment_fingerprint(office, fingerprint);
 	cell_str(listing, code);
 	cell(listing, json_stringn((const char *)office->name.data, office->name.len), "%*s%.*s",
 		tree ? (int)depth * INDENT : 0, "", (int)office->name.len,
@@ -169,6 +171,7 @@ static void list_office(struct listing *listing, const struct home *home,
 	cell_bool(listing, row == home->own);
 	cell_count(listing, depth);
 	cell_date(listing, office->valid_from_ms);
+	cell_str(listing, fingerprint);
 	cell_id(listing, &office->id);
 }
 

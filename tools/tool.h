@@ -31,6 +31,8 @@ int command_status(struct tool *tool, int argc, char **argv);
 int command_stream(struct tool *tool, int argc, char **argv);
 int command_tally(struct tool *tool, int argc, char **argv);
 int command_verify(struct tool *tool, int argc, char **argv);
+int command_prove(struct tool *tool, int argc, char **argv);
+int command_checkpoint(struct tool *tool, int argc, char **argv);
 
 struct option_def {
 	const char *name;     /* without the dashes */

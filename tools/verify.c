@@ -18,6 +18,7 @@
 #include "store/changes.h"
 #include "store/fold.h"
 #include "tools/home.h"
+#include "tools/prove.h"
 
 enum {
 	FAULT_MAX = 200,
@@ -771,13 +772,15 @@ static int check_with_scratch(struct checking *checking) {
 }
 
 int command_verify(struct tool *tool, int argc, char **argv) {
+	const char *root = NULL;
 	bool quick = false;
 	const struct option_def options[] = {
 		{ "quick", NULL, N_("do not make the tables again"), .flag = &quick },
+		{ "root", N_("FINGERPRINT"), N_("of a proof: that of the topmost office"), .value = &root },
 	};
-	const struct usage usage = { "verify", NULL,
-		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys. Works with the node down, and on a copy."),
-		options, N_ELEMENTS(options), 0, 0 };
+	const struct usage usage = { "verify", "[FILE]",
+		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys. Works with the node down, and on a copy. Or checks a FILE that lienthong prove made, without any store."),
+		options, N_ELEMENTS(options), 0, 1 };
 	struct checking checking = { .tool = tool };
 	char **args;
 	int n_args;
@@ -785,6 +788,8 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (n_args > 0)
+		return proof_verify(tool, args[0], root);
 	ending = home_become_owner(tool->home);
 	if (ending)
 		return ending;

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Checks what lienthong proves, without a line of lienthong: written from the specifications alone.
+
+  verify.py note VKEY NOTE                 a head: c2sp.org/signed-note, c2sp.org/tlog-checkpoint
+  verify.py consistency VKEY OLD NEW       NEW is followed by the hashes of RFC 9162, 2.1.4
+  verify.py proof FILE ROOT_KEY_HEX        proto/PROTOCOL.md, "Proof"; RFC 9162, 2.1.3
+
+Ed25519 is that of RFC 8032, 5.1, with Python's integers: slow, and easy to hold against the text.
+"""
+import base64
+import hashlib
+import re
+import sys
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+SQRT_MINUS_1 = pow(2, (P - 1) // 4, P)
+
+
+class Bad(Exception):
+    pass
+
+
+def need(truth, what):
+    if not truth:
+        raise Bad(what)
+
+
+# Ed25519: points in extended coordinates (X, Y, Z, T), x = X/Z, y = Y/Z, xy = T/Z
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def multiply(n, p):
+    result = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            result = add(result, p)
+        p = add(p, p)
+        n >>= 1
+    return result
+
+
+def equal(p, q):
+    return (p[0] * q[2] - q[0] * p[2]) % P == 0 and (p[1] * q[2] - q[1] * p[2]) % P == 0
+
+
+def decode_point(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    need(y < P, "a point is not in its one encoding")
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * SQRT_MINUS_1 % P
+    need((x * x - square) % P == 0, "not a point of the curve")
+    need(x or not sign, "a point is not in its one encoding")
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def ed25519(key, message, signature):
+    need(len(key) == 32 and len(signature) == 64, "a key or a signature of another length")
+    point, r = decode_point(key), decode_point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    need(s < L, "a signature is not in its one form")
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    need(equal(multiply(s, BASE), add(r, multiply(k, point))), "a signature does not fit")
+
+
+# RFC 9162
+
+def leaf_hash(data):
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def node_hash(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def inclusion(index, size, leaf, path, root):
+    need(index < size, "an index beyond the tree")
+    fn, sn, r = index, size - 1, leaf
+    for p in path:
+        need(sn != 0, "a path that is too long")
+        if fn & 1 or fn == sn:
+            r = node_hash(p, r)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node_hash(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    need(sn == 0 and r == root, "a leaf is not in the tree")
+
+
+def consistency(first, second, old_root, new_root, path):
+    need(0 < first < second, "sizes that cannot follow one another")
+    if first & (first - 1) == 0:
+        path = [old_root] + path
+    fn, sn = first - 1, second - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    need(path, "no hashes")
+    fr = sr = path[0]
+    for c in path[1:]:
+        need(sn != 0, "a proof that is too long")
+        if fn & 1 or fn == sn:
+            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = node_hash(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    need(sn == 0 and fr == old_root and sr == new_root, "the log did not only grow")
+
+
+# Notes
+
+def read_vkey(text):
+    name, key_hash, key = text.strip().split("+", 2)
+    key = base64.b64decode(key, validate=True)
+    need(key[0] == 1 and len(key) == 33, "not an Ed25519 key")
+    want = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
+    need(bytes.fromhex(key_hash) == want, "a key's hash does not fit")
+    return name, want, key[1:]
+
+
+def read_note(text, vkey):
+    """Size and root of a checkpoint that @vkey signed, and what follows the note."""
+    name, key_hash, key = read_vkey(vkey)
+    body, rest = text.split("\n\n", 1)
+    body += "\n"
+    signature, _, rest = rest.partition("\n")
+    match = re.fullmatch("\u2014 (\\S+) (\\S+)", signature)
+    need(match and match[1] == name, "not signed under that name")
+    blob = base64.b64decode(match[2], validate=True)
+    need(blob[:4] == key_hash, "signed by another key of that name")
+    ed25519(key, body.encode(), blob[4:])
+    origin, size, root = body.rstrip("\n").split("\n")
+    need(origin == name and re.fullmatch("0|[1-9][0-9]*", size), "not a checkpoint")
+    return int(size), base64.b64decode(root, validate=True), rest
+
+
+# Proofs
+
+def msgpack(data, at=0):
+    """The value at @at, and where it ends: only what PROTOCOL.md has."""
+    b = data[at]
+    if b < 0x80:
+        return b, at + 1
+    if b & 0xf0 == 0x90 or b == 0xdc:
+        n, at = (b & 15, at + 1) if b != 0xdc else (int.from_bytes(data[at + 1:at + 3], "big"), at + 3)
+        items = []
+        for _ in range(n):
+            item, at = msgpack(data, at)
+            items.append(item)
+        return items, at
+    if b & 0xe0 == 0xa0:
+        return data[at + 1:at + 1 + (b & 31)].decode(), at + 1 + (b & 31)
+    if b in (0xcc, 0xcd, 0xce, 0xcf):
+        n = 1 << (b - 0xcc)
+        return int.from_bytes(data[at + 1:at + 1 + n], "big"), at + 1 + n
+    if b in (0xc4, 0xc5, 0xd9, 0xda):
+        width = 1 if b in (0xc4, 0xd9) else 2
+        n = int.from_bytes(data[at + 1:at + 1 + width], "big")
+        value = bytes(data[at + 1 + width:at + 1 + width + n])
+        need(len(value) == n, "cut short")
+        return (value if b < 0xd0 else value.decode()), at + 1 + width + n
+    if b in (0xc0, 0xc2, 0xc3):
+        return {0xc0: None, 0xc2: False, 0xc3: True}[b], at + 1
+    raise Bad("a byte that no value begins with")
+
+
+OFFICE_KIND, OFFICE_ID, OFFICE_PARENT, OFFICE_SIGN_KEY = 5, 0, 1, 6
+
+
+def check_proof(data, root_key):
+    (version, links, root_id, sign_key, _curve_key), end = msgpack(data)
+    need(version == 1 and end == len(data), "not a proof of this version")
+    need(sign_key == root_key, "another root")
+    office, key = root_id, sign_key
+    for n, link in reversed(list(enumerate(links))):
+        writer, epoch, lane, index, leaf, path, size, root, signature = link
+        need(writer == office, "the chain is broken")
+        origin = "lienthong/%s/%d/%d" % (writer.hex(), epoch, lane)
+        text = "%s\n%d\n%s\n" % (origin, size, base64.b64encode(root).decode())
+        ed25519(key, text.encode(), signature)
+        inclusion(index, size, leaf[0] if isinstance(leaf, list) else leaf_hash(leaf), path, root)
+        if n == 0:
+            return leaf
+        (kind, _id, _time, _organisation, _audience, body, *_more), end = msgpack(leaf)
+        need(end == len(leaf) and kind == OFFICE_KIND and body[OFFICE_PARENT] == writer,
+             "not an enrolment by the parent")
+        office, key = body[OFFICE_ID], body[OFFICE_SIGN_KEY]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def main(command, *args):
+    if command == "note":
+        print(read_note(read(args[1]), read(args[0]))[0])
+    elif command == "consistency":
+        vkey = read(args[0])
+        old_size, old_root, _ = read_note(read(args[1]), vkey)
+        size, root, rest = read_note(read(args[2]), vkey)
+        path = [base64.b64decode(line, validate=True) for line in rest.split()]
+        consistency(old_size, size, old_root, root, path)
+        print(old_size, size)
+    elif command == "proof":
+        with open(args[0], "rb") as file:
+            leaf = check_proof(file.read(), bytes.fromhex(args[1]))
+        print("hash" if isinstance(leaf, list) else leaf_hash(leaf).hex())
+    else:
+        raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (Bad, ValueError, IndexError, UnicodeError) as error:
+        print("not verified:", error, file=sys.stderr)
+        raise SystemExit(1)

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * prove - checks a file that proves a record, without any store
+ */
+#include "tools/tool.h"
+
+/* @root: the fingerprint of the topmost office, or NULL. DONE, or an ending with its words. */
+int proof_verify(const struct tool *tool, const char *path, const char *root);
