@@ -200,6 +200,8 @@ static int core_load(struct core *core) {
 		r = r < 0 ? r : 0;
 	}
 	if (!r)
+		r = core_load_guests(core, core->txn);
+	if (!r)
 		r = private_settle(core->txn, core->keys->keyring);
 	core->txn = store_abort(core->txn);
 	return r > 0 ? -EIO : r;
@@ -483,7 +485,7 @@ void core_answer_begin(struct core *core, struct span client) {
 		core->cap_answers = cap;
 	}
 	answer = &core->answer_list[core->n_answers];
-	*answer = (struct core_answer){ client, core->answers.len, 0 };
+	*answer = (struct core_answer){ client, core->answers.len, 0, false };
 }
 
 int core_answer_end(struct core *core) {
@@ -509,8 +511,8 @@ static void give_answers(struct core *core) {
 	for (size_t i = 0; i < core->n_answers; i++) {
 		const struct core_answer *answer = &core->answer_list[i];
 
-		core->io->answer(core->io->userdata, answer->client,
-			(struct span){ core->answers.data + answer->frame, answer->frame_len });
+		(answer->to_guest ? core->io->answer_guest : core->io->answer)(core->io->userdata,
+			answer->client, (struct span){ core->answers.data + answer->frame, answer->frame_len });
 	}
 	if (core->told_private)
 		explicit_bzero(core->answers.data, core->answers.len);
@@ -630,12 +632,32 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 	case MESSAGE_REFUSE:
 		link_refused(link, &io, &message.refuse);
 		break;
+	case MESSAGE_JOIN: /* a guest's, and what it is answered: not between neighbours */
+	case MESSAGE_ENROL:
+		r = REFUSAL_MALFORMED;
+		break;
 	}
 	if (r > 0) {
 		core->refusals[r]++;
 		r = link_reset(link, &io, r);
 	}
 	core_fail(core, r);
+}
+
+static bool command_writes(uint8_t command) {
+	switch (command) {
+	case COMMAND_SUBMIT:
+	case COMMAND_ADD_OFFICE:
+	case COMMAND_JOIN:
+	case COMMAND_READ:
+	case COMMAND_ERASE:
+	case COMMAND_INVITE:
+	case COMMAND_ACCEPT:
+	case COMMAND_DECLINE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void core_request(struct core *core, struct span client, struct span frame) {
@@ -647,9 +669,7 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_answer_failure(core, client, 0, CONTROL_BAD_REQUEST, 0, span_str("")));
 		return;
 	}
-	writes = request.command == COMMAND_SUBMIT || request.command == COMMAND_ADD_OFFICE ||
-		request.command == COMMAND_JOIN || request.command == COMMAND_READ ||
-		request.command == COMMAND_ERASE;
+	writes = command_writes(request.command);
 	r = note_asked(core, client, &request, writes);
 	if (r || core->failed || !writes)
 		core_fail(core, r);
@@ -664,6 +684,10 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_read_private(core, client, &request));
 	else if (request.command == COMMAND_ERASE)
 		core_fail(core, core_erase_private(core, client, &request));
+	else if (request.command == COMMAND_INVITE)
+		core_fail(core, core_invite(core, client, &request));
+	else if (request.command == COMMAND_ACCEPT || request.command == COMMAND_DECLINE)
+		core_fail(core, core_decide(core, client, &request));
 	else
 		core_fail(core, core_join(core, client, &request));
 }
@@ -864,6 +888,7 @@ struct core *core_free(struct core *core) {
 	receive_free(core->receive);
 	compress_work_free(core->work);
 	free(core->asked);
+	free(core->guests);
 	free(core->erased);
 	free(core->answer_list);
 	writer_done(&core->answers);

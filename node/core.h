@@ -37,6 +37,8 @@ struct core_io {
 	bool (*send)(void *userdata, const struct id *neighbour, struct span frame);
 	/* Answers a request; @client is what core_request() was given. */
 	void (*answer)(void *userdata, struct span client, struct span frame);
+	/* Answers core_guest(); @client is what that was given. */
+	void (*answer_guest)(void *userdata, struct span client, struct span frame);
 	/* A change row, after its commit. */
 	void (*publish)(void *userdata, uint64_t number, struct span row);
 	/* The parent is now known, or where it listens has changed: core_parent_address(). */
@@ -64,6 +66,8 @@ void core_link_ready(struct core *core, const struct id *office);
 void core_message(struct core *core, const struct id *office, struct span frame);
 /* A frame on the control socket; @client comes back with the answer. */
 void core_request(struct core *core, struct span client, struct span frame);
+/* A frame from who holds the invitation to be @office; @client comes back with the answer. */
+void core_guest(struct core *core, struct span client, const struct id *office, struct span frame);
 /* Records taken in since the turn began: enough for one turn at CORE_TURN_RECORDS. */
 size_t core_turn_records(const struct core *core);
 int core_turn_end(struct core *core);
@@ -75,6 +79,8 @@ bool core_busy(const struct core *core);
 
 /* For the transport. NULL: unknown, or not one of the offices below that may connect. */
 const struct office *core_child_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]);
+/* The office that this key's holder was invited to be; NULL: none. */
+const struct id *core_guest_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]);
 const struct office *core_own(const struct core *core);
 const struct office *core_parent(const struct core *core); /* NULL: none */
 /* Where the parent listens; empty: not joined. Borrowed until the next turn. */

@@ -21,6 +21,13 @@ struct core_asked {
 struct core_answer {
 	struct span client;
 	size_t frame, frame_len;
+	bool to_guest;
+};
+
+/* Whose key may connect to ask to be enrolled. */
+struct core_guest {
+	struct id office;
+	uint8_t key[OFFICE_CURVE_LEN];
 };
 
 struct core {
@@ -34,6 +41,8 @@ struct core {
 	struct fold_sink fold_sink;
 	struct receive *receive;
 	struct receive_sink receive_sink;
+	struct core_guest *guests;
+	size_t n_guests;
 	struct compress_work *work;
 	struct link **links; /* sorted by neighbour */
 	size_t n_links;
@@ -92,6 +101,18 @@ int core_add_office(struct core *core, struct span client, const struct request 
 int core_join(struct core *core, struct span client, const struct request *request);
 int core_read_private(struct core *core, struct span client, const struct request *request);
 int core_erase_private(struct core *core, struct span client, const struct request *request);
+int core_invite(struct core *core, struct span client, const struct request *request);
+int core_decide(struct core *core, struct span client, const struct request *request);
+int core_load_guests(struct core *core, struct txn *txn);
+/* Enrols an office below this one: its record. 0 or -errno. */
+int core_enrol(struct core *core, struct office *office);
+/* The answer file for a child that was enrolled. 0, ENROL_MALFORMED (more levels than fit) or -errno. */
+int core_enrol_answer(struct core *core, const struct id *child, struct span address, struct writer *w);
+/*
+ * The office below this one that has the code or a key of @office already: references are made of
+ * codes, and keys say who speaks. NULL: there is none.
+ */
+const struct register_entry *core_taken_by(const struct core *core, const struct office *office);
 /* Destroys the keys of what this turn erased: after its commit, before anybody is told. */
 int core_destroy_keys(struct core *core);
 int core_query(struct core *core, struct txn *txn, const struct core_asked *query);

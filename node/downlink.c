@@ -30,7 +30,7 @@ int downlink_init(struct downlink *downlink, void *context, struct core *core, c
 	if (!address[0])
 		return 0;
 	downlink->socket = socket = zmq_socket(context, ZMQ_ROUTER);
-	if (!socket || zap_secure(socket, secret) != 0 ||
+	if (!socket || zap_secure(socket, ZAP_OFFICES, secret) != 0 ||
 		!set(socket, ZMQ_ROUTER_MANDATORY, 1) || !set(socket, ZMQ_ROUTER_HANDOVER, 0) ||
 		!set(socket, ZMQ_IPV6, address[strcspn(address, "[")] == '[') ||
 		!set(socket, ZMQ_BACKLOG, 1024) || !set(socket, ZMQ_RCVHWM, RECEIVE_FRAMES) ||
@@ -157,6 +157,12 @@ void downlink_message(struct downlink *downlink, zmq_msg_t *parts, size_t n_part
 	/* from the body: libzmq may have lost it on the routing frame */
 	if (n_parts >= 2)
 		user = zmq_msg_gets(&parts[1], "User-Id");
+	if (user && strncmp(user, ZAP_GUEST, sizeof(ZAP_GUEST) - 1) == 0 && n_parts == 2 &&
+		id_parse(span_str(user + sizeof(ZAP_GUEST) - 1), &office)) {
+		core_guest(downlink->core, routing, &office,
+			(struct span){ zmq_msg_data(&parts[1]), zmq_msg_size(&parts[1]) });
+		return;
+	}
 	if (!user || !id_parse(span_str(user), &office) || routing.len == 0 ||
 		routing.len > DOWNLINK_ROUTING_MAX) {
 		log_cause(downlink->log, LOG_WARNING, _("a message of nobody we know was dropped"));
@@ -192,4 +198,10 @@ bool downlink_send(struct downlink *downlink, const struct id *office, struct sp
 	if (r)
 		set_waiting(downlink, session, r == OUTBOX_GONE, true);
 	return r == 0;
+}
+
+void downlink_answer_guest(struct downlink *downlink, struct span client, struct span frame) {
+	/* if it has gone, or does not read, it will ask again */
+	if (zmq_send(downlink->socket, client.data, client.len, ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0)
+		(void)zmq_send(downlink->socket, frame.data, frame.len, ZMQ_DONTWAIT);
 }

@@ -45,5 +45,7 @@ void downlink_turn(struct downlink *downlink);
 /* UINT64_MAX, or soon: libzmq does not tell when one peer of a ROUTER can take more. */
 uint64_t downlink_wakeup_ms(const struct downlink *downlink, uint64_t now_ms);
 void downlink_message(struct downlink *downlink, zmq_msg_t *parts, size_t n_parts);
+/* As core_io.answer_guest(). */
+void downlink_answer_guest(struct downlink *downlink, struct span client, struct span frame);
 /* As core_io.send(). */
 bool downlink_send(struct downlink *downlink, const struct id *office, struct span frame);

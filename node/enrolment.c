@@ -6,12 +6,9 @@
 
 #include "proto/enrol.h"
 
-static int write_answer(struct core *core, struct span client, uint64_t number, const struct id *child,
-	struct span address) {
+int core_enrol_answer(struct core *core, const struct id *child, struct span address, struct writer *w) {
 	struct enrol_answer answer = { .address = address };
 	const struct register_entry *entry = register_find(&core->reg, child);
-	uint8_t file[ENROL_FILE_MAX];
-	struct writer w;
 	int r;
 
 	/* from the child upward, then turned round: the topmost first */
@@ -19,51 +16,67 @@ static int write_answer(struct core *core, struct span client, uint64_t number, 
 		entry = register_find(&core->reg, &entry->row.office.parent))
 		answer.chain[answer.n_chain++] = entry->row.office;
 	if (entry)
-		return core_answer_failure(core, client, number, CONTROL_FAILED, 0,
-			span_str("more levels than an answer can name"));
+		return ENROL_MALFORMED;
 	for (size_t i = 0; i < answer.n_chain / 2; i++) {
 		struct office office = answer.chain[i];
 
 		answer.chain[i] = answer.chain[answer.n_chain - 1 - i];
 		answer.chain[answer.n_chain - 1 - i] = office;
 	}
+	r = enrol_answer_write(&answer, core->keys->signer, w);
+	return r || writer_ok(w) ? r : -ENOBUFS;
+}
+
+static int write_answer(struct core *core, struct span client, uint64_t number, const struct id *child,
+	struct span address) {
+	uint8_t file[ENROL_FILE_MAX];
+	struct writer w;
+	int r;
+
 	writer_init(&w, file, sizeof(file));
-	r = enrol_answer_write(&answer, core->keys->signer, &w);
-	if (r || !writer_ok(&w))
-		return r ? r : -ENOBUFS;
+	r = core_enrol_answer(core, child, address, &w);
+	if (r > 0)
+		return core_answer_failure(core, client, number, CONTROL_FAILED, 0,
+			span_str("more levels than an answer can name"));
+	if (r)
+		return r;
 	core_answer_begin(core, client);
 	control_write_ok(&core->answers, number, 1);
 	write_bin(&core->answers, writer_span(&w));
 	return core_answer_end(core);
 }
 
-static int enrol(struct core *core, const struct office *office) {
+int core_enrol(struct core *core, struct office *office) {
 	struct record rec = { .kind = KIND_OFFICE, .time_ms = core->wall_ms };
 	uint8_t body[1024];
 	struct writer w;
 	int r;
 
+	office->parent = core->reg.own->row.office.id;
+	office->state = OFFICE_ACTIVE;
+	office->valid_from_ms = core->wall_ms;
 	writer_init(&w, body, sizeof(body));
 	office_encode(office, &w);
 	rec.body = writer_span(&w);
 	r = writer_ok(&w) ? author_make_id(&core->author, core->wall_ms, &rec.id) : -ENOBUFS;
-	return r ? r : core_write(core, LANE_URGENT, &rec, NULL, 0);
+	if (r == 0)
+		r = core_write(core, LANE_URGENT, &rec, NULL, 0);
+	return r > 0 ? -EIO : r;
 }
 
-/*
- * The office below this one that has the code or a key of @office already: references are made of
- * codes, and keys say who speaks. NULL: there is none.
- */
-static const struct register_entry *taken_by(const struct office_register *reg,
-	const struct office *office) {
+const struct register_entry *core_taken_by(const struct core *core, const struct office *office) {
+	const struct office_register *reg = &core->reg;
+	static const uint8_t none[32];
+
 	for (size_t i = 0; i < reg->n; i++) {
 		const struct office *other = &reg->entries[i]->row.office;
 
 		if (other->state != OFFICE_ACTIVE || !id_eq(&other->parent, &reg->own->row.office.id))
 			continue;
 		if ((other->code == office->code && other->code_digits == office->code_digits) ||
-			memcmp(other->sign_key, office->sign_key, sizeof(other->sign_key)) == 0 ||
-			memcmp(other->curve_key, office->curve_key, sizeof(other->curve_key)) == 0)
+			(memcmp(office->sign_key, none, sizeof(none)) != 0 &&
+				(memcmp(other->sign_key, office->sign_key, sizeof(none)) == 0 ||
+					memcmp(other->curve_key, office->curve_key, sizeof(none)) == 0)))
 			return reg->entries[i];
 	}
 	return NULL;
@@ -91,16 +104,13 @@ int core_add_office(struct core *core, struct span client, const struct request 
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			held->row.office.name);
 	if (!held) {
-		held = taken_by(&core->reg, &office);
+		held = core_taken_by(core, &office);
 		if (held)
 			return core_answer_failure(core, client, request->number, CONTROL_TAKEN, 0,
 				held->row.office.name);
-		office.parent = own->id;
-		office.state = OFFICE_ACTIVE;
-		office.valid_from_ms = core->wall_ms;
-		r = enrol(core, &office);
+		r = core_enrol(core, &office);
 		if (r)
-			return r < 0 ? r : -EIO;
+			return r;
 	}
 	return write_answer(core, client, request->number, &office.id, address);
 }

@@ -26,7 +26,7 @@ int feed_init(struct feed *feed, void *context, const char *address, const char 
 		zmq_setsockopt(feed->socket, ZMQ_MAXMSGSIZE, &(int64_t){ 256 }, sizeof(int64_t)) < 0)
 		return -errno;
 	if (strncmp(address, "tcp://", 6) == 0 &&
-		(zap_secure(feed->socket, secret) != 0 || !set(feed->socket, ZMQ_BACKLOG, 1024) ||
+		(zap_secure(feed->socket, ZAP_STREAM, secret) != 0 || !set(feed->socket, ZMQ_BACKLOG, 1024) ||
 			!set(feed->socket, ZMQ_IPV6, address[strcspn(address, "[")] == '[') ||
 			!set(feed->socket, ZMQ_HANDSHAKE_IVL, 30000) ||
 			!set(feed->socket, ZMQ_TCP_KEEPALIVE, 1) ||

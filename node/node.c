@@ -226,6 +226,12 @@ static void on_answer(void *userdata, struct span client, struct span frame) {
 	control_answer(&node->control, client, frame);
 }
 
+static void on_answer_guest(void *userdata, struct span client, struct span frame) {
+	struct node *node = userdata;
+
+	downlink_answer_guest(&node->downlink, client, frame);
+}
+
 static void on_publish(void *userdata, uint64_t number, struct span row) {
 	struct node *node = userdata;
 
@@ -250,6 +256,7 @@ static int start_core(struct node *node) {
 		.userdata = node,
 		.send = on_send,
 		.answer = on_answer,
+		.answer_guest = on_answer_guest,
 		.publish = on_publish,
 		.joined = on_joined,
 		.random = on_random,

@@ -13,8 +13,6 @@ enum {
 	SELF_TEST_MS = 900,
 };
 
-#define DOMAIN "lienthong"
-
 int zap_init(struct zap *zap, void *context, const struct core *core, struct log *log) {
 	*zap = (struct zap){ .core = core, .log = log };
 	zap->socket = zmq_socket(context, ZMQ_REP);
@@ -28,12 +26,12 @@ void zap_done(struct zap *zap) {
 		(void)zmq_close(TAKE(zap->socket));
 }
 
-int zap_secure(void *socket, const uint8_t secret[32]) {
+int zap_secure(void *socket, const char *domain, const uint8_t secret[32]) {
 	int one = 1;
 
 	if (zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof(one)) < 0 ||
 		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 32) < 0 ||
-		zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, DOMAIN, sizeof(DOMAIN) - 1) < 0 ||
+		zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) < 0 ||
 		zmq_setsockopt(socket, ENFORCE_DOMAIN, &one, sizeof(one)) < 0)
 		return -errno;
 	return 0;
@@ -76,8 +74,9 @@ static void answer(struct zap *zap, zmq_msg_t *request_id, const char *status, c
 
 void zap_question(struct zap *zap, zmq_msg_t *parts, size_t n_parts) {
 	/* version, request id, domain, address, routing id, mechanism, key */
-	char user[OFFICE_ID_TEXT_LEN + 1];
+	char user[sizeof(ZAP_GUEST) + OFFICE_ID_TEXT_LEN] = ZAP_GUEST;
 	const struct office *office = NULL;
+	const struct id *guest = NULL;
 	const uint8_t *key;
 
 	if (n_parts != ZAP_PARTS || !part_is(&parts[0], "1.0") || !part_is(&parts[5], "CURVE") ||
@@ -90,14 +89,16 @@ void zap_question(struct zap *zap, zmq_msg_t *parts, size_t n_parts) {
 		return;
 	}
 	key = zmq_msg_data(&parts[6]);
-	if (part_is(&parts[2], DOMAIN))
+	if (part_is(&parts[2], ZAP_OFFICES) || part_is(&parts[2], ZAP_STREAM))
 		office = core_child_by_curve(zap->core, key);
-	if (!office) {
+	if (!office && part_is(&parts[2], ZAP_OFFICES))
+		guest = core_guest_by_curve(zap->core, key);
+	if (!office && !guest) {
 		log_stranger(zap, key);
 		answer(zap, &parts[1], "400", "No office below this one has this key", "");
 		return;
 	}
-	id_format(&office->id, user);
+	id_format(office ? &office->id : guest, office ? user : user + sizeof(ZAP_GUEST) - 1);
 	answer(zap, &parts[1], "200", "OK", user);
 }
 
@@ -173,7 +174,7 @@ int zap_self_test(struct zap *zap, void *context, const uint8_t secret[32]) {
 	/* a name outside of the file system, so that nothing is left behind */
 	(void)snprintf(address, sizeof(address), "ipc://@lienthong-%016llx", (unsigned long long)name);
 	if (!r)
-		r = zap_secure(server, secret);
+		r = zap_secure(server, ZAP_OFFICES, secret);
 	if (!r && (zmq_curve_keypair(public_text, secret_text) < 0 ||
 			  !zmq_z85_encode(own_text, secret, 32) ||
 			  zmq_curve_public(own_public, own_text) < 0 ||

@@ -3,7 +3,8 @@
 /*
  * zap - who may connect: answers libzmq's question about each new client's key (RFC 27/ZAP)
  *
- * From memory, out of the register. An office's connections carry its id as User-Id. libzmq admits
+ * From memory, out of the register. An office's connections carry its id as User-Id; those of who was
+ * invited, ZAP_GUEST and the id of the office it is to be. libzmq admits
  * every key where nobody answers, unless the socket insists: zap_secure() makes it, and
  * zap_self_test() proves at the start that a stranger is refused.
  */
@@ -11,6 +12,8 @@
 
 #include "node/core.h"
 #include "node/log.h"
+
+#define ZAP_GUEST "guest "
 
 enum {
 	ZAP_REFUSED_MAX = 64, /* keys remembered, so that each is logged once */
@@ -32,8 +35,13 @@ struct zap {
 /* Before any socket is bound that zap_secure() was called on. 0 or -errno. */
 int zap_init(struct zap *zap, void *context, const struct core *core, struct log *log);
 void zap_done(struct zap *zap);
-/* Makes @socket a CURVE server that admits only whom zap_question() admits. 0 or -errno. */
-int zap_secure(void *socket, const uint8_t secret[32]);
+/*
+ * Makes @socket a CURVE server that admits only whom zap_question() admits: offices below this one; and,
+ * where @domain is ZAP_OFFICES, who holds an invitation. 0 or -errno.
+ */
+#define ZAP_OFFICES "lienthong"
+#define ZAP_STREAM "lienthong stream"
+int zap_secure(void *socket, const char *domain, const uint8_t secret[32]);
 /* Under a second. 0, the outcome or -errno. */
 int zap_self_test(struct zap *zap, void *context, const uint8_t secret[32]);
 void zap_question(struct zap *zap, zmq_msg_t *parts, size_t n_parts);

@@ -3,6 +3,7 @@
 
 #include "proto/enrol.h"
 #include "proto/kinds/access.h"
+#include "proto/reference.h"
 
 enum {
 	VERSION_MAX = 64,
@@ -13,6 +14,8 @@ enum {
 	REFUSAL_FIELDS = 2,
 	LINK_FIELDS = 9,
 };
+
+#define VALID_MAX_MS (366ull * 24 * 3600 * 1000) /* a text that lies about longer is forgotten */
 
 static void read_draft(struct reader *r, struct draft *ret_draft) {
 	read_array(r, DRAFT_FIELDS, DRAFT_FIELDS);
@@ -71,6 +74,21 @@ static void read_arguments(struct reader *r, struct request *request) {
 		read_id(r, &request->record);
 		request->who = read_line(r, 1, ACCESS_WHO_MAX);
 		request->reason = read_line(r, 1, ACCESS_REASON_MAX);
+		break;
+	case COMMAND_INVITE:
+		request->office.code = read_uint(r, REFERENCE_CODE_MAX);
+		request->office.code_digits = read_uint(r, UINT8_MAX);
+		request->office.level = read_line(r, 1, OFFICE_LEVEL_MAX);
+		request->office.name = read_line(r, 1, OFFICE_NAME_MAX);
+		request->address = read_line(r, 0, ENROL_ADDRESS_MAX);
+		request->valid_ms = read_uint(r, VALID_MAX_MS);
+		request->automatic = read_bool(r);
+		if (!reference_code_ok(request->office.code, request->office.code_digits))
+			reader_fail(r);
+		break;
+	case COMMAND_ACCEPT:
+	case COMMAND_DECLINE:
+		read_id(r, &request->record);
 		break;
 	default: /* a newer tool's: the node says so, under the request's number */
 		while (reader_peek(r) != VALUE_END)
@@ -207,6 +225,24 @@ void control_write_private(struct writer *w, uint64_t number, enum command comma
 	write_id(w, record);
 	write_str(w, who);
 	write_str(w, reason);
+}
+
+void control_write_invite(struct writer *w, uint64_t number, const struct office *office,
+	struct span address, uint64_t valid_ms, bool automatic) {
+	write_request(w, number, COMMAND_INVITE, 7);
+	write_uint(w, office->code);
+	write_uint(w, office->code_digits);
+	write_str(w, office->level);
+	write_str(w, office->name);
+	write_str(w, address);
+	write_uint(w, valid_ms);
+	write_bool(w, automatic);
+}
+
+void control_write_decision(struct writer *w, uint64_t number, enum command command,
+	const struct id *office) {
+	write_request(w, number, command, 1);
+	write_id(w, office);
 }
 
 void control_write_ok(struct writer *w, uint64_t number, size_t n_values) {

@@ -15,6 +15,9 @@
  *   SNAPSHOT    [after key]                 -> [[tally entry, ...], number, next key or nil]
  *   READ        [record id, who, reason]    -> [private part]
  *   ERASE       [record id, who, reason]    -> []
+ *   INVITE      [code, code digits, level, name, address, valid_ms, automatic] -> [text, office id]
+ *   ACCEPT      [office id]                 -> []         of who asked with an invitation
+ *   DECLINE     [office id]                 -> []
  *
  * A draft is [kind, organisation, lane, id or nil, body, private part or nil]: a record that the node
  * will complete, number, encode and sign. All drafts of a request are kept, or none; with check only, none, and the
@@ -25,6 +28,7 @@
  * [result, index, detail] follows, with what is wrong with the drafts after that one.
  */
 #include "proto/codec.h"
+#include "proto/kinds/office.h"
 #include "proto/message.h"
 #include "proto/record.h"
 #include "proto/trouble.h"
@@ -52,6 +56,9 @@ enum command {
 	COMMAND_SNAPSHOT = 6,
 	COMMAND_READ = 7,
 	COMMAND_ERASE = 8,
+	COMMAND_INVITE = 9,
+	COMMAND_ACCEPT = 10,
+	COMMAND_DECLINE = 11,
 };
 
 /* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
@@ -76,6 +83,7 @@ enum control_result {
 	CONTROL_NO_PRIVATE = 17,     /* the record has no private part here */
 	CONTROL_ERASED = 18,         /* its private part was erased */
 	CONTROL_PRIVATE_LOST = 19,   /* the key to its private part is not here */
+	CONTROL_NOT_ASKED = 20,      /* nobody waits to be enrolled as this office */
 };
 
 enum outcome {
@@ -100,11 +108,14 @@ struct request {
 	uint64_t n_drafts;      /* SUBMIT */
 	struct reader drafts;   /* SUBMIT: see control_draft_next() */
 	struct span file;       /* ADD_OFFICE, JOIN */
-	struct span address;    /* ADD_OFFICE; may be empty */
+	struct span address;    /* ADD_OFFICE, INVITE; may be empty */
+	struct office office;   /* INVITE: code, level, name */
+	uint64_t valid_ms;      /* INVITE */
+	bool automatic;         /* INVITE */
 	uint64_t since;         /* SINCE */
 	uint64_t max;           /* SINCE */
 	struct span after;      /* SNAPSHOT; empty: from the beginning */
-	struct id record;       /* READ, ERASE, as the next two */
+	struct id record;       /* READ, ERASE, as the next two; ACCEPT, DECLINE: the office */
 	struct span who;        /* the user of the machine */
 	struct span reason;
 };
@@ -170,6 +181,11 @@ void control_write_snapshot(struct writer *w, uint64_t number, struct span after
 /* READ or ERASE. */
 void control_write_private(struct writer *w, uint64_t number, enum command command,
 	const struct id *record, struct span who, struct span reason);
+void control_write_invite(struct writer *w, uint64_t number, const struct office *office,
+	struct span address, uint64_t valid_ms, bool automatic);
+/* ACCEPT or DECLINE. */
+void control_write_decision(struct writer *w, uint64_t number, enum command command,
+	const struct id *office);
 
 /* Answers: control_write_ok() opens the array for @n_values values that the caller then writes. */
 void control_write_ok(struct writer *w, uint64_t number, size_t n_values);

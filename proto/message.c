@@ -13,6 +13,8 @@ enum {
 	BATCH_FIELDS = 10,
 	ACK_FIELDS = 2,
 	REFUSE_FIELDS = 7,
+	JOIN_FIELDS = 2,
+	ENROL_FIELDS = 3,
 	HELD_FIELDS = 4,
 };
 
@@ -86,7 +88,7 @@ int message_decode(struct span in, struct message *ret_message) {
 		return MESSAGE_MALFORMED;
 	reader_init(&r, in);
 	n = read_array(&r, 1, UINT64_MAX);
-	m.type = read_uint(&r, MESSAGE_REFUSE);
+	m.type = read_uint(&r, MESSAGE_ENROL);
 	switch (m.type) {
 	case MESSAGE_HELLO:
 		read_hello(&r, &m.hello);
@@ -108,6 +110,15 @@ int message_decode(struct span in, struct message *ret_message) {
 	case MESSAGE_REFUSE:
 		read_refuse(&r, &m.refuse);
 		n_fields = REFUSE_FIELDS;
+		break;
+	case MESSAGE_JOIN:
+		m.file = read_bin(&r, 1, MESSAGE_FILE_MAX);
+		n_fields = JOIN_FIELDS;
+		break;
+	case MESSAGE_ENROL:
+		m.outcome = read_uint(&r, UINT8_MAX);
+		m.file = read_bin(&r, 0, MESSAGE_FILE_MAX);
+		n_fields = ENROL_FIELDS;
 		break;
 	default:
 		return MESSAGE_MALFORMED;
@@ -186,6 +197,19 @@ void message_write_refuse(struct writer *w, const struct refuse *refuse) {
 	write_uint(w, refuse->size);
 	write_uint(w, refuse->reason);
 	write_str(w, refuse->text);
+}
+
+void message_write_join(struct writer *w, struct span request) {
+	write_array(w, JOIN_FIELDS);
+	write_uint(w, MESSAGE_JOIN);
+	write_bin(w, request);
+}
+
+void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct span answer) {
+	write_array(w, ENROL_FIELDS);
+	write_uint(w, MESSAGE_ENROL);
+	write_uint(w, outcome);
+	write_bin(w, answer);
 }
 
 void leaf_write(struct writer *w, const struct leaf *leaf) {

@@ -8,6 +8,8 @@
  *   BATCH   [3, sequence, office, epoch, lane, first, n, root, signature, payload]
  *   ACK     [4, [[office, epoch, lane, size], ...]]           my durable sizes; empty: I am alive
  *   REFUSE  [5, office, epoch, lane, size, reason, text]      set aside; office nil: the session
+ *   JOIN    [6, request file]                                 of who was invited (invite.h), to be enrolled
+ *   ENROL   [7, outcome, answer file]                         how that stands; the file where it was done
  *
  * The payload is compressed (compress.h); plain, it is an array of n leaves, each the record's
  * bytes (bin) or, where they are withheld, an array of one hash. A batch ends at a head. One
@@ -22,6 +24,7 @@ enum {
 	MESSAGE_HELD_MAX = 1024,           /* entries in one HEADS or ACK */
 	MESSAGE_SOFTWARE_MAX = 64,
 	MESSAGE_TEXT_MAX = 256,
+	MESSAGE_FILE_MAX = 16 * 1024,      /* of JOIN and ENROL */
 	BATCH_BYTES_MAX = 32000,           /* of leaves, before compression, without their framing */
 	BATCH_LEAVES_MAX = 4096,
 	BATCH_PLAIN_MAX = BATCH_BYTES_MAX + 5 * BATCH_LEAVES_MAX + 8, /* with their framing */
@@ -37,6 +40,18 @@ enum message_type {
 	MESSAGE_BATCH = 3,
 	MESSAGE_ACK = 4,
 	MESSAGE_REFUSE = 5,
+	MESSAGE_JOIN = 6,
+	MESSAGE_ENROL = 7,
+};
+
+/* What became of a JOIN. The numbers are on the wire. */
+enum enrol_outcome {
+	ENROL_OUTCOME_ENROLLED = 0,
+	ENROL_OUTCOME_WAITING = 1,     /* a person has to decide: ask again */
+	ENROL_OUTCOME_REFUSED = 2,
+	ENROL_OUTCOME_EXPIRED = 3,
+	ENROL_OUTCOME_USED = 4,        /* another computer has asked with this invitation */
+	ENROL_OUTCOME_NOT_INVITED = 5, /* the request is for another office than the invitation */
 };
 
 /* Why something was refused. The numbers are on the wire. */
@@ -95,6 +110,10 @@ struct message {
 		struct hello hello;
 		struct batch batch;
 		struct refuse refuse;
+		struct {
+			uint64_t outcome; /* ENROL */
+			struct span file; /* JOIN, ENROL */
+		};
 	};
 };
 
@@ -118,6 +137,8 @@ void message_write_heads(struct writer *w, bool more, const struct held *held, s
 void message_write_batch(struct writer *w, const struct batch *batch);
 void message_write_ack(struct writer *w, const struct held *held, size_t n);
 void message_write_refuse(struct writer *w, const struct refuse *refuse);
+void message_write_join(struct writer *w, struct span request);
+void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct span answer);
 
 /* The plain payload: write_array(w, n), then each leaf. */
 void leaf_write(struct writer *w, const struct leaf *leaf);

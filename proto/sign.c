@@ -118,6 +118,10 @@ int verifier_check(
 		? 0 : SIGN_BAD_SIGNATURE;
 }
 
+int curve_public(const uint8_t secret[32], uint8_t ret_public[32]) {
+	return crypto_scalarmult_base(ret_public, secret) == 0 ? 0 : -EIO;
+}
+
 enum {
 	NONCE_LEN = 12,
 	TAG_LEN = 16,
@@ -191,4 +195,17 @@ void sha256_prefixed(uint8_t prefix, struct span a, struct span b, struct hash *
 size_t base64_encode(struct span bytes, char *ret_text) {
 	assert(bytes.len <= INT_MAX / 2);
 	return EVP_EncodeBlock((unsigned char *)ret_text, bytes.data, bytes.len);
+}
+
+void base64url_encode(struct span bytes, char *ret_text) {
+	(void)sodium_bin2base64(ret_text, sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+		bytes.data, bytes.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+bool base64url_decode(struct span text, uint8_t *ret_bytes, size_t max, size_t *ret_len) {
+	const char *end;
+
+	return sodium_base642bin(ret_bytes, max, (const char *)text.data, text.len, " \t\r\n", ret_len, &end,
+		       sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+		end == (const char *)text.data + text.len;
 }

@@ -42,6 +42,9 @@ void verifier_freep(struct verifier **verifier);
 /* 0, SIGN_BAD_SIGNATURE or -errno. */
 int verifier_check(struct verifier *verifier, struct span bytes, const uint8_t sig[SIGN_SIGNATURE_LEN]);
 
+/* The public half of a CURVE (X25519) secret key. 0 or -errno. */
+int curve_public(const uint8_t secret[32], uint8_t ret_public[32]);
+
 /*
  * Seals @plain with a key of its own; @owner says whose it is, and must be the same to open it.
  * @ret_sealed has room for @plain.len + SEAL_OVERHEAD. 0 or -errno.
@@ -57,3 +60,7 @@ void sha256_prefixed(uint8_t prefix, struct span a, struct span b, struct hash *
 /* Standard base64 with padding; @ret_text has room for BASE64_MAX(bytes.len). Returns its length. */
 #define BASE64_MAX(len) (((len) + 2) / 3 * 4 + 1) /* with the terminating zero */
 size_t base64_encode(struct span bytes, char *ret_text);
+/* base64url without padding (RFC 4648, 5); @ret_text has room as above. */
+void base64url_encode(struct span bytes, char *ret_text);
+/* Passes over spaces and line breaks. False: not base64url, or more than @max bytes. */
+bool base64url_decode(struct span text, uint8_t *ret_bytes, size_t max, size_t *ret_len);

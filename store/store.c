@@ -24,6 +24,7 @@ enum {
 	READERS_MAX = 512,
 	DISK_FULL_BELOW = 1024 * 1024, /* free bytes: an EIO then means a full disk, see from_mdb() */
 	ASSERTION_EXIT = 76,
+	FREE_PAGES_DBI = 0, /* LMDB's own table of free pages, by the number mdb_stat knows it by too */
 };
 
 static const char *const table_names[TABLE_N] = {
@@ -40,6 +41,7 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_WAITING] = "waiting",
 	[TABLE_TALLIES] = "tallies",
 	[TABLE_CHANGES] = "changes",
+	[TABLE_INVITES] = "invites",
 	[TABLE_PRIVATE] = "private",
 };
 
@@ -416,6 +418,62 @@ int store_usage(struct store *store, uint64_t *ret_used, uint64_t *ret_max) {
 	max = used + (uint64_t)fs.f_bavail * fs.f_frsize;
 	*ret_used = used;
 	*ret_max = max < info.me_mapsize ? max : info.me_mapsize;
+	return 0;
+}
+
+/* Free pages from number @first to before @end, by LMDB's lists: each a count and as many numbers. */
+static int count_free(MDB_txn *txn, uint64_t first, uint64_t end, uint64_t *ret_n) {
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t n = 0;
+	int r;
+
+	r = mdb_cursor_open(txn, FREE_PAGES_DBI, &cursor);
+	if (r)
+		return r;
+	while ((r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		size_t page;
+
+		for (size_t at = sizeof(page); at + sizeof(page) <= value.mv_size; at += sizeof(page)) {
+			memcpy(&page, (const uint8_t *)value.mv_data + at, sizeof(page));
+			n += page >= first && page < end;
+		}
+	}
+	mdb_cursor_close(cursor);
+	*ret_n = n;
+	return r == MDB_NOTFOUND ? 0 : r;
+}
+
+/*
+ * A node may be writing. The end is taken before the list is looked at and the file measured after it:
+ * a page in use by then was written, and one that was not written is on the list.
+ */
+int store_cut_off(struct store *store, uint64_t *ret_bytes) {
+	uint64_t end, n_in_file, n_free = 0;
+	struct stat file;
+	MDB_envinfo info;
+	MDB_stat stat;
+	MDB_txn *txn;
+	int fd, r;
+
+	r = mdb_env_get_fd(store->env, &fd);
+	if (!r)
+		r = mdb_env_stat(store->env, &stat);
+	if (!r)
+		r = mdb_env_info(store->env, &info);
+	if (!r)
+		r = begin_mdb(store, MDB_RDONLY, &txn);
+	if (r)
+		return from_mdb(store, r);
+	end = (uint64_t)info.me_last_pgno + 1;
+	r = fstat(fd, &file) < 0 ? errno : 0;
+	n_in_file = r ? 0 : (uint64_t)file.st_size / stat.ms_psize;
+	if (!r)
+		r = count_free(txn, n_in_file, end, &n_free);
+	mdb_txn_abort(txn);
+	if (r)
+		return from_mdb(store, r);
+	*ret_bytes = end > n_in_file + n_free ? (end - n_in_file - n_free) * stat.ms_psize : 0;
 	return 0;
 }
 

@@ -46,6 +46,7 @@ enum table {
 	TABLE_WAITING,     /* clock, state, time, case -> nothing */
 	TABLE_TALLIES,     /* office, period, category, organisation, measure -> count */
 	TABLE_CHANGES,     /* number -> change row */
+	TABLE_INVITES,     /* office id -> invitation, and what became of it */
 	TABLE_PRIVATE,     /* record id -> sealed part, or that it was erased */
 	TABLE_N,
 };
@@ -67,6 +68,12 @@ void store_closep(struct store **store);
  * Pages freed by deletion count as used (LMDB takes those first; to count them costs a walk).
  */
 int store_usage(struct store *store, uint64_t *ret_used, uint64_t *ret_max);
+/*
+ * Pages that LMDB counts as its own, that are not in the file and not on its list of free pages: each
+ * was cut off. (A page freed before it was ever written may be beyond the end of a sound file.) Reads
+ * the whole list, which no walk over the tables meets. For a store open for reading; 0 or -errno.
+ */
+int store_cut_off(struct store *store, uint64_t *ret_bytes);
 /* Clears reader slots left behind by killed processes. Cheap; the node calls it now and then. */
 int store_clear_readers(struct store *store);
 

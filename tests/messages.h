@@ -43,5 +43,11 @@ static inline void reencode_message(struct message *m, struct writer *w) {
 	case MESSAGE_REFUSE:
 		message_write_refuse(w, &m->refuse);
 		break;
+	case MESSAGE_JOIN:
+		message_write_join(w, m->file);
+		break;
+	case MESSAGE_ENROL:
+		message_write_enrol(w, m->outcome, m->file);
+		break;
 	}
 }

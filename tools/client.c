@@ -324,6 +324,8 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_PRIVATE_LOST:
 		return refuse(_("%s: the key to who brought it is not in private.keys; restore that file from where it was kept safe"),
 			what);
+	case CONTROL_NOT_ASKED:
+		return refuse(_("%s: nobody waits to be accepted as that office; see: lienthong office pending"), what);
 	case CONTROL_FAILED:
 		return fail(_("%s: the node cannot go on: %s"), what, detail);
 	default:

@@ -7,16 +7,57 @@ enum {
 	GROUPS = 5,
 };
 
-void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]) {
+static void office_hash(const struct office *office, struct hash *ret_hash) {
 	uint8_t bytes[sizeof(office->id.b) + SIGN_PUBLIC_LEN + OFFICE_CURVE_LEN];
-	struct hash hash;
-	size_t len = 0;
 
 	memcpy(bytes, office->id.b, sizeof(office->id.b));
 	memcpy(bytes + sizeof(office->id.b), office->sign_key, SIGN_PUBLIC_LEN);
 	memcpy(bytes + sizeof(office->id.b) + SIGN_PUBLIC_LEN, office->curve_key, OFFICE_CURVE_LEN);
-	sha256((struct span){ bytes, sizeof(bytes) }, &hash);
+	sha256((struct span){ bytes, sizeof(bytes) }, ret_hash);
+}
+
+void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]) {
+	struct hash hash;
+	size_t len = 0;
+
+	office_hash(office, &hash);
 	for (unsigned i = 0; i < GROUPS; i++)
 		len += (size_t)snprintf(ret_text + len, FINGERPRINT_MAX - len, "%s%04x", i ? " " : "",
 			get_be16(hash.b + 2 * i));
+}
+
+/* 8 bits: sixteen beginnings and sixteen endings that sound and are spelt alike in all of the country. */
+static size_t put_syllable(uint8_t bits, char *ret_text) {
+	static const char *const onsets[16] = { "b", "ch", "d", "đ", "h", "kh", "l", "m", "n", "ph", "r",
+		"s", "t", "th", "v", "nh" };
+	static const char *const rimes[16] = { "a", "am", "an", "ang", "ao", "ay", "ê", "ên", "i", "in",
+		"o", "om", "ôi", "ông", "u", "ung" };
+
+	return (size_t)sprintf(ret_text, "%s%s", onsets[bits >> 4], rimes[bits & 15]);
+}
+
+/* 16 bits: consonant, vowel, consonant, vowel, consonant. */
+static size_t put_word(uint16_t bits, char *ret_text) {
+	static const char consonants[] = "bdfghjklmnprstvz", vowels[] = "aeio";
+
+	return (size_t)sprintf(ret_text, "%c%c%c%c%c", consonants[bits >> 12], vowels[bits >> 10 & 3],
+		consonants[bits >> 6 & 15], vowels[bits >> 4 & 3], consonants[bits & 15]);
+}
+
+void enrolment_words(const struct office *office, bool vietnamese, char ret_words[WORDS_MAX]) {
+	struct hash hash;
+	size_t len = 0;
+
+	office_hash(office, &hash);
+	for (unsigned i = 0; i < GROUPS; i++) {
+		if (i > 0)
+			len += (size_t)sprintf(ret_words + len, "%s", vietnamese ? ", " : " ");
+		if (vietnamese) {
+			len += put_syllable(hash.b[2 * i], ret_words + len);
+			ret_words[len++] = ' ';
+			len += put_syllable(hash.b[2 * i + 1], ret_words + len);
+		} else {
+			len += put_word(get_be16(hash.b + 2 * i), ret_words + len);
+		}
+	}
 }

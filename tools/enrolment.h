@@ -7,7 +7,13 @@
 
 enum {
 	FINGERPRINT_MAX = 32,
+	WORDS_MAX = 128, /* bytes, with the terminating zero */
 };
 
 /* Of the office's id and keys: five groups of four hexadecimal digits. */
 void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]);
+/*
+ * The same bits as five words that can be said over the telephone: Vietnamese, each of two syllables, or
+ * such as an English reader can say, each of consonant, vowel, consonant, vowel, consonant.
+ */
+void enrolment_words(const struct office *office, bool vietnamese, char ret_words[WORDS_MAX]);

@@ -78,7 +78,7 @@ int home_open_failed(const struct tool *tool, int r) {
 		return fail(_("the store in %s was made by a newer version; install that version"),
 			tool->home);
 	case STORE_DAMAGED:
-		return fail(_("the store in %s is damaged; nothing was changed: keep a copy of it, and restore the last backup"),
+		return fail(_("the store in %s is damaged; nothing was changed: keep a copy of it, delete nothing, and do not start the node from an older copy, which the office above would refuse"),
 			tool->home);
 	case -EACCES:
 	case -EPERM:

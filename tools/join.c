@@ -4,6 +4,12 @@
 #include "proto/enrol.h"
 #include "tools/client.h"
 #include "tools/files.h"
+#include "tools/invited.h"
+
+enum {
+	WAIT_DEFAULT_S = 1800,
+	WAIT_MAX_S = 7 * 24 * 3600,
+};
 
 static int read_answer(const char *name, struct span file, struct enrol_answer *ret_answer) {
 	switch (enrol_answer_read(file, ret_answer)) {
@@ -54,10 +60,27 @@ static int join(const struct tool *tool, const char *name, struct span file) {
 	return DONE;
 }
 
+static int join_with_text(const struct tool *tool, const char *text, const char *wait) {
+	unsigned long wait_s = WAIT_DEFAULT_S;
+	char *end;
+
+	if (wait) {
+		wait_s = strtoul(wait, &end, 10);
+		if (*end || wait[0] < '0' || wait[0] > '9' || wait_s > WAIT_MAX_S)
+			return misuse(_("--wait: write a number of seconds, at most %d"), WAIT_MAX_S);
+	}
+	return join_invited(tool, text, (unsigned)wait_s);
+}
+
 int command_join(struct tool *tool, int argc, char **argv) {
-	const struct usage usage = { "join", "ANSWER",
-		N_("Joins this office to the one above, with the answer that office made from this one's request."),
-		NULL, 0, 1, 1 };
+	const char *wait = NULL;
+	const struct option_def options[] = {
+		{ "wait", N_("SECONDS"), N_("with an invitation: how long to wait for the office above; default 1800"),
+			.value = &wait },
+	};
+	const struct usage usage = { "join", "TEXT|ANSWER",
+		N_("Makes this office, with the invitation (TEXT) that the office above sent; or joins one that was made with lienthong init, with the file (ANSWER) that the office above made from its request."),
+		options, N_ELEMENTS(options), 1, 1 };
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 	char **args;
@@ -67,6 +90,8 @@ int command_join(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (is_invitation(args[0]))
+		return join_with_text(tool, args[0], wait);
 	r = file_read(args[0], ENROL_FILE_MAX, &bytes, &len);
 	if (r)
 		return fail(_("cannot read %s: %s"), args[0], strerror(-r));

@@ -26,6 +26,10 @@ static const struct command {
 } commands[] = {
 	{ NULL, "init", command_init, N_("make a new office on this computer") },
 	{ "office", "add", command_office_add, N_("enrol an office directly below this one") },
+	{ NULL, "invite", command_invite, N_("a text with which an office below joins") },
+	{ "office", "pending", command_office_pending, N_("who was invited, and who asks") },
+	{ "office", "accept", command_office_accept, N_("enrol who asks") },
+	{ "office", "refuse", command_office_refuse, N_("do not") },
 	{ "office", "list", command_office_list, N_("the offices known here") },
 	{ NULL, "join", command_join, N_("join the office above") },
 	{ NULL, "status", command_status, N_("how this office stands") },

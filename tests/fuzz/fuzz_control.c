@@ -46,6 +46,14 @@ static void check_request(struct span in) {
 		control_write_private(&w, request.number, request.command, &request.record, request.who,
 			request.reason);
 		break;
+	case COMMAND_INVITE:
+		control_write_invite(&w, request.number, &request.office, request.address,
+			request.valid_ms, request.automatic);
+		break;
+	case COMMAND_ACCEPT:
+	case COMMAND_DECLINE:
+		control_write_decision(&w, request.number, request.command, &request.record);
+		break;
 	default:
 		write_raw(&w, in);
 		break;

@@ -12,6 +12,7 @@
 #include "store/cursor.h"
 #include "store/offices.h"
 #include "store/oplog.h"
+#include "store/invites.h"
 #include "store/private.h"
 #include "store/tallies.h"
 #include "tests/unit/scratch.h"
@@ -33,7 +34,7 @@ struct example {
 
 static const char *const headings[TABLE_N] = {
 	"meta", "offices", "oplogs", "records", "runs", "heads", "cursors", "cases", "steps",
-	"escalations", "waiting", "tallies", "changes", "private",
+	"escalations", "waiting", "tallies", "changes", "invites", "private",
 };
 
 static const struct id office_id = { "\x01\x8f\x3a\0\0\0\x70\0\x80\0\0\0\0\0\0\x01" };
@@ -172,6 +173,18 @@ static void write_counts(struct txn *txn) {
 }
 
 /* What is sealed is never the same twice: the page shows what an erasure leaves. */
+static void write_invite(struct txn *txn) {
+	struct invite_row row = {
+		.office = office_id, .state = INVITE_ASKED, .code = 9163, .code_digits = 5,
+		.level = span_str("commune"), .name = span_str("Xã Tân Lập"),
+		.address = span_str("tcp://127.0.0.1:5555"), .expires_ms = received_ms,
+		.request = span_str("its request"),
+	};
+
+	memset(row.guest_key, 0xb3, sizeof(row.guest_key));
+	cr_assert_eq(invites_put(txn, &row), 0);
+}
+
 static void write_private(struct txn *txn, const struct scratch *scratch) {
 	_cleanup_(keyring_closep) struct keyring *keyring = NULL;
 	const uint8_t salt[PRIVATE_SALT_LEN] = { 1 };
@@ -259,6 +272,7 @@ Test(format_page, shows_exactly_the_rows_that_the_code_writes) {
 	write_oplogs(txn, signer);
 	write_case(txn);
 	write_counts(txn);
+	write_invite(txn);
 	write_private(txn, &scratch);
 
 	n = read_page(examples);

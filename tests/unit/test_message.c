@@ -167,11 +167,17 @@ static void write_kind(struct writer *w, enum message_type type) {
 	case MESSAGE_REFUSE:
 		message_write_refuse(w, &refuse);
 		break;
+	case MESSAGE_JOIN:
+		message_write_join(w, span_str("a request"));
+		break;
+	case MESSAGE_ENROL:
+		message_write_enrol(w, ENROL_OUTCOME_ENROLLED, span_str("an answer"));
+		break;
 	}
 }
 
 Test(message, every_cut_and_every_byte_too_many_is_malformed) {
-	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_REFUSE; type++) {
+	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_ENROL; type++) {
 		uint8_t buf[1024];
 		struct message m;
 		struct writer w;
@@ -189,7 +195,7 @@ Test(message, every_cut_and_every_byte_too_many_is_malformed) {
 }
 
 Test(message, only_a_hello_may_have_elements_of_a_later_version) {
-	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_REFUSE; type++) {
+	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_ENROL; type++) {
 		int want = type == MESSAGE_HELLO ? 0 : MESSAGE_MALFORMED;
 		uint8_t buf[1024];
 		struct message m = { 0 };
@@ -489,4 +495,22 @@ Test(message, every_refusal_has_a_name_of_its_own) {
 	cr_expect_str_eq(refusal_name(REFUSAL_SIGNATURE), "bad signature");
 	cr_expect_not_null(refusal_name(REFUSAL_N));
 	cr_expect_not_null(refusal_name(UINT64_MAX));
+}
+
+Test(message, a_join_and_its_answer_are_read_as_they_are_written) {
+	uint8_t buf[MESSAGE_MAX];
+	struct message m;
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	message_write_join(&w, span_str("a request"));
+	cr_assert_eq(message_decode(writer_span(&w), &m), 0);
+	cr_expect_eq(m.type, MESSAGE_JOIN);
+	cr_expect(span_eq(m.file, span_str("a request")));
+	writer_init(&w, buf, sizeof(buf));
+	message_write_enrol(&w, ENROL_OUTCOME_USED, span_str(""));
+	cr_assert_eq(message_decode(writer_span(&w), &m), 0);
+	cr_expect_eq(m.type, MESSAGE_ENROL);
+	cr_expect_eq(m.outcome, ENROL_OUTCOME_USED);
+	cr_expect_eq(m.file.len, 0);
 }

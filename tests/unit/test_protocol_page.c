@@ -187,6 +187,8 @@ static const struct example {
 	{ "batch", check_message, MESSAGE_BATCH },
 	{ "ack", check_message, MESSAGE_ACK },
 	{ "refuse", check_message, MESSAGE_REFUSE },
+	{ "join", check_message, MESSAGE_JOIN },
+	{ "enrol", check_message, MESSAGE_ENROL },
 };
 
 Test(protocol_page, says_what_the_code_does) {

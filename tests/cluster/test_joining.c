@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A new office joins with the text its parent made: two commands and a telephone call, whatever is
+ * ended or cut off in between, and nobody else with it.
+ */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "tests/cluster/cli.h"
+
+#define INVITE "invite", "--code", "09163", "--name", "Đại Đồng", "--level", "commune", "--json"
+
+static json_t *json_of(const char *home, const char *const *args) {
+	struct cli cli;
+	json_t *value;
+
+	cr_assert_eq(cli_run(&cli, home, args), 0, "%s: %s", args[0], cli.err);
+	value = json_loads(cli.out, 0, NULL);
+	cr_assert(value, "%s: %s", args[0], cli.out);
+	cli_done(&cli);
+	return value;
+}
+#define JSON(home, ...) json_of(home, (const char *const[]){ __VA_ARGS__, NULL })
+
+static const char *text_at(const json_t *object, const char *key) {
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static struct proc *district(void) {
+	struct proc *proc = proc_new("Tiên Du", 260, 3, true);
+
+	proc_start(proc);
+	return proc;
+}
+
+/* The one that was invited, once it is @state. */
+static json_t *pending(const struct proc *parent, const char *state) {
+	uint64_t until_ms = proc_now_ms() + 30000;
+
+	for (;;) {
+		json_t *rows = JSON(parent->home, "office", "pending", "--all", "--json");
+		json_t *row = json_incref(json_array_get(rows, json_array_size(rows) - 1));
+
+		json_decref(rows);
+		if (strcmp(text_at(row, "state"), state) == 0)
+			return row;
+		cr_assert_lt(proc_now_ms(), until_ms, "it is \"%s\"", text_at(row, "state"));
+		json_decref(row);
+		proc_pause_ms(50);
+	}
+}
+
+static void join_start(struct cli *ret_cli, const struct proc *office, const char *text) {
+	cli_start(ret_cli, office->home, NULL, (const char *const[]){ "join", text, "--wait", "30", NULL });
+}
+
+/* Ends a join that waits, as a power cut would; until then it has read @row's words out. */
+static void cut_off(struct cli *cli, const json_t *row) {
+	cr_assert_eq(poll(&(struct pollfd){ .fd = cli->out_fd, .events = POLLIN }, 1, 30000), 1);
+	cr_assert_eq(kill(cli->pid, SIGKILL), 0);
+	cli_wait(cli, CLI_PATIENT_MS);
+	cr_expect_neq(text_at(row, "words_vi")[0], '\0');
+	cr_expect(strstr(cli->out, text_at(row, "words_vi")), "%s", cli->out);
+	cr_expect(strstr(cli->out, text_at(row, "words_en")), "%s", cli->out);
+	cli_done(cli);
+}
+
+/* What becomes of a home without an office: nothing is in it but an empty directory. */
+static struct proc *new_home(void) {
+	struct proc *office = calloc(1, sizeof(*office));
+
+	cr_assert(office);
+	proc_directory(office->home);
+	return office;
+}
+
+static void expect_join(const struct proc *office, const char *text, int code, const char *words) {
+	struct cli cli;
+
+	cr_expect_eq(CLI(&cli, office->home, "join", text, "--wait", "30"), code, "%s", cli.err);
+	cr_expect(strstr(cli.err, words), "no \"%s\" in: %s", words, cli.err);
+	cli_done(&cli);
+}
+
+/* Its node starts, and what it writes arrives above. */
+static void expect_at_work(struct proc *office, const struct proc *parent) {
+	uint64_t until_ms = proc_now_ms() + 30000;
+	size_t n = 0;
+
+	proc_start(office);
+	json_decref(JSON(office->home, "petition", "add", "--category", "land", "--organisation", "front",
+		"--text", "x", "--json"));
+	while (n == 0 && proc_now_ms() < until_ms) {
+		json_t *rows = JSON(parent->home, "petition", "list", "--json");
+
+		n = json_array_size(rows);
+		json_decref(rows);
+		proc_pause_ms(50);
+	}
+	cr_expect_eq(n, 1, "%zu petitions came up", n);
+}
+
+Test(joining, two_people_compare_five_words_and_the_office_is_at_work, .timeout = 120) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home(), *thief = new_home();
+	json_t *invite = JSON(parent->home, INVITE), *row;
+	const char *text = text_at(invite, "text");
+	struct cli joining, cli;
+
+	cr_expect_eq(CLI(&cli, parent->home, "office", "accept", "09163"), 3, "%s%s", cli.out, cli.err);
+	cli_done(&cli);
+	json_decref(pending(parent, "not asked yet"));
+
+	join_start(&joining, office, text);
+	row = pending(parent, "asks to be accepted");
+	cut_off(&joining, row);
+	json_decref(pending(parent, "asks to be accepted"));
+
+	expect_join(thief, text, 3, "another computer");
+	join_start(&joining, office, text);
+	proc_kill9(parent);
+	proc_start(parent);
+	cr_expect_eq(CLI(&cli, parent->home, "office", "accept", "09163"), 0, "%s", cli.err);
+	cli_done(&cli);
+	cli_wait(&joining, CLI_PATIENT_MS);
+	cr_assert_eq(cli_code(&joining), 0, "%s", joining.err);
+	cli_done(&joining);
+
+	expect_at_work(office, parent);
+	expect_join(thief, text, 3, "another computer");
+	cr_expect_eq(CLI(&cli, parent->home, "office", "accept", "09163"), 3, "it is accepted already");
+	cli_done(&cli);
+	json_decref(row);
+	json_decref(invite);
+}
+
+Test(joining, who_was_accepted_while_it_was_away_hears_of_it_later, .timeout = 120) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home();
+	json_t *invite = JSON(parent->home, INVITE), *row;
+	struct cli joining, cli;
+
+	join_start(&joining, office, text_at(invite, "text"));
+	row = pending(parent, "asks to be accepted");
+	cut_off(&joining, row);
+	cr_expect_eq(CLI(&cli, parent->home, "office", "accept", "Đại Đồng"), 0, "%s", cli.err);
+	cli_done(&cli);
+	proc_kill9(parent);
+	proc_start(parent);
+	expect_join(office, text_at(invite, "text"), 0, "");
+	expect_at_work(office, parent);
+	json_decref(row);
+	json_decref(invite);
+}
+
+Test(joining, who_is_refused_is_told_and_can_be_invited_again, .timeout = 120) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home(), *other = new_home();
+	json_t *invite = JSON(parent->home, INVITE), *again;
+	struct cli joining, cli;
+
+	join_start(&joining, office, text_at(invite, "text"));
+	json_decref(pending(parent, "asks to be accepted"));
+	cr_expect_eq(CLI(&cli, parent->home, "office", "refuse", "09163"), 0, "%s", cli.err);
+	cli_done(&cli);
+	cli_wait(&joining, CLI_PATIENT_MS);
+	cr_expect_eq(cli_code(&joining), 3, "%s", joining.err);
+	cr_expect(strstr(joining.err, "has refused"), "%s", joining.err);
+	cli_done(&joining);
+
+	again = JSON(parent->home, INVITE, "--auto");
+	expect_join(other, text_at(again, "text"), 0, "");
+	json_decref(pending(parent, "accepted"));
+	expect_at_work(other, parent);
+	json_decref(again);
+	json_decref(invite);
+}
+
+Test(joining, a_text_that_is_no_invitation_is_said, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home();
+	json_t *invite = JSON(parent->home, INVITE);
+	const char *text = text_at(invite, "text");
+	char *wrong = strdup(text);
+	struct cli cli;
+
+	cr_assert(wrong);
+	wrong[40] = wrong[40] == 'A' ? 'B' : 'A';
+	expect_join(office, wrong, 2, "not a whole invitation");
+	wrong[40] = text[40];
+	wrong[strlen(wrong) - 1] = '\0';
+	expect_join(office, wrong, 2, "not a whole invitation");
+	cr_expect_eq(CLI(&cli, parent->home, "invite", "--code", "9163", "--name", "x", "--level", "x"), 2);
+	cli_done(&cli);
+	cr_expect_eq(CLI(&cli, parent->home, INVITE, "--days", "0"), 2);
+	cli_done(&cli);
+	free(wrong);
+	json_decref(invite);
+}
