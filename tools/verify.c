@@ -593,6 +593,7 @@ static int walk_tables(struct checking *checking) {
 	_cleanup_(store_closep) struct store *store = NULL;
 	_cleanup_(store_abortp) struct txn *txn = NULL;
 	char *path = home_path(checking->tool, "store");
+	uint64_t cut_off = 0;
 	int r;
 
 	if (!path)
@@ -600,12 +601,17 @@ static int walk_tables(struct checking *checking) {
 	r = store_open(path, STORE_READ, 0, &store);
 	free(path);
 	if (r == 0)
+		r = store_cut_off(store, &cut_off);
+	if (r == 0)
 		r = store_begin_read(store, &txn);
 	if (r == STORE_DAMAGED || r == -EIO)
 		add_fault(checking, for_reader(checking->tool->json, N_("store")),
 			N_("cannot be opened: it is not as a node leaves it"));
 	if (r) /* what else is in the way is said by whoever opens it to read it */
 		return 0;
+	if (cut_off > 0)
+		add_fault(checking, for_reader(checking->tool->json, N_("store")),
+			N_("is cut off: %llu bytes are missing"), (unsigned long long)cut_off);
 	for (unsigned table = 0; table < TABLE_N && r == 0; table++)
 		r = walk_table(checking, txn, table);
 	return r;

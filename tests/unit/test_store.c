@@ -11,6 +11,11 @@
 
 #include "tests/unit/scratch.h"
 
+enum {
+	CUT_PAGE = 4096,
+	CUT_ROWS = 60,
+};
+
 static struct span number_key(uint64_t number, uint8_t buf[8]) {
 	put_be64(buf, number);
 	return (struct span){ buf, 8 };
@@ -578,6 +583,101 @@ Test(store, a_copy_of_the_data_alone_opens_even_where_nothing_can_be_written) {
 	cr_assert_eq(chmod(file, 0600), 0);
 	cr_expect_eq(open_code(copy, STORE_READ), 0);
 	cr_expect_eq(open_code(copy, STORE_WRITE), 0);
+}
+
+static void give_up(int signal) {
+	(void)signal;
+	_exit(2);
+}
+
+/*
+ * Exits 2 where it is said to be cut off (to look at what is not there is SIGBUS, as verify knows), 0
+ * where it is not and all can be read and much written, without a signal.
+ */
+static void use_what_was_cut(const char *path, int fd) {
+	struct store *store;
+	struct span large;
+	struct txn *txn;
+	uint64_t bytes;
+
+	(void)fd;
+	(void)signal(SIGBUS, give_up);
+	must(store_open(path, STORE_READ, 0, &store) == 0);
+	must(store_cut_off(store, &bytes) == 0);
+	if (bytes > 0)
+		_exit(2);
+	store_close(store);
+	(void)signal(SIGBUS, SIG_DFL);
+	must(store_open(path, STORE_WRITE, SCRATCH_MAP, &store) == 0);
+	for (unsigned i = 0; i < 40; i++) {
+		uint8_t buf[8];
+
+		must(store_begin_write(store, &txn) == 0);
+		for (unsigned n = 0; n < CUT_ROWS; n += 2)
+			must(has_number(txn, TABLE_RECORDS, n));
+		must(txn_get(txn, TABLE_PRIVATE, span_str("large"), &large) == 0);
+		for (size_t at = 0; at < large.len; at++)
+			must(large.data[at] == 0);
+		for (unsigned n = 0; n < 10; n++)
+			must(txn_put(txn, TABLE_RUNS, number_key(i * 10 + n, buf),
+				(struct span){ (const uint8_t *)path, 16 }) == 0);
+		must(store_commit(txn) == 0);
+	}
+	store_close(store);
+	_exit(0);
+}
+
+Test(store, a_file_that_is_cut_off_is_said_unless_nothing_in_it_is_missing, .timeout = 60) {
+	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
+	struct store *store = scratch_store(&scratch);
+	static uint8_t large[5 * CUT_PAGE];
+	unsigned n_said = 0, n_sound = 0;
+	char copy[PATH_MAX / 2];
+	struct txn *txn;
+	uint64_t used, max;
+	uint8_t buf[8];
+	char *bytes;
+	size_t len;
+
+	for (unsigned n = 0; n < CUT_ROWS; n++) { /* each second one leaves free pages behind */
+		txn = scratch_txn(store);
+		cr_assert_eq(txn_put(txn, TABLE_RECORDS, number_key(n, buf), (struct span){ large, 3000 }),
+			0);
+		if (n % 2 == 1)
+			cr_assert_eq(txn_delete(txn, TABLE_RECORDS, number_key(n, buf)),
+				0);
+		cr_assert_eq(store_commit(txn), 0);
+	}
+	txn = scratch_txn(store); /* at the end of the file: no walk over LMDB's list comes by here */
+	cr_assert_eq(txn_put(txn, TABLE_PRIVATE, span_str("large"), (struct span){ large, sizeof(large) }), 0);
+	cr_assert_eq(store_commit(txn), 0);
+	txn = scratch_txn(store); /* pages that are free before they were ever written */
+	for (unsigned n = 0; n < 8; n++)
+		cr_assert_eq(txn_put(txn, TABLE_CASES, number_key(n, buf), (struct span){ large, sizeof(large) }),
+			0);
+	for (unsigned n = 0; n < 8; n++)
+		cr_assert_eq(txn_delete(txn, TABLE_CASES, number_key(n, buf)), 0);
+	cr_assert_eq(store_commit(txn), 0);
+	cr_assert_eq(store_usage(store, &used, &max), 0);
+	store_close(store);
+
+	bytes = read_file(scratch.path, "data.mdb", &len);
+	cr_expect_lt(len, used, "all was written: this is no test of pages that never were");
+	snprintf(copy, sizeof(copy), "%s/copy", scratch.dir);
+	cr_assert_eq(mkdir(copy, 0755), 0);
+	for (size_t at = len; at > 3 * CUT_PAGE; at -= CUT_PAGE) {
+		int code;
+
+		write_file(copy, "data.mdb", bytes, at);
+		code = exit_code(use_what_was_cut, copy);
+		cr_expect(code == 0 || code == 2, "cut at %zu of %zu: %d", at, len, code);
+		cr_expect(at < len || code == 0, "a sound store is said to be cut off");
+		n_said += code == 2;
+		n_sound += code == 0;
+	}
+	cr_expect_gt(n_sound, 0);
+	cr_expect_gt(n_said, len / CUT_PAGE / 2);
+	free(bytes);
 }
 
 Test(store, a_reader_sees_one_moment_until_it_is_refreshed) {
