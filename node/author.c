@@ -75,7 +75,7 @@ int author_write(struct author *author, struct txn *txn, enum lane lane, const s
 			return r;
 		author->loaded[lane] = true;
 	}
-	if (oplog->bytes + leaf.bytes.len - oplog->head_bytes > BATCH_BYTES_MAX ||
+	if (oplog->bytes + leaf_weight(&leaf) - oplog->head_bytes > BATCH_BYTES_MAX ||
 		oplog->frontier.size - oplog->head.size >= BATCH_LEAVES_MAX) {
 		r = author_sign(author, txn, oplog);
 		if (r)

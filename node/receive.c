@@ -179,8 +179,7 @@ static int hash_leaves(struct txn *txn, const struct incoming *in, const struct 
 		struct hash hash;
 
 		leaf_read(&r, &leaf);
-		/* as much as can be passed on, also where it is passed on as hashes */
-		bytes += leaf.withheld || leaf.bytes.len < sizeof(hash.b) ? sizeof(hash.b) : leaf.bytes.len;
+		bytes += leaf_weight(&leaf);
 		if (r.failed || bytes > BATCH_BYTES_MAX)
 			return REFUSAL_MALFORMED;
 		leaf_hash(&leaf, &hash);

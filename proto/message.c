@@ -212,6 +212,10 @@ void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct sp
 	write_bin(w, answer);
 }
 
+size_t leaf_weight(const struct leaf *leaf) {
+	return leaf->withheld || leaf->bytes.len < sizeof(leaf->hash.b) ? sizeof(leaf->hash.b) : leaf->bytes.len;
+}
+
 void leaf_write(struct writer *w, const struct leaf *leaf) {
 	if (!leaf->withheld) {
 		write_bin(w, leaf->bytes);

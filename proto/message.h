@@ -124,6 +124,9 @@ struct leaf {
 	struct hash hash;  /* where it is: merkle_leaf() of the bytes */
 };
 
+/* What it counts towards BATCH_BYTES_MAX: at least a hash, so that it can also be passed on as one. */
+size_t leaf_weight(const struct leaf *leaf);
+
 /* 0 or MESSAGE_MALFORMED, all of it checked. Spans borrow from @in. */
 int message_decode(struct span in, struct message *ret_message);
 /* Whether @in begins as a HELLO does: for the transport, which decodes nothing. */

@@ -210,7 +210,7 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 		oplog->run = (struct oplog_run){ oplog->frontier.size, arrival, 0 };
 	}
 	oplog->run.length++;
-	oplog->bytes += bytes.len;
+	oplog->bytes += leaf_weight(leaf);
 	frontier_append(&oplog->frontier, hash);
 	oplog->dirty = true;
 	*ret_arrival = arrival;
@@ -609,7 +609,7 @@ static int bytes_at(struct txn *txn, const struct oplog *oplog, uint64_t size,
 	for (uint64_t at = row.head.size; at < size && !r; at++) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (!r)
-			row.bytes += leaf.withheld ? sizeof(leaf.hash.b) : leaf.bytes.len;
+			row.bytes += leaf_weight(&leaf);
 	}
 	if (r)
 		return r == STORE_NOT_FOUND ? -EIO : r;

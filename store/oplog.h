@@ -36,7 +36,7 @@ struct oplog {
 	struct oplog_id id;
 	uint32_t number;           /* this store's short name for it, never reused */
 	uint8_t flags;
-	uint64_t bytes;            /* of leaves, a withheld one counting 32 */
+	uint64_t bytes;            /* of leaves, by leaf_weight() */
 	struct frontier frontier;  /* its size is the oplog's size */
 	struct head head;          /* the newest; size 0: none yet */
 	uint64_t head_bytes;       /* what bytes was at the newest head */

@@ -81,6 +81,8 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_WAITING] = N_("clocks"),
 	[TABLE_TALLIES] = N_("counts"),
 	[TABLE_CHANGES] = N_("changes"),
+	[TABLE_INVITES] = N_("invitations"),
+	[TABLE_PRIVATE] = N_("private parts"),
 };
 
 static const char *table_name(const struct checking *checking, enum table table) {
@@ -161,13 +163,12 @@ static void check_leaf(struct oplog_check *check, const struct leaf *leaf, uint6
 	if (leaf->withheld) {
 		hash = leaf->hash;
 		check->withheld++;
-		check->bytes += sizeof(hash.b);
 	} else {
 		merkle_leaf(leaf->bytes, &hash);
-		check->bytes += leaf->bytes.len;
 		if (record_kind(leaf->bytes) == KIND_OFFICE && record_decode(leaf->bytes, &record) == 0)
 			note_enrolment(check->checking, &check->oplog->id.office, record.body, arrival);
 	}
+	check->bytes += leaf_weight(leaf);
 	frontier_append(&check->frontier, &hash);
 }
 
