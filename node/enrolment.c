@@ -115,10 +115,28 @@ int core_add_office(struct core *core, struct span client, const struct request 
 	return write_answer(core, client, request->number, &office.id, address);
 }
 
+/*
+ * Who a file like this cannot be about: keys of an office that is known do not change by it (whoever made
+ * it signed it with a key that is in it), and neither does what is above that office. NULL: nobody.
+ */
+static const struct office *changed_by(const struct core *core, const struct enrol_answer *answer) {
+	for (size_t i = 0; i + 1 < answer->n_chain; i++) {
+		const struct office *said = &answer->chain[i];
+		const struct register_entry *held = register_find(&core->reg, &said->id);
+
+		if (held && (memcmp(held->row.office.sign_key, said->sign_key, sizeof(said->sign_key)) != 0 ||
+				memcmp(held->row.office.curve_key, said->curve_key, sizeof(said->curve_key)) != 0 ||
+				(!id_is_nil(&held->row.office.parent) &&
+					!id_eq(&held->row.office.parent, &said->parent))))
+			return &held->row.office;
+	}
+	return NULL;
+}
+
 int core_join(struct core *core, struct span client, const struct request *request) {
 	const struct office *own = &core->reg.own->row.office;
 	struct enrol_answer answer;
-	const struct office *me, *parent;
+	const struct office *me, *parent, *other;
 	struct txn *txn;
 	int r;
 
@@ -136,6 +154,9 @@ int core_join(struct core *core, struct span client, const struct request *reque
 	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			core_parent(core) ? core_parent(core)->name : span_str(""));
+	other = changed_by(core, &answer);
+	if (other)
+		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0, other->name);
 	r = core_txn(core, &txn);
 	for (size_t i = 0; r == 0 && i < answer.n_chain; i++) {
 		uint32_t number;
