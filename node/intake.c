@@ -141,6 +141,23 @@ static const char *other_in_meeting(const struct meeting *a, const struct meetin
 					       : NULL;
 }
 
+/* Who brought a petition that is kept already is as it was kept, or was erased; it is not added later. */
+static int check_private(struct intake *intake, const struct checked *checked) {
+	uint8_t salt[PRIVATE_SALT_LEN], part[PRIVATE_MAX];
+	struct span kept = { part, 0 };
+	int r;
+
+	if (checked->draft.private.len == 0)
+		return 0;
+	r = private_get(intake->txn, intake->core->keys->keyring, &checked->id, salt, part, &kept.len);
+	if (r == PRIVATE_LOST)
+		return refuse(intake, CONTROL_PRIVATE_LOST, "");
+	if (r == STORE_NOT_FOUND || (r == 0 && !span_eq(kept, checked->draft.private)))
+		r = refuse(intake, CONTROL_CONFLICT, "petitioner");
+	explicit_bzero(part, sizeof(part));
+	return r == PRIVATE_ERASED ? 0 : r;
+}
+
 static int check_petition(struct intake *intake, struct checked *checked) {
 	struct petition petition, held;
 	struct planned *planned;
@@ -174,6 +191,9 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 				return refuse(intake, CONTROL_CONFLICT, "");
 			if (other_in_petition(&petition, &held))
 				return refuse(intake, CONTROL_CONFLICT, other_in_petition(&petition, &held));
+			r = check_private(intake, checked);
+			if (r)
+				return r;
 			checked->outcome = OUTCOME_HELD;
 			return 0;
 		}

@@ -39,9 +39,11 @@ static int take_key(struct txn *txn, struct keyring *keyring, uint32_t *ret_numb
 		return r < 0 ? r : -EIO;
 	if (r == 0)
 		number = get_be32(value.data);
-	r = keyring_make(keyring, number);
-	if (!r)
-		r = keyring_get(keyring, number, ret_key);
+	do { /* past keys that were destroyed: the store may be an older copy than the keys */
+		r = keyring_make(keyring, number);
+		if (!r)
+			r = keyring_get(keyring, number, ret_key);
+	} while (r == KEYRING_ERASED && number++ < UINT32_MAX - 1);
 	if (r)
 		return r < 0 ? r : -EIO;
 	put_be32(next, number + 1);
