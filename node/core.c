@@ -139,7 +139,8 @@ static int meet(struct core *core, struct txn *txn, const struct id *neighbour, 
 	links[at] = link;
 	core->n_links++;
 	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
-		r = offer(core, txn, link, core->oplogs[i]);
+		if (core->oplogs[i]) /* one that this turn began, with a later one, is offered when it is done */
+			r = offer(core, txn, link, core->oplogs[i]);
 	return r;
 }
 
@@ -315,11 +316,20 @@ static int escalate(struct core *core, const struct id *id, const struct case_ro
 	return r ? r : core_write(core, finding->rule->lane, &rec, &origin->row.office.id, own ? 0 : 1);
 }
 
+/* What an office above sent down is its own to escalate: the fold would not count it, and ask each time. */
+static bool may_escalate(const struct core *core, const struct case_row *row) {
+	const struct register_entry *origin = register_by_number(&core->reg, row->origin);
+
+	return origin && register_is_within(&core->reg, &origin->row.office.id, &core->reg.own->row.office.id);
+}
+
 static int judge(struct core *core, const struct id *id, const struct case_row *row) {
 	struct finding findings[CONFIG_RULES_MAX];
 	size_t n = rules_on_record(core->config, row, row->holder == core->fold.own, findings);
 	int r = 0;
 
+	if (!may_escalate(core, row))
+		return 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = escalate(core, id, row, &findings[i]);
 	return r;
@@ -398,7 +408,9 @@ static int check_overdue(void *userdata, uint64_t time_ms, const struct id *id) 
 	r = cases_get(core->txn, id, &row);
 	if (r)
 		return r < 0 ? r : -EIO;
-	if (rules_overdue(overdue->rule, &row, row.holder == core->fold.own, core->wall_ms, &finding)) {
+	if (!rules_overdue(overdue->rule, &row, row.holder == core->fold.own, core->wall_ms, &finding))
+		return 0;
+	if (may_escalate(core, &row)) {
 		overdue->found[overdue->n].id = *id;
 		overdue->found[overdue->n].row = row;
 		overdue->found[overdue->n++].finding = finding;
@@ -517,6 +529,8 @@ static void give_answers(struct core *core) {
 	if (core->told_private)
 		explicit_bzero(core->answers.data, core->answers.len);
 	core->told_private = false;
+	if (core->told_private)
+		explicit_bzero(core->answers.data, core->answers.len);
 	core->n_answers = 0;
 	core->answers.len = 0;
 }
@@ -773,6 +787,8 @@ static int give_up_turn(struct core *core) {
 	core_unload(core);
 	r = core_load(core);
 	core->failed = 0;
+	if (core->told_private)
+		explicit_bzero(core->answers.data, core->answers.len);
 	core->n_answers = 0;
 	core->answers.len = 0;
 	core->n_erased = 0;
@@ -783,11 +799,8 @@ static int give_up_turn(struct core *core) {
 		if (core->asked[i].writes)
 			r = core_answer_failure(core, core->asked[i].client,
 				core->asked[i].request.number, CONTROL_FULL, 0, span_str(""));
-	if (r == 0 && was_open) {
-		struct link_io io = link_surroundings(core);
-
-		link_opened(core_uplink(core), &io);
-	}
+	if (r == 0 && was_open) /* at once it would only be for nothing again */
+		link_reopen(core_uplink(core), core->full_until_ms);
 	return r;
 }
 

@@ -105,6 +105,11 @@ void link_opened(struct link *link, const struct link_io *io) {
 		link_greet(link, io);
 }
 
+void link_reopen(struct link *link, uint64_t at_ms) {
+	link->open = true;
+	link->greet_at_ms = at_ms;
+}
+
 static void link_down(struct link *link, const struct link_io *io, const struct trouble *why) {
 	link_enter(link, io, LINK_DOWN);
 	link->n_flights = 0;

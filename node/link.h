@@ -103,6 +103,8 @@ struct link *link_free(struct link *link);
 /* Offers an oplog to the neighbour from now on; @acked is its cursor. 0 or -errno. */
 int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_t acked);
 void link_opened(struct link *link, const struct link_io *io);
+/* A new link in place of one that was open: it greets at @at_ms. */
+void link_reopen(struct link *link, uint64_t at_ms);
 void link_lost(struct link *link, const struct link_io *io, const struct trouble *why);
 
 /*

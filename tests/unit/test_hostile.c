@@ -6,10 +6,14 @@
  */
 #include "tests/cores.h"
 
+#include <errno.h>
+
 #include "node/core_internal.h"
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/office.h"
+#include "proto/kinds/private.h"
+#include "store/private.h"
 
 /* Writes a record into @node's own oplog past everything that intake would check. */
 static void write_as(struct cores_node *node, uint8_t kind, enum lane lane, const struct writer *body,
@@ -34,9 +38,9 @@ static void write_office(struct cores_node *node, const struct office *office) {
 	write_as(node, KIND_OFFICE, LANE_URGENT, &w, NULL);
 }
 
-/* Asks @parent to enrol an office of its own making; returns what it answers. */
-static uint64_t enrol(struct cores_node *parent, uint8_t n, uint32_t code) {
-	uint8_t seed[SIGN_SEED_LEN] = { n }, file[4096], command[8192];
+/* The command that enrols an office made up from @n, in @buf. */
+static struct span enrol_command(struct cores_node *parent, uint8_t n, uint32_t code, uint8_t buf[8192]) {
+	uint8_t seed[SIGN_SEED_LEN] = { n }, file[4096];
 	struct office office = cores_office(parent->cores, 0);
 	struct signer *signer;
 	struct writer f, w;
@@ -49,10 +53,17 @@ static uint64_t enrol(struct cores_node *parent, uint8_t n, uint32_t code) {
 	office.code_digits = 5;
 	writer_init(&f, file, sizeof(file));
 	cr_assert_eq(enrol_request_write(&office, signer, &f), 0);
-	writer_init(&w, command, sizeof(command));
+	writer_init(&w, buf, 8192);
 	control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
 	signer_free(signer);
-	return cores_ask(parent, writer_span(&w)).result;
+	return writer_span(&w);
+}
+
+/* What @parent answers to it. */
+static uint64_t enrol(struct cores_node *parent, uint8_t n, uint32_t code) {
+	uint8_t buf[8192];
+
+	return cores_ask(parent, enrol_command(parent, n, code, buf)).result;
 }
 
 /* The id of the petition that is kept for @draft. */
@@ -494,4 +505,260 @@ Test(hostile, a_parent_without_room_refuses_and_catches_up_later, .timeout = 60)
 	cores_up(province);
 	many_sessions(cores, 1);
 	cr_expect_eq(cores_count(province, district, MEASURE_RECEIVED), 800);
+}
+
+/* A batch of leaves that are all the same, from @f's size on, as @from would send its next one to @to. */
+static void send_batch(struct cores_node *to, struct cores_node *from, const struct oplog_id *oplog,
+	struct frontier *f, size_t n, struct span leaf_bytes) {
+	static uint8_t plain[1 << 18], frame[MESSAGE_MAX];
+	struct batch batch = { .oplog = *oplog, .first = f->size, .n = n };
+	struct writer w;
+
+	for (size_t i = 0; i < to->core->n_links; i++)
+		if (id_eq(&to->core->links[i]->neighbour, &from->id))
+			batch.sequence = to->core->links[i]->in_sequence;
+	plain[0] = 0; /* not compressed */
+	writer_init(&w, plain + 1, sizeof(plain) - 1);
+	write_array(&w, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct leaf leaf = { .bytes = leaf_bytes };
+		struct hash hash;
+
+		leaf_write(&w, &leaf);
+		merkle_leaf(leaf.bytes, &hash);
+		frontier_append(f, &hash);
+	}
+	cr_assert(writer_ok(&w));
+	batch.payload = (struct span){ plain, w.len + 1 };
+	batch.head.size = f->size;
+	frontier_root(f, &batch.head.root);
+	cr_assert_eq(head_sign(from->keys.signer, oplog, &batch.head), 0);
+	writer_init(&w, frame, sizeof(frame));
+	message_write_batch(&w, &batch);
+	cr_assert(writer_ok(&w));
+	core_message(to->core, &from->id, writer_span(&w));
+}
+
+/* Between its hash and itself such a leaf grows: what fits a batch in one form may not in the other. */
+Test(hostile, leaves_shorter_than_their_hash_are_passed_on, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+	struct cores_node *commune = &cores->nodes[2];
+	const struct oplog_id id = { commune->id, 1, LANE_BULK };
+	struct frontier f;
+	uint64_t withheld;
+
+	frontier_init(&f);
+	district->cut = true;
+	cores_down(district);
+	cores_up(district);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	for (unsigned i = 0; i < 6; i++) {
+		cores_begin(district);
+		send_batch(district, commune, &id, &f, 1000, span_str("x"));
+		cores_end(district);
+	}
+	cr_assert_eq(cores_leaves(district, commune, LANE_BULK, &withheld), 6000);
+	district->cut = false;
+	many_sessions(cores, 1);
+	cr_expect_eq(cores_leaves(province, commune, LANE_BULK, &withheld), 6000);
+}
+
+/* In one turn: an oplog of our own begins, then another, then a new link is offered all there are. */
+Test(hostile, an_office_is_enrolled_while_oplogs_begin, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+	const struct oplog_id bulk = { district->id, 1, LANE_BULK };
+	const struct oplog_id strange = { { { 7, 7, 7 } }, 1, LANE_NORMAL };
+	struct frontier f, g;
+	uint8_t body[512], buf[2048], command[8192];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct writer w;
+	uint64_t withheld;
+
+	frontier_init(&f);
+	frontier_init(&g);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_submit(&w, 7, false, 1);
+	control_write_draft(&w, &draft);
+	cores_begin(province);
+	core_request(province->core, span_str("a"), writer_span(&w));
+	send_batch(province, district, &bulk, &f, 1, span_str("hello"));
+	send_batch(province, district, &strange, &g, 1, span_str("hello"));
+	core_request(province->core, span_str("b"), enrol_command(province, 77, 9999, command));
+	cores_end(province);
+	cr_expect_eq(province->core->n_links, 2);
+	cr_expect_eq(cores_leaves(province, district, LANE_BULK, &withheld), 1);
+	cr_expect_eq(cores_count(province, province, MEASURE_RECEIVED), 1);
+}
+
+Test(hostile, what_an_office_above_sent_down_is_not_escalated_time_and_again, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+	const struct petition petition = { .legal_kind = LEGAL_PETITION, .channel = CHANNEL_LETTER,
+		.people = 1000, .received_ms = CORES_START_MS, .text = span_str("x") };
+	uint8_t buf[1024];
+	struct writer w;
+	uint64_t withheld, n;
+
+	district->config.rules[0] = (struct rule){ .cause = CAUSE_OVERDUE, .scope = RULE_SEEN,
+		.state = CASE_RECEIVED, .days = 1, .lane = LANE_URGENT };
+	district->config.rules[1] = (struct rule){ .cause = CAUSE_PEOPLE, .scope = RULE_SEEN,
+		.at_least = 10, .lane = LANE_URGENT };
+	district->config.n_rules = 2;
+	for (unsigned i = 0; i < 3; i++) {
+		writer_init(&w, buf, sizeof(buf));
+		petition_encode(&petition, &w);
+		write_as(province, KIND_PETITION, LANE_NORMAL, &w, &district->id);
+	}
+	cores_settle(cores);
+	for (unsigned i = 0; i < 5; i++) {
+		cores->now_ms += 86400000ull;
+		cores_begin(district);
+		cores_end(district);
+	}
+	n = cores_leaves(district, province, LANE_NORMAL, &withheld);
+	cr_assert_eq(n - withheld, 3, "%lu of %lu came down", n - withheld, n);
+	cr_expect_eq(cores_leaves(district, district, LANE_URGENT, &withheld), 0);
+}
+
+/* A reader holds its pages (somebody looks at the log), and the rest of the room is used up. */
+Test(hostile, a_link_for_which_there_is_no_room_is_not_greeted_without_a_pause, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[1];
+	struct txn *reader = NULL, *txn;
+	uint8_t value[2000] = { 0 };
+	uint64_t sent;
+	int r = 0;
+
+	district->cut = true;
+	cores_down(district);
+	district->store_size = 2 << 20;
+	cores_up(district);
+	cores_take_petitions(district, 0, 20);
+	cr_assert_eq(store_begin_read(district->store, &reader), 0);
+	for (unsigned n = 0; r == 0; n++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "fill-%u", n);
+		cr_assert_eq(store_begin_write(district->store, &txn), 0);
+		r = meta_put(txn, name, (struct span){ value, sizeof(value) });
+		if (r == 0)
+			r = store_commit(txn);
+		else
+			store_abort(txn);
+	}
+	cr_assert_eq(r, -ENOSPC);
+	district->cut = false;
+	cores_connect(cores, 1);
+	sent = cores->n_sent;
+	for (unsigned i = 0; i < 2000; i++) {
+		struct cores_frame frames[CORES_FRAMES];
+		size_t n = cores->n_frames;
+
+		memcpy(frames, cores->frames, n * sizeof(*frames));
+		cores->n_frames = 0;
+		cores->now_ms += 1;
+		for (size_t at = 0; at < 2; at++) {
+			cores_begin(&cores->nodes[at]);
+			for (size_t k = 0; k < n; k++)
+				if (id_eq(&frames[k].to, &cores->nodes[at].id))
+					core_message(cores->nodes[at].core, &frames[k].from,
+						(struct span){ frames[k].data, frames[k].len });
+			cores_end(&cores->nodes[at]);
+		}
+		for (size_t k = 0; k < n; k++)
+			free(frames[k].data);
+	}
+	cr_expect_lt(cores->n_sent - sent, 40, "%lu frames in two seconds", cores->n_sent - sent);
+	store_abort(reader);
+}
+
+static struct span part_of(const char *name, uint8_t *buf, size_t size) {
+	struct writer w;
+
+	writer_init(&w, buf, size);
+	private_encode(&(struct private_part){ .name = span_str(name) }, &w);
+	cr_assert(writer_ok(&w));
+	return writer_span(&w);
+}
+
+static uint64_t erase(struct cores_node *node, const struct id *petition) {
+	uint8_t buf[256];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_private(&w, 9, COMMAND_ERASE, petition, span_str("lan"), span_str("x"));
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+/* Nobody should start a node from an old copy; if somebody does, it is no broken disk. */
+Test(hostile, a_key_that_was_destroyed_is_not_sealed_with_by_an_older_store, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	char command[3 * PATH_MAX];
+	uint8_t body[512], part[128];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct id id;
+
+	draft.private = part_of("A", part, sizeof(part));
+	cores_down(node);
+	snprintf(command, sizeof(command), "cp -r '%s' '%s.backup'", node->home.path, node->home.path);
+	cr_assert_eq(system(command), 0);
+	cores_up(node);
+	id = submit_one(node, &draft);
+	cr_assert_eq(erase(node, &id), CONTROL_OK);
+	cores_down(node);
+	snprintf(command, sizeof(command), "rm -r '%s' && mv '%s.backup' '%s'", node->home.path,
+		node->home.path, node->home.path);
+	cr_assert_eq(system(command), 0);
+	cores_up(node);
+	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
+}
+
+Test(hostile, who_brought_a_petition_is_not_dropped_without_a_word, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t body[512], part[128];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+
+	draft.has_id = true;
+	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &draft.id);
+	cr_assert_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
+	draft.private = part_of("A", part, sizeof(part));
+	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_CONFLICT, "none was kept");
+
+	record_make_id(CORES_START_MS, (const uint8_t *)"9876543210", &draft.id);
+	cr_assert_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
+	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_OK, "the same again");
+	draft.private = part_of("B", part, sizeof(part));
+	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_CONFLICT, "another was kept");
+	cr_assert_eq(erase(node, &draft.id), CONTROL_OK);
+	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_OK, "what was erased stays so");
+}
+
+/* Whoever makes such a file signs it with a key that is in it. */
+Test(hostile, an_answer_file_does_not_change_a_known_offices_keys, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[1];
+	struct enrol_answer answer = { .address = span_str("tcp://127.0.0.1:666"), .n_chain = 2 };
+	uint8_t seed[SIGN_SEED_LEN] = { 99 }, file[4096], command[8192], before[OFFICE_CURVE_LEN];
+	struct signer *signer;
+	struct writer f, w;
+
+	cr_assert_eq(signer_new(seed, &signer), 0);
+	memcpy(before, core_parent(district->core)->curve_key, sizeof(before));
+	answer.chain[0] = cores_office(cores, 0);
+	signer_public(signer, answer.chain[0].sign_key);
+	memset(answer.chain[0].curve_key, 0x66, sizeof(before));
+	answer.chain[1] = cores_office(cores, 1);
+	answer.chain[1].parent = answer.chain[0].id;
+	writer_init(&f, file, sizeof(file));
+	cr_assert_eq(enrol_answer_write(&answer, signer, &f), 0);
+	writer_init(&w, command, sizeof(command));
+	control_write_join(&w, 2, writer_span(&f));
+	cr_expect_eq(cores_ask(district, writer_span(&w)).result, CONTROL_ALREADY);
+	cr_expect_arr_eq(core_parent(district->core)->curve_key, before, sizeof(before));
+	signer_free(signer);
 }
