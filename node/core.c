@@ -519,6 +519,14 @@ int core_answer_failure(struct core *core, struct span client, uint64_t number,
 	return core_answer_end(core);
 }
 
+static void forget_answers(struct core *core) {
+	if (core->told_private)
+		explicit_bzero(core->answers.data, core->answers.len);
+	core->told_private = false;
+	core->n_answers = 0;
+	core->answers.len = 0;
+}
+
 static void give_answers(struct core *core) {
 	for (size_t i = 0; i < core->n_answers; i++) {
 		const struct core_answer *answer = &core->answer_list[i];
@@ -526,13 +534,7 @@ static void give_answers(struct core *core) {
 		(answer->to_guest ? core->io->answer_guest : core->io->answer)(core->io->userdata,
 			answer->client, (struct span){ core->answers.data + answer->frame, answer->frame_len });
 	}
-	if (core->told_private)
-		explicit_bzero(core->answers.data, core->answers.len);
-	core->told_private = false;
-	if (core->told_private)
-		explicit_bzero(core->answers.data, core->answers.len);
-	core->n_answers = 0;
-	core->answers.len = 0;
+	forget_answers(core);
 }
 
 static int note_asked(struct core *core, struct span client, const struct request *request,
@@ -675,14 +677,11 @@ static bool command_writes(uint8_t command) {
 }
 
 void core_request(struct core *core, struct span client, struct span frame) {
-	struct request request;
+	struct request request = { 0 }; /* also where it is malformed: a command that nobody knows */
 	bool writes;
 	int r;
 
-	if (control_request_decode(frame, &request)) {
-		core_fail(core, core_answer_failure(core, client, 0, CONTROL_BAD_REQUEST, 0, span_str("")));
-		return;
-	}
+	(void)control_request_decode(frame, &request);
 	writes = command_writes(request.command);
 	r = note_asked(core, client, &request, writes);
 	if (r || core->failed || !writes)
@@ -787,10 +786,7 @@ static int give_up_turn(struct core *core) {
 	core_unload(core);
 	r = core_load(core);
 	core->failed = 0;
-	if (core->told_private)
-		explicit_bzero(core->answers.data, core->answers.len);
-	core->n_answers = 0;
-	core->answers.len = 0;
+	forget_answers(core);
 	core->n_erased = 0;
 	core->first_change = 0;
 	core->joined = false;

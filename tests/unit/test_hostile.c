@@ -762,3 +762,32 @@ Test(hostile, an_answer_file_does_not_change_a_known_offices_keys, .timeout = 60
 	cr_expect_arr_eq(core_parent(district->core)->curve_key, before, sizeof(before));
 	signer_free(signer);
 }
+
+/* What is asked in a turn that is given up is answered too, and what it would have told is wiped. */
+Test(hostile, a_turn_without_room_answers_everybody_and_keeps_no_name, .timeout = 60) {
+	static const char name[] = "Nguyễn Thị Không Ai Biết Tên";
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t body[512], part[128], buf[256];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct answer answer;
+	struct writer w;
+	struct id id;
+
+	draft.private = part_of(name, part, sizeof(part));
+	id = submit_one(node, &draft);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_private(&w, 9, COMMAND_READ, &id, span_str("lan"), span_str("x"));
+	cores_begin(node);
+	core_request(node->core, span_str("a"), writer_span(&w));
+	cr_assert_not_null(memmem(node->core->answers.data, node->core->answers.len, name, sizeof(name) - 1));
+	core_request(node->core, span_str("b"), span_str("rubbish"));
+	node->core->failed = -ENOSPC; /* as any later write of the turn would find */
+	node->answer_len = 0;
+	cores_end(node);
+	/* its end: later answers lie over its beginning */
+	cr_expect_null(memmem(node->core->answers.data, node->core->answers.cap, name + 16, sizeof(name) - 17));
+	cr_assert_eq(control_answer_decode((struct span){ node->answer, node->answer_len }, &answer), 0);
+	cr_expect_eq(answer.number, 0);
+	cr_expect_eq(answer.result, CONTROL_BAD_REQUEST, "the last answer is to what nobody understood");
+}
