@@ -81,6 +81,19 @@ int cli_run(struct cli *ret_cli, const char *home, const char *const *args) {
 	return cli_code(ret_cli);
 }
 
+json_t *cli_json(const char *home, const char *const *args) {
+	json_error_t error;
+	struct cli cli;
+	json_t *value;
+	int code = cli_run(&cli, home, args);
+
+	must(code == 0, "%s: %d %s", args[0], code, cli.err);
+	value = json_loads(cli.out, 0, &error);
+	must(value, "%s: %s: %s", args[0], error.text, cli.out);
+	cli_done(&cli);
+	return value;
+}
+
 int cli_code(const struct cli *cli) {
 	return cli->status != -1 && WIFEXITED(cli->status) ? WEXITSTATUS(cli->status) : -1;
 }

@@ -3,6 +3,8 @@
 /*
  * cli - runs the command line on a home, as a clerk or a program does, and keeps what it said
  */
+#include <jansson.h>
+
 #include "tests/cluster/proc.h"
 
 enum {
@@ -28,5 +30,7 @@ void cli_done(struct cli *cli);
 /* Both; the arguments as words. Its exit code, or -1 where it did not end by itself. */
 int cli_run(struct cli *ret_cli, const char *home, const char *const *args);
 #define CLI(cli, home, ...) cli_run(cli, home, (const char *const[]){ __VA_ARGS__, NULL })
+/* What it prints for programs, @args saying --json; it must end with 0. The caller's to json_decref(). */
+json_t *cli_json(const char *home, const char *const *args);
 /* The exit code, or -1 where it did not end by itself. */
 int cli_code(const struct cli *cli);

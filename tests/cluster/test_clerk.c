@@ -4,7 +4,6 @@
  * wrong with it.
  */
 #include <criterion/criterion.h>
-#include <jansson.h>
 
 #include "tests/cluster/cli.h"
 
@@ -29,17 +28,7 @@ static void expect(const char *home, int code, const char *words, const char *co
 #define EXPECT(home, code, words, ...)                                                             \
 	expect(home, code, words, (const char *const[]){ __VA_ARGS__, NULL })
 
-static json_t *json_of(const char *home, const char *const *args) {
-	struct cli cli;
-	json_t *value;
-
-	cr_assert_eq(cli_run(&cli, home, args), 0, "%s: %s", args[0], cli.err);
-	value = json_loads(cli.out, 0, NULL);
-	cr_assert(value, "%s: %s", args[0], cli.out);
-	cli_done(&cli);
-	return value;
-}
-#define JSON(home, ...) json_of(home, (const char *const[]){ __VA_ARGS__, NULL })
+#define JSON(home, ...) cli_json(home, (const char *const[]){ __VA_ARGS__, NULL })
 
 static json_int_t get(const json_t *object, const char *key) {
 	return json_integer_value(json_object_get(object, key));

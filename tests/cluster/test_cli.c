@@ -4,7 +4,6 @@
  * where something is in its way.
  */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -21,19 +20,7 @@ static struct proc *running_office(void) {
 	return proc;
 }
 
-/* What it prints for programs; it must end with 0. */
-static json_t *json_of(const char *home, const char *const *args) {
-	struct cli cli;
-	json_error_t error;
-	json_t *value;
-
-	cr_assert_eq(cli_run(&cli, home, args), 0, "%s: %d %s", args[0], cli.status, cli.err);
-	value = json_loads(cli.out, 0, &error);
-	cr_assert(value, "%s: %s: %s", args[0], error.text, cli.out);
-	cli_done(&cli);
-	return value;
-}
-#define JSON(home, ...) json_of(home, (const char *const[]){ __VA_ARGS__, "--json", NULL })
+#define JSON(home, ...) cli_json(home, (const char *const[]){ __VA_ARGS__, "--json", NULL })
 
 static size_t count(const char *home, const char *group) {
 	json_t *rows = JSON(home, group, "list");
@@ -347,7 +334,7 @@ static void expect_shape(const char *man, const char *home, const struct shape *
 
 	memcpy(args + 1, shape->args, sizeof(shape->args));
 	snprintf(what, sizeof(what), "%s %s: %s", args[1], args[2] ? args[2] : "", shape->path);
-	value = json_of(home, args);
+	value = cli_json(home, args);
 	expect_keys(value_at(value, shape->path), &keys, what);
 	json_decref(value);
 }

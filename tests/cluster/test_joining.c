@@ -4,7 +4,6 @@
  * ended or cut off in between, and nobody else with it.
  */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,17 +12,7 @@
 
 #define INVITE "invite", "--code", "09163", "--name", "Đại Đồng", "--level", "commune", "--json"
 
-static json_t *json_of(const char *home, const char *const *args) {
-	struct cli cli;
-	json_t *value;
-
-	cr_assert_eq(cli_run(&cli, home, args), 0, "%s: %s", args[0], cli.err);
-	value = json_loads(cli.out, 0, NULL);
-	cr_assert(value, "%s: %s", args[0], cli.out);
-	cli_done(&cli);
-	return value;
-}
-#define JSON(home, ...) json_of(home, (const char *const[]){ __VA_ARGS__, NULL })
+#define JSON(home, ...) cli_json(home, (const char *const[]){ __VA_ARGS__, NULL })
 
 static const char *text_at(const json_t *object, const char *key) {
 	const char *text = json_string_value(json_object_get(object, key));
