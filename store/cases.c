@@ -134,6 +134,20 @@ int steps_put(struct txn *txn, const struct id *petition, const struct step_row 
 		(struct span){ value, sizeof(value) });
 }
 
+int steps_get(struct txn *txn, const struct id *petition, const struct step_row *row, uint64_t *ret_arrival) {
+	uint8_t key[STEP_KEY_LEN];
+	struct span value;
+	int r;
+
+	step_key(petition, row, key);
+	r = txn_get(txn, TABLE_STEPS, (struct span){ key, sizeof(key) }, &value);
+	if (r == 0 && value.len != 8)
+		r = -EIO;
+	if (r == 0)
+		*ret_arrival = get_be64(value.data);
+	return r;
+}
+
 /* Those whose key begins with @prefix. */
 static int steps_within(struct txn *txn, struct span prefix, step_fn fn, void *userdata) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;

@@ -66,6 +66,8 @@ struct step_row {
 	uint64_t arrival;
 };
 int steps_put(struct txn *txn, const struct id *petition, const struct step_row *row);
+/* Where the record of @row's place, office and id is. 0, STORE_NOT_FOUND or -errno. */
+int steps_get(struct txn *txn, const struct id *petition, const struct step_row *row, uint64_t *ret_arrival);
 /* Stops at @fn's first non-zero, which is returned. */
 typedef int (*step_fn)(void *userdata, const struct step_row *row);
 int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata);

@@ -19,7 +19,6 @@
 enum {
 	LEVELS_MAX = 64, /* a register that says otherwise has a ring in it */
 	/* Steps of the holder that claim one place and cannot have it: no honest one writes two. */
-	STEPS_TRIED_MAX = 16,
 };
 
 /* The states from which an action is allowed, and the one it leads to (0: the state stays). */
@@ -325,7 +324,6 @@ struct refold {
 	struct txn *txn;
 	struct txn *records;
 	struct case_row *row;
-	unsigned n_tried;
 };
 
 static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec) {
@@ -353,7 +351,10 @@ static int take_step(struct txn *txn, struct case_row *row, const struct step *s
 	return fold_step(row, step, writer, r ? NULL : &above);
 }
 
-/* 1: this step was the next one. */
+/*
+ * A holder writes one step for a place. Of several, which only a forged node writes, the one with the
+ * smallest id is the step, also where it cannot be taken: so it does not matter which came first. 1: seen.
+ */
 static int refold_step(void *userdata, const struct step_row *at) {
 	struct refold *refold = userdata;
 	struct record rec;
@@ -364,9 +365,7 @@ static int refold_step(void *userdata, const struct step_row *at) {
 	if (!r)
 		r = step_decode(rec.body, &step) ? FOLD_SET_ASIDE
 			: take_step(refold->txn, refold->row, &step, at->office);
-	if (r < 0)
-		return r;
-	return r == 0 || ++refold->n_tried == STEPS_TRIED_MAX ? 1 : 0;
+	return r < 0 ? r : 1;
 }
 
 /* Takes the steps that lead on from @refold's row. Those of other offices than its holder are not looked at. */
@@ -376,7 +375,6 @@ static int refold_steps(struct refold *refold, const struct id *petition) {
 
 	do {
 		n_steps = refold->row->n_steps;
-		refold->n_tried = 0;
 		r = steps_of(refold->txn, petition, n_steps + 1, refold->row->holder, refold_step, refold);
 	} while (r >= 0 && refold->row->n_steps != n_steps);
 	return r < 0 ? r : 0;
@@ -431,7 +429,7 @@ static int remark(void *userdata, const struct id *petition, const struct escala
 
 /* Makes a petition's row again from its first record and everything else known of it. */
 static int refold(struct fold *fold, struct txn *txn, const struct id *id, struct case_row *row) {
-	struct refold ctx = { txn, fold->records ? fold->records : txn, row, 0 };
+	struct refold ctx = { txn, fold->records ? fold->records : txn, row };
 	int r;
 
 	r = refold_steps(&ctx, id);
@@ -459,20 +457,56 @@ static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, u
 	return case_replace(fold, txn, &rec->id, NULL, &row);
 }
 
-static int find_other(void *userdata, const struct step_row *row) {
-	const struct step_row *than = userdata;
+struct place {
+	const struct id *record;
+	bool first;
+	unsigned n;
+};
 
-	return !id_eq(&row->record, &than->record);
+static int look_at_place(void *userdata, const struct step_row *row) {
+	struct place *place = userdata;
+
+	if (place->n++ == 0)
+		place->first = id_eq(&row->record, place->record);
+	return place->n == 2;
 }
 
 /*
- * Whether a step that comes after a later one can have had its place: only if that was its writer's
- * turn, and then the step that was applied there is its writer's too. 0, 1 or -errno.
+ * Whether a step that comes after a later one takes the place of another: only if its writer has one there
+ * already, and this one's id is smaller. 0, 1 or -errno.
  */
-static int may_displace(struct txn *txn, const struct id *petition, const struct step_row *row) {
-	struct step_row than = *row;
+static int displaces(struct txn *txn, const struct id *petition, const struct step_row *row) {
+	struct place place = { &row->record, false, 0 };
+	int r = steps_of(txn, petition, row->sequence, row->office, look_at_place, &place);
 
-	return steps_of(txn, petition, row->sequence, row->office, find_other, &than);
+	return r < 0 ? r : place.first && place.n == 2;
+}
+
+/*
+ * Two records of one id for one place: the one whose bytes are smaller is the step. 0: @row is new, or is
+ * that one; 1: another stays; or -errno.
+ */
+static int same_id(struct fold *fold, struct txn *txn, const struct id *petition,
+	const struct step_row *row, bool *ret_replaces) {
+	struct txn *records = fold->records ? fold->records : txn;
+	struct leaf held, leaf;
+	uint64_t arrival;
+	size_t len;
+	int r;
+
+	*ret_replaces = false;
+	r = steps_get(txn, petition, row, &arrival);
+	if (r)
+		return r < 0 ? r : 0;
+	r = oplog_leaf_at(records, arrival, &held);
+	if (!r)
+		r = oplog_leaf_at(records, row->arrival, &leaf);
+	if (r)
+		return r < 0 ? r : -EIO;
+	len = held.bytes.len < leaf.bytes.len ? held.bytes.len : leaf.bytes.len;
+	r = memcmp(leaf.bytes.data, held.bytes.data, len);
+	*ret_replaces = r < 0 || (r == 0 && leaf.bytes.len < held.bytes.len);
+	return !*ret_replaces;
 }
 
 /* Makes a case of which steps were applied again from its petition. */
@@ -494,11 +528,15 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 	struct step_row at = { .office = origin, .record = rec->id, .arrival = arrival };
 	struct case_row row, old;
 	struct step step;
+	bool replaces;
 	int r;
 
 	if (step_decode(rec->body, &step) || step.sequence == 0)
 		return FOLD_SET_ASIDE;
 	at.sequence = step.sequence;
+	r = same_id(fold, txn, &step.petition, &at, &replaces);
+	if (r)
+		return r < 0 ? r : 0;
 	r = steps_put(txn, &step.petition, &at);
 	if (r)
 		return r;
@@ -509,17 +547,16 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 		return 0;
 	row = old;
 	if (step.sequence > old.n_steps) {
-		struct refold ctx = { txn, fold->records ? fold->records : txn, &row, 0 };
+		struct refold ctx = { txn, fold->records ? fold->records : txn, &row };
 
-		r = take_step(txn, &row, &step, origin);
-		if (r)
-			return r < 0 ? r : 0;
-		r = refold_steps(&ctx, &step.petition); /* those that waited for it */
+		r = refold_steps(&ctx, &step.petition); /* this one, and those that waited for it */
+		if (r || row.n_steps == old.n_steps)
+			return r;
 		/* an escalation of this very clock may have come first, by a faster lane */
-		if (!r && row.escalated && row.clock_step != old.clock_step)
+		if (row.escalated && row.clock_step != old.clock_step)
 			r = escalations_each(txn, &step.petition, remark, &ctx);
 	} else {
-		r = may_displace(txn, &step.petition, &at);
+		r = replaces ? 1 : displaces(txn, &step.petition, &at);
 		if (r <= 0)
 			return r;
 		r = begin_again(fold, txn, &step.petition, &old, &row);

@@ -115,14 +115,14 @@ static int apply_overdue(struct stage *stage, uint8_t petition, uint32_t clock_s
 /* The child takes it in, accepts, hands it over; the parent forwards, extends, resolves. */
 static const struct planned_step course[] = {
 	{ 1, ACTION_ACCEPTED, 2 },
-	{ 2, ACTION_HANDED_OVER, 3 }, /* it can only go up: kept, not applied */
 	{ 2, ACTION_HANDED_OVER, 2 },
+	{ 2, ACTION_HANDED_OVER, 3 }, /* a second claim to one place: the lesser record id has it */
 	{ 3, ACTION_FORWARDED, 1 },
 	{ 3, ACTION_RESOLVED, 2 }, /* not the holder any more: kept, not applied */
 	{ 4, ACTION_EXTENDED, 1 },
-	{ 5, ACTION_CLOSED, 1 },   /* not before the answer: kept, not applied */
 	{ 5, ACTION_RESOLVED, 1 },
-	{ 5, ACTION_WITHDRAWN, 1 }, /* a second claim to one place: the lesser record id has it */
+	{ 5, ACTION_CLOSED, 1 },   /* nor where it could not be taken */
+	{ 5, ACTION_WITHDRAWN, 1 },
 	{ 7, ACTION_ANSWERED, 1 },  /* the one before it never comes */
 	{ STEP_SEQUENCE_MAX, ACTION_ACCEPTED, 2 }, /* cannot use the numbers up */
 };
@@ -170,6 +170,42 @@ Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 6
 		}
 		cr_expect(span_eq(bytes, (struct span){ first, first_len }), "round %u", round);
 		stage_done(&stage);
+	}
+}
+
+/* What only a forged node writes: many steps for one place, and two records of one id. */
+Test(fold, a_forged_holder_cannot_make_the_order_of_arrival_matter) {
+	static const struct planned_step closed = { 1, ACTION_CLOSED, 2 }; /* cannot be taken there */
+	static const struct planned_step accepted = { 1, ACTION_ACCEPTED, 2 };
+	static const struct planned_step withdrawn = { 1, ACTION_WITHDRAWN, 2 };
+	static const struct planned_step answered = { 2, ACTION_ANSWERED, 2 };
+
+	for (unsigned which = 0; which < 2; which++) {
+		struct case_row rows[2];
+
+		for (unsigned backward = 0; backward < 2; backward++) {
+			const struct planned_step *plan = which ? &withdrawn : &closed;
+			struct id id = { { 9, [15] = 1 } };
+			struct stage stage;
+
+			stage_init(&stage);
+			if (!backward)
+				cr_assert_eq(apply_petition(&stage, &stage.child, stage.child_number, 1), 0);
+			if (backward)
+				cr_assert_eq(apply_step(&stage, 1, &accepted, 50), 0);
+			for (uint8_t n = which ? 50 : 20; n <= (which ? 50 : 40); n++)
+				cr_assert_eq(apply_step(&stage, 1, plan, n), 0);
+			if (!backward)
+				cr_assert_eq(apply_step(&stage, 1, &accepted, 50), 0);
+			cr_assert_eq(apply_step(&stage, 1, &answered, 60), 0);
+			if (backward)
+				cr_assert_eq(apply_petition(&stage, &stage.child, stage.child_number, 1), 0);
+			cr_assert_eq(cases_get(stage.txn, &id, &rows[backward]), 0);
+			stage_done(&stage);
+		}
+		cr_expect_eq(rows[0].state, rows[1].state, "%u: %u and %u", which, rows[0].state, rows[1].state);
+		cr_expect_eq(rows[0].n_steps, rows[1].n_steps);
+		cr_expect_eq(rows[0].n_steps == 0, which == 0);
 	}
 }
 
