@@ -53,7 +53,7 @@ static int author_sign(struct author *author, struct txn *txn, struct oplog *opl
 		return 0;
 	frontier_root(&oplog->frontier, &head.root);
 	r = head_sign(author->signer, &oplog->id, &head);
-	return r ? r : oplog_put_head(txn, oplog, &head);
+	return r ? r : oplog_put_head(txn, oplog, &head, register_head_stays(author->reg, oplog));
 }
 
 int author_write(struct author *author, struct txn *txn, enum lane lane, const struct record *rec,
@@ -86,6 +86,24 @@ int author_write(struct author *author, struct txn *txn, enum lane lane, const s
 	if (r)
 		return r;
 	*ret_bytes = leaf.bytes;
+	return 0;
+}
+
+int author_seal(struct author *author, struct txn *txn, uint64_t ret_sizes[LANE_N]) {
+	for (unsigned lane = 0; lane < LANE_N; lane++) {
+		struct oplog oplog;
+		int r;
+
+		if (author->loaded[lane]) {
+			r = author_sign(author, txn, &author->oplogs[lane]);
+			ret_sizes[lane] = author->oplogs[lane].frontier.size;
+		} else { /* all of it was signed by the turn that wrote it */
+			r = oplog_load(txn, &(struct oplog_id){ author->office, author->epoch, lane }, &oplog);
+			ret_sizes[lane] = r == 0 ? oplog.frontier.size : 0;
+		}
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

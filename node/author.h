@@ -6,6 +6,7 @@
  * The one place where a record of ours is encoded. Heads are signed at the end of a turn, and
  * before that only so that no more than one batch of leaves lies between two of them.
  */
+#include "node/register.h"
 #include "proto/record.h"
 #include "proto/sign.h"
 #include "store/oplog.h"
@@ -14,6 +15,7 @@ struct author {
 	struct id office;
 	uint32_t epoch;
 	struct signer *signer; /* borrowed */
+	const struct office_register *reg;
 	int (*random)(void *userdata, void *ret, size_t len);
 	void *random_userdata;
 	bool loaded[LANE_N];
@@ -32,6 +34,8 @@ enum {
 /* @ret_bytes is borrowed until the next call. 0, AUTHOR_TOO_LONG or -errno. */
 int author_write(struct author *author, struct txn *txn, enum lane lane, const struct record *rec,
 	const struct id *audience, size_t n_audience, uint64_t *ret_arrival, struct span *ret_bytes);
+/* Signs all that was written so far, so that another key may follow. @ret_sizes: of the oplogs, by lane. */
+int author_seal(struct author *author, struct txn *txn, uint64_t ret_sizes[LANE_N]);
 /* Signs what was written since the last head and writes the rows back. @grown is told of each. */
 int author_finish(struct author *author, struct txn *txn,
 	int (*grown)(void *userdata, const struct oplog *oplog), void *userdata);

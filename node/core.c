@@ -144,13 +144,43 @@ static int meet(struct core *core, struct txn *txn, const struct id *neighbour, 
 	return r;
 }
 
-/* Opens a link to the office, if it is a neighbour. */
-static int meet_office(struct core *core, struct txn *txn, const struct office *office) {
+/* Whether there is a link to the office: it is this one's parent (@ret_up), or directly below it. */
+static bool is_neighbour(const struct core *core, const struct office *office, bool *ret_up) {
 	const struct office *own = &core->reg.own->row.office;
 
-	if (id_eq(&office->id, &own->parent))
-		return meet(core, txn, &office->id, true);
-	return id_eq(&office->parent, &own->id) ? meet(core, txn, &office->id, false) : 0;
+	*ret_up = id_eq(&office->id, &own->parent);
+	return *ret_up || (id_eq(&office->parent, &own->id) && office->state != OFFICE_REVOKED);
+}
+
+/* Opens a link to the office, if it is a neighbour. */
+static int meet_office(struct core *core, struct txn *txn, const struct office *office) {
+	bool up;
+
+	return is_neighbour(core, office, &up) ? meet(core, txn, &office->id, up) : 0;
+}
+
+/* Lets links go to whom this turn made no neighbour any more; not before its end: it works with them. */
+static void part(struct core *core) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < core->n_links; i++) {
+		const struct register_entry *entry = register_find(&core->reg, &core->links[i]->neighbour);
+		bool up;
+
+		if (entry && is_neighbour(core, &entry->row.office, &up) && up == core->links[i]->up)
+			core->links[n++] = core->links[i];
+		else
+			link_free(core->links[i]);
+	}
+	core->n_links = n;
+	core->parted = false;
+}
+
+/* The committed turn changed the key. */
+static void take_next_signer(struct core *core) {
+	signer_free(core->own_signer);
+	core->signer = core->own_signer = TAKE(core->next_signer);
+	core->io->rotated(core->io->userdata);
 }
 
 static int meet_neighbours(struct core *core, struct txn *txn) {
@@ -279,6 +309,7 @@ static int on_office(void *userdata, const struct office *office, uint32_t numbe
 	struct core *core = userdata;
 	int r = register_refresh(&core->reg, core->txn, &office->id);
 
+	core->parted = true;
 	return r ? r : meet_office(core, core->txn, office);
 }
 
@@ -670,6 +701,8 @@ static bool command_writes(uint8_t command) {
 	case COMMAND_INVITE:
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
+	case COMMAND_CHANGE_OFFICE:
+	case COMMAND_ROTATE:
 		return true;
 	default:
 		return false;
@@ -693,6 +726,10 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_submit(core, client, &request));
 	else if (request.command == COMMAND_ADD_OFFICE)
 		core_fail(core, core_add_office(core, client, &request));
+	else if (request.command == COMMAND_CHANGE_OFFICE)
+		core_fail(core, core_change_office(core, client, &request));
+	else if (request.command == COMMAND_ROTATE)
+		core_fail(core, core_rotate(core, client, &request));
 	else if (request.command == COMMAND_READ)
 		core_fail(core, core_read_private(core, client, &request));
 	else if (request.command == COMMAND_ERASE)
@@ -754,6 +791,10 @@ static int turn_effects(struct core *core) {
 	struct link_io io = link_surroundings(core);
 	int r = core->failed ? core->failed : core_destroy_keys(core);
 
+	if (core->next_signer)
+		take_next_signer(core);
+	if (core->parted)
+		part(core);
 	if (r == 0)
 		r = store_begin_read(core->store, &txn);
 	for (size_t i = 0; r == 0 && i < core->n_asked; i++)
@@ -790,6 +831,9 @@ static int give_up_turn(struct core *core) {
 	core->n_erased = 0;
 	core->first_change = 0;
 	core->joined = false;
+	core->parted = false;
+	core->author.signer = core->signer;
+	core->next_signer = signer_free(core->next_signer);
 	core->full_until_ms = core->now_ms + FULL_PAUSE_MS;
 	for (size_t i = 0; r == 0 && i < core->n_asked; i++)
 		if (core->asked[i].writes)
@@ -882,7 +926,8 @@ int core_new(struct store *store, const struct config *config, const struct core
 	}
 	core->author.office = core->reg.own->row.office.id;
 	core->author.epoch = core->fold.epoch;
-	core->author.signer = keys->signer;
+	core->author.signer = core->signer = keys->signer;
+	core->author.reg = &core->reg;
 	core->author.random = io->random;
 	core->author.random_userdata = io->userdata;
 	*ret_core = core;
@@ -895,6 +940,8 @@ struct core *core_free(struct core *core) {
 	store_abort(core->txn);
 	core_unload(core);
 	receive_free(core->receive);
+	signer_free(core->own_signer);
+	signer_free(core->next_signer);
 	compress_work_free(core->work);
 	free(core->asked);
 	free(core->guests);

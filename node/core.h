@@ -26,7 +26,7 @@ enum {
 
 /* The keys of an office: read from files by the daemon, made by tests. */
 struct core_keys {
-	struct signer *signer;
+	struct signer *signer;     /* until it changes: see next_key */
 	struct keyring *keyring; /* of private parts */
 	uint8_t curve_public[OFFICE_CURVE_LEN];
 };
@@ -45,6 +45,10 @@ struct core_io {
 	void (*joined)(void *userdata);
 	/* Fills @len random bytes. 0 or -errno. */
 	int (*random)(void *userdata, void *ret, size_t len);
+	/* The key that this office shall sign with next, made by whoever asks for it. 0, an outcome: none, or -errno. */
+	int (*next_key)(void *userdata, struct signer **ret_signer);
+	/* It is the office's key from now on: that is on disk. */
+	void (*rotated)(void *userdata);
 };
 
 struct core;

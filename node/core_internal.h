@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * core_internal - what core.c, intake.c, enrolment.c, private.c and queries.c share, and nobody else
+ * core_internal - what core.c and the files that answer its requests share, and nobody else
  */
 #include "node/author.h"
 #include "node/core.h"
@@ -36,6 +36,9 @@ struct core {
 	const struct core_keys *keys;
 	const struct core_io *io;
 	struct office_register reg;
+	struct signer *signer;     /* of what is committed: the one that was given, or own_signer */
+	struct signer *own_signer; /* NULL: the key has not changed since the start */
+	struct signer *next_signer; /* of this turn; NULL: it stays */
 	struct author author;
 	struct fold fold;
 	struct fold_sink fold_sink;
@@ -64,6 +67,7 @@ struct core {
 	size_t n_asked, cap_asked;
 	uint64_t first_change; /* number of the turn's first change row; 0: none */
 	bool joined;
+	bool parted;         /* an office may be no neighbour any more */
 	bool told_private;   /* the answers are wiped when they were given */
 	uint32_t *erased;    /* keys to be destroyed after the commit */
 	size_t n_erased;
@@ -95,10 +99,12 @@ int core_answer_failure(struct core *core, struct span client, uint64_t number,
 /* Opens links to neighbours that the register has now and had not before. 0 or -errno. */
 int core_meet_neighbours(struct core *core);
 
-/* intake.c, enrolment.c, private.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
+/* intake.c, enrolment.c, lifecycle.c, invitations.c, private.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
 int core_submit(struct core *core, struct span client, struct request *request);
 int core_add_office(struct core *core, struct span client, const struct request *request);
 int core_join(struct core *core, struct span client, const struct request *request);
+int core_change_office(struct core *core, struct span client, const struct request *request);
+int core_rotate(struct core *core, struct span client, const struct request *request);
 int core_read_private(struct core *core, struct span client, const struct request *request);
 int core_erase_private(struct core *core, struct span client, const struct request *request);
 int core_invite(struct core *core, struct span client, const struct request *request);

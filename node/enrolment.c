@@ -14,16 +14,16 @@ int core_enrol_answer(struct core *core, const struct id *child, struct span add
 	/* from the child upward, then turned round: the topmost first */
 	for (; entry && answer.n_chain < ENROL_CHAIN_MAX;
 		entry = register_find(&core->reg, &entry->row.office.parent))
-		answer.chain[answer.n_chain++] = entry->row.office;
+		answer.chain[answer.n_chain++] = (struct enrol_office){ entry->row.office, entry->row.former };
 	if (entry)
 		return ENROL_MALFORMED;
 	for (size_t i = 0; i < answer.n_chain / 2; i++) {
-		struct office office = answer.chain[i];
+		struct enrol_office office = answer.chain[i];
 
 		answer.chain[i] = answer.chain[answer.n_chain - 1 - i];
 		answer.chain[answer.n_chain - 1 - i] = office;
 	}
-	r = enrol_answer_write(&answer, core->keys->signer, w);
+	r = enrol_answer_write(&answer, core->signer, w);
 	return r || writer_ok(w) ? r : -ENOBUFS;
 }
 
@@ -46,24 +46,6 @@ static int write_answer(struct core *core, struct span client, uint64_t number, 
 	return core_answer_end(core);
 }
 
-int core_enrol(struct core *core, struct office *office) {
-	struct record rec = { .kind = KIND_OFFICE, .time_ms = core->wall_ms };
-	uint8_t body[1024];
-	struct writer w;
-	int r;
-
-	office->parent = core->reg.own->row.office.id;
-	office->state = OFFICE_ACTIVE;
-	office->valid_from_ms = core->wall_ms;
-	writer_init(&w, body, sizeof(body));
-	office_encode(office, &w);
-	rec.body = writer_span(&w);
-	r = writer_ok(&w) ? author_make_id(&core->author, core->wall_ms, &rec.id) : -ENOBUFS;
-	if (r == 0)
-		r = core_write(core, LANE_URGENT, &rec, NULL, 0);
-	return r > 0 ? -EIO : r;
-}
-
 const struct register_entry *core_taken_by(const struct core *core, const struct office *office) {
 	const struct office_register *reg = &core->reg;
 	static const uint8_t none[32];
@@ -80,6 +62,12 @@ const struct register_entry *core_taken_by(const struct core *core, const struct
 			return reg->entries[i];
 	}
 	return NULL;
+}
+
+/* Whether what a file says of an office's keys can be: it may be older than the present ones. */
+static bool same_keys(const struct register_entry *held, const struct office *said) {
+	return office_has_key(&held->row.office, &held->row.former, said->sign_key) &&
+		memcmp(held->row.office.curve_key, said->curve_key, sizeof(said->curve_key)) == 0;
 }
 
 int core_add_office(struct core *core, struct span client, const struct request *request) {
@@ -99,8 +87,7 @@ int core_add_office(struct core *core, struct span client, const struct request 
 			span_str(""));
 	held = register_find(&core->reg, &office.id);
 	if (held && (held == core->reg.own || !id_eq(&held->row.office.parent, &own->id) ||
-			memcmp(held->row.office.sign_key, office.sign_key, sizeof(office.sign_key)) != 0 ||
-			memcmp(held->row.office.curve_key, office.curve_key, sizeof(office.curve_key)) != 0))
+			held->row.office.state == OFFICE_REVOKED || !same_keys(held, &office)))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			held->row.office.name);
 	if (!held) {
@@ -121,16 +108,34 @@ int core_add_office(struct core *core, struct span client, const struct request 
  */
 static const struct office *changed_by(const struct core *core, const struct enrol_answer *answer) {
 	for (size_t i = 0; i + 1 < answer->n_chain; i++) {
-		const struct office *said = &answer->chain[i];
+		const struct office *said = &answer->chain[i].office;
 		const struct register_entry *held = register_find(&core->reg, &said->id);
 
-		if (held && (memcmp(held->row.office.sign_key, said->sign_key, sizeof(said->sign_key)) != 0 ||
-				memcmp(held->row.office.curve_key, said->curve_key, sizeof(said->curve_key)) != 0 ||
+		/* it may be older than what is known, or newer */
+		if (held && ((!same_keys(held, said) &&
+				     (!office_has_key(said, &answer->chain[i].former, held->row.office.sign_key) ||
+					     memcmp(held->row.office.curve_key, said->curve_key,
+						     sizeof(said->curve_key)) != 0)) ||
 				(!id_is_nil(&held->row.office.parent) &&
 					!id_eq(&held->row.office.parent, &said->parent))))
 			return &held->row.office;
 	}
 	return NULL;
+}
+
+/* The keys of an office that is known already come from its own records alone. */
+static int put_answered(struct core *core, struct txn *txn, const struct enrol_office *said) {
+	const struct register_entry *held = register_find(&core->reg, &said->office.id);
+	struct enrol_office entry = *said;
+	uint32_t number;
+	int r;
+
+	if (held) {
+		entry.former = held->row.former;
+		memcpy(entry.office.sign_key, held->row.office.sign_key, SIGN_PUBLIC_LEN);
+	}
+	r = offices_put(txn, &entry.office, &entry.former, &number);
+	return r ? r : register_refresh(&core->reg, txn, &said->office.id);
 }
 
 int core_join(struct core *core, struct span client, const struct request *request) {
@@ -145,11 +150,9 @@ int core_join(struct core *core, struct span client, const struct request *reque
 		return r;
 	if (r > 0 || answer.n_chain < 2 || answer.address.len > CONFIG_ADDRESS_MAX)
 		return core_answer_failure(core, client, request->number, CONTROL_BAD_FILE, 0, span_str(""));
-	me = &answer.chain[answer.n_chain - 1];
-	parent = &answer.chain[answer.n_chain - 2];
-	if (!id_eq(&me->id, &own->id) ||
-		memcmp(me->sign_key, own->sign_key, sizeof(me->sign_key)) != 0 ||
-		memcmp(me->curve_key, own->curve_key, sizeof(me->curve_key)) != 0)
+	me = &answer.chain[answer.n_chain - 1].office;
+	parent = &answer.chain[answer.n_chain - 2].office;
+	if (!id_eq(&me->id, &own->id) || !same_keys(core->reg.own, me))
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_FOR_US, 0, me->name);
 	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
@@ -158,13 +161,8 @@ int core_join(struct core *core, struct span client, const struct request *reque
 	if (other)
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0, other->name);
 	r = core_txn(core, &txn);
-	for (size_t i = 0; r == 0 && i < answer.n_chain; i++) {
-		uint32_t number;
-
-		r = offices_put(txn, &answer.chain[i], &number);
-		if (!r)
-			r = register_refresh(&core->reg, txn, &answer.chain[i].id);
-	}
+	for (size_t i = 0; r == 0 && i < answer.n_chain; i++)
+		r = put_answered(core, txn, &answer.chain[i]);
 	if (!r)
 		r = offices_set_parent_address(txn, answer.address);
 	if (!r)

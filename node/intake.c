@@ -158,6 +158,11 @@ static int check_private(struct intake *intake, const struct checked *checked) {
 	return r == PRIVATE_ERASED ? 0 : r;
 }
 
+/* A closed office brings what it has to an end. */
+static bool takes_in(const struct intake *intake) {
+	return intake->core->reg.own->row.office.state == OFFICE_ACTIVE;
+}
+
 static int check_petition(struct intake *intake, struct checked *checked) {
 	struct petition petition, held;
 	struct planned *planned;
@@ -197,12 +202,14 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 			checked->outcome = OUTCOME_HELD;
 			return 0;
 		}
+		if (!takes_in(intake))
+			return refuse(intake, CONTROL_CLOSED, "");
 		return plan_new(intake, &checked->id, &(struct case_row){ .kind = KIND_PETITION,
 			.state = CASE_RECEIVED, .origin = intake->core->fold.own,
 			.holder = intake->core->fold.own, .received_ms = petition.received_ms,
 			.arrival = UINT64_MAX });
 	}
-	return 0;
+	return takes_in(intake) ? 0 : refuse(intake, CONTROL_CLOSED, "");
 }
 
 static int check_meeting(struct intake *intake, struct checked *checked) {
@@ -218,10 +225,12 @@ static int check_meeting(struct intake *intake, struct checked *checked) {
 	if (!date_ok(meeting.date_ms))
 		return refuse(intake, CONTROL_BAD_FIELD, "date");
 	if (!checked->draft.has_id)
-		return 0;
+		return takes_in(intake) ? 0 : refuse(intake, CONTROL_CLOSED, "");
 	r = plan(intake, &checked->id, &planned);
 	if (r)
 		return r;
+	if (!planned && !takes_in(intake))
+		return refuse(intake, CONTROL_CLOSED, "");
 	if (!planned)
 		return plan_new(intake, &checked->id, &(struct case_row){ .kind = KIND_MEETING, .state = CASE_HELD,
 			.arrival = UINT64_MAX });

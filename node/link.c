@@ -450,6 +450,13 @@ static int write_leaves(struct link *link, const struct link_io *io, struct txn 
 	return r;
 }
 
+/* How far the key reaches that signs what comes next. */
+static uint64_t next_end(const struct link_io *io, const struct oplog *oplog, uint64_t from) {
+	const struct register_entry *origin = register_find(io->reg, &oplog->id.office);
+
+	return origin ? office_next_end(&origin->row.former, &oplog->id, from) : UINT64_MAX;
+}
+
 /* Pushes one batch. 0, STORE_NOT_FOUND if there is nothing to push, or -errno. */
 static int push_batch(struct link *link, const struct link_io *io, struct txn *txn,
 	struct link_oplog *oplog, uint8_t *plain, uint8_t *frame) {
@@ -460,7 +467,7 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 
 	r = oplog_load(txn, &batch.oplog, &held);
 	if (!r)
-		r = oplog_head_after(txn, &held, oplog->sent, &batch.head);
+		r = oplog_head_after(txn, &held, oplog->sent, next_end(io, &held, oplog->sent), &batch.head);
 	if (r)
 		return r;
 	batch.first = oplog->sent;

@@ -107,11 +107,11 @@ static int open_store(struct node *node, enum store_mode mode) {
 	}
 }
 
-static int load_keys(struct node *node) {
+static int load_keys(struct node *node, const char *name) {
 	char path[PATH_MAX], secret[41], curve_public[41];
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s/keys", node->home);
+	(void)snprintf(path, sizeof(path), "%s/%s", node->home, name);
 	r = keyfile_read(path, &node->keyfile);
 	switch (r) {
 	case 0:
@@ -161,10 +161,40 @@ static int open_keyring(struct node *node) {
 	}
 }
 
+static bool are_keys_of(const struct node *node, const struct office *office) {
+	uint8_t sign_public[SIGN_PUBLIC_LEN];
+
+	signer_public(node->keys.signer, sign_public);
+	return memcmp(office->sign_key, sign_public, sizeof(sign_public)) == 0 &&
+		memcmp(office->curve_key, node->keys.curve_public, OFFICE_CURVE_LEN) == 0;
+}
+
+/* The store knows the next keys already, and the files were not told: the node was ended between the two. */
+static int take_next_keys(struct node *node, const struct office *own) {
+	char next[PATH_MAX];
+	int r;
+
+	(void)snprintf(next, sizeof(next), "%s/keys.next", node->home);
+	if (access(next, F_OK) < 0)
+		return 0;
+	node->keys.signer = signer_free(node->keys.signer);
+	r = load_keys(node, "keys.next");
+	if (!r && are_keys_of(node, own))
+		node->keys_are_next = true;
+	return r;
+}
+
+static int replace_keys(struct node *node) {
+	char path[PATH_MAX], next[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/keys", node->home);
+	(void)snprintf(next, sizeof(next), "%s/keys.next", node->home);
+	return keyfile_replace(path, next);
+}
+
 /* That the keys are those of the office whose store this is. */
 static int check_own(struct node *node) {
 	_cleanup_(store_abortp) struct txn *txn = NULL;
-	uint8_t sign_public[SIGN_PUBLIC_LEN];
 	struct office_row own;
 	uint32_t epoch;
 	int r;
@@ -179,9 +209,12 @@ static int check_own(struct node *node) {
 		(void)FAIL(node, _("the store in %s cannot be read: it is damaged"), node->home);
 		return NODE_NOT_TRUSTED;
 	}
-	signer_public(node->keys.signer, sign_public);
-	if (memcmp(own.office.sign_key, sign_public, sizeof(sign_public)) != 0 ||
-		memcmp(own.office.curve_key, node->keys.curve_public, OFFICE_CURVE_LEN) != 0)
+	if (!are_keys_of(node, &own.office)) {
+		r = take_next_keys(node, &own.office);
+		if (r)
+			return r;
+	}
+	if (!are_keys_of(node, &own.office))
 		return FAIL(node, _("%s/keys are not the keys of %.*s, whose store this is: restore "
 				    "the right ones"),
 			node->home, (int)own.office.name.len, own.office.name.data);
@@ -203,7 +236,7 @@ static int prepare(struct node *node, const char *home, const char *config_path,
 	if (!r)
 		r = open_store(node, mode);
 	if (!r)
-		r = load_keys(node);
+		r = load_keys(node, "keys");
 	if (!r)
 		r = check_own(node);
 	return r;
@@ -244,6 +277,38 @@ static void on_joined(void *userdata) {
 	uplink_renew(&node->uplink);
 }
 
+/* Those that the tool made beside the present ones; the key of the transport stays. */
+static int on_next_key(void *userdata, struct signer **ret_signer) {
+	struct node *node = userdata;
+	struct keyfile next;
+	char path[PATH_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/keys.next", node->home);
+	r = keyfile_read(path, &next);
+	if (r == 0 && memcmp(next.curve_secret, node->keyfile.curve_secret, sizeof(next.curve_secret)) != 0)
+		r = KEYFILE_MALFORMED;
+	if (r == 0)
+		r = signer_new(next.seed, ret_signer);
+	explicit_bzero(&next, sizeof(next));
+	if (r < 0 && r != -ENOMEM) { /* nothing has happened yet */
+		log_write(&node->log, LOG_WARNING, _("%s cannot be read: %s"), path, strerror(-r));
+		r = KEYFILE_MALFORMED;
+	}
+	return r;
+}
+
+static void on_rotated(void *userdata) {
+	struct node *node = userdata;
+	int r = replace_keys(node);
+
+	if (r) /* a start does it again */
+		log_write(&node->log, LOG_ERR, _("keys.next could not take the place of keys: %s; leave both as they are"),
+			strerror(-r));
+	else
+		log_write(&node->log, LOG_NOTICE, _("this office signs with another key from now on"));
+}
+
 static int on_random(void *userdata, void *ret, size_t len) {
 	return random_bytes(ret, len);
 }
@@ -260,6 +325,8 @@ static int start_core(struct node *node) {
 		.publish = on_publish,
 		.joined = on_joined,
 		.random = on_random,
+		.next_key = on_next_key,
+		.rotated = on_rotated,
 	};
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	r = core_new(node->store, &node->config, &node->keys, &node->io,
@@ -299,6 +366,8 @@ int node_start(struct node *node, const char *home, const char *config_path) {
 	r = prepare(node, home, config_path, STORE_WRITE);
 	if (r)
 		return r;
+	if (node->keys_are_next)
+		on_rotated(node);
 	r = open_keyring(node);
 	if (!r)
 		r = start_core(node);

@@ -26,6 +26,7 @@ struct node {
 	struct config config;
 	struct keyfile keyfile;
 	struct core_keys keys;
+	bool keys_are_next; /* they were read from keys.next */
 	struct core_io io;
 	struct store *store;
 	struct core *core;

@@ -274,62 +274,54 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	return 0;
 }
 
-/* Which batches have good signatures, up to the first that has not: @ret_good, the last; NULL: none. */
-static int verify(struct receive *receive, struct incoming *in, uint64_t refusals[REFUSAL_N],
-	const struct waiting **ret_good) {
-	const struct register_entry *origin = register_find(receive->reg, &in->oplog.id.office);
-	uint64_t size = in->oplog.frontier.size;
+/* Whether a head is signed as it must be. 0, a refusal or -errno. */
+static int verify(const struct receive *receive, const struct oplog_id *oplog, const struct head *head) {
+	const struct register_entry *origin = register_find(receive->reg, &oplog->office);
+	enum refusal why = REFUSAL_UNKNOWN_OFFICE;
+	struct verifier *key = origin ? register_key(origin, oplog, head->size, &why) : NULL;
+	int r;
 
-	*ret_good = NULL;
-	for (const struct waiting *at = in->first; at; at = at->next) {
-		int r = SIGN_BAD_SIGNATURE;
-
-		if (origin && origin->key)
-			r = head_verify(origin->key, &in->oplog.id, &at->head);
-		if (r)
-			return r < 0 ? r : refuse(in, size, REFUSAL_SIGNATURE, refusals);
-		*ret_good = at;
-		size = at->head.size;
-	}
-	return 0;
+	if (!key)
+		return why;
+	r = head_verify(key, oplog, head);
+	return r > 0 ? REFUSAL_SIGNATURE : r;
 }
 
-static int keep(struct receive *receive, struct txn *txn, struct incoming *in,
-	const struct waiting *good) {
+static int keep(struct receive *receive, struct txn *txn, struct incoming *in, const struct waiting *batch) {
 	uint64_t arrival;
+	int r = in->oplog.number ? 0 : oplog_load_or_create(txn, &in->oplog.id, &in->oplog);
+
+	for (uint64_t i = 0; r == 0 && i < batch->n; i++) {
+		r = oplog_append(txn, &in->oplog, &batch->leaves[i], &batch->hashes[i], &arrival);
+		if (r == 0 && !batch->leaves[i].withheld)
+			r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, arrival,
+				batch->leaves[i].bytes);
+	}
+	return r ? r : oplog_put_head(txn, &in->oplog, &batch->head, register_head_stays(receive->reg, &in->oplog));
+}
+
+/* Up to the first batch that is not signed. One by one: a record may name the key of what follows it. */
+static int finish_oplog(struct receive *receive, struct txn *txn, struct incoming *in,
+	uint64_t refusals[REFUSAL_N]) {
 	int r = 0;
 
-	if (in->oplog.number == 0) {
-		r = oplog_load_or_create(txn, &in->oplog.id, &in->oplog);
-		if (r)
-			return r;
-	}
-	for (const struct waiting *at = in->first; r == 0; at = at->next) {
-		for (uint64_t i = 0; r == 0 && i < at->n; i++) {
-			r = oplog_append(txn, &in->oplog, &at->leaves[i], &at->hashes[i], &arrival);
-			if (r == 0 && !at->leaves[i].withheld)
-				r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, arrival,
-					at->leaves[i].bytes);
-		}
+	for (const struct waiting *at = in->first; r == 0 && at; at = at->next) {
+		r = verify(receive, &in->oplog.id, &at->head);
 		if (r == 0)
-			r = oplog_put_head(txn, &in->oplog, &at->head);
-		if (at == good)
-			break;
+			r = keep(receive, txn, in, at);
 	}
-	if (r == 0)
+	if (r > 0)
+		r = refuse(in, in->oplog.frontier.size, r, refusals);
+	if (r == 0 && in->oplog.number)
 		r = oplog_flush(txn, &in->oplog);
-	return r ? r : receive->sink->grown(receive->sink->userdata, &in->oplog);
+	return r || in->oplog.number == 0 ? r : receive->sink->grown(receive->sink->userdata, &in->oplog);
 }
 
 int receive_finish(struct receive *receive, struct txn *txn, uint64_t refusals[REFUSAL_N]) {
-	const struct waiting *good;
 	int r = 0;
 
-	for (struct incoming *in = receive->oplogs; r == 0 && in; in = in->next) {
-		r = verify(receive, in, refusals, &good);
-		if (r == 0 && good)
-			r = keep(receive, txn, in, good);
-	}
+	for (struct incoming *in = receive->oplogs; r == 0 && in; in = in->next)
+		r = finish_oplog(receive, txn, in, refusals);
 	receive_clear(receive);
 	return r;
 }

@@ -10,10 +10,15 @@ enum {
 	DEPTH_MAX = 64, /* a register that says otherwise has a ring in it */
 };
 
+static void keys_free(struct register_entry *entry) {
+	for (size_t i = 0; i < N_ELEMENTS(entry->keys); i++)
+		entry->keys[i] = verifier_free(entry->keys[i]);
+}
+
 static struct register_entry *entry_free(struct register_entry *entry) {
 	if (!entry)
 		return NULL;
-	verifier_free(entry->key);
+	keys_free(entry);
 	free(entry);
 	return NULL;
 }
@@ -78,8 +83,10 @@ static int entry_set(struct office_register *reg, const struct office_row *row) 
 	}
 	entry->row = *row;
 	office_row_fix(&entry->row);
-	entry->key = verifier_free(entry->key);
-	r = verifier_new(row->office.sign_key, &entry->key);
+	keys_free(entry);
+	r = verifier_new(row->office.sign_key, &entry->keys[row->former.n]);
+	for (size_t i = 0; r >= 0 && i < row->former.n; i++)
+		r = verifier_new(row->former.terms[i].sign_key, &entry->keys[i]);
 	return r < 0 ? r : 0;
 }
 
@@ -117,6 +124,21 @@ int register_refresh(struct office_register *reg, struct txn *txn, const struct 
 	return r ? r : entry_set(reg, &row);
 }
 
+struct verifier *register_key(const struct register_entry *entry, const struct oplog_id *oplog, uint64_t size,
+	enum refusal *ret_why) {
+	int term = office_term_of(&entry->row.office, &entry->row.former, oplog, size);
+
+	*ret_why = term == OFFICE_ENDED ? REFUSAL_ENDED : REFUSAL_SIGNATURE;
+	return term == OFFICE_ENDED ? NULL : entry->keys[term];
+}
+
+bool register_head_stays(const struct office_register *reg, const struct oplog *oplog) {
+	const struct register_entry *entry = register_find(reg, &oplog->id.office);
+
+	return entry && oplog->head.size > 0 &&
+		office_next_end(&entry->row.former, &oplog->id, oplog->head.size - 1) == oplog->head.size;
+}
+
 struct register_entry *register_by_number(const struct office_register *reg, uint32_t number) {
 	return number > 0 && number <= reg->n ? reg->numbered[number - 1] : NULL;
 }
@@ -147,7 +169,7 @@ struct register_entry *register_child_by_curve(const struct office_register *reg
 	for (size_t i = 0; i < reg->n; i++) {
 		const struct office *office = &reg->entries[i]->row.office;
 
-		if (office->state == OFFICE_ACTIVE && id_eq(&office->parent, &reg->own->row.office.id) &&
+		if (office->state != OFFICE_REVOKED && id_eq(&office->parent, &reg->own->row.office.id) &&
 			memcmp(office->curve_key, key, OFFICE_CURVE_LEN) == 0)
 			return reg->entries[i];
 	}

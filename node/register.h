@@ -6,11 +6,13 @@
  * A reading of TABLE_OFFICES, made at the start and kept in step by the office records folded since. Entries stay where
  * they are until register_done(), so that pointers to them may be kept.
  */
+#include "proto/message.h"
 #include "store/offices.h"
+#include "store/oplog.h"
 
 struct register_entry {
 	struct office_row row;
-	struct verifier *key; /* NULL: the key in the record is not usable */
+	struct verifier *keys[OFFICE_FORMER_MAX + 1]; /* of its terms, the present one last; NULL: not usable */
 };
 
 struct office_register {
@@ -27,6 +29,11 @@ void register_done(struct office_register *reg);
 int register_refresh(struct office_register *reg, struct txn *txn, const struct id *id);
 /* NULL: not known. */
 struct register_entry *register_find(const struct office_register *reg, const struct id *id);
+/* What verifies an oplog's head of @size leaves. NULL: nothing, why being in @ret_why. */
+struct verifier *register_key(const struct register_entry *entry, const struct oplog_id *oplog, uint64_t size,
+	enum refusal *ret_why);
+/* Whether the newest head of an oplog is where a term of its office ends: it must not go. */
+bool register_head_stays(const struct office_register *reg, const struct oplog *oplog);
 struct register_entry *register_by_number(const struct office_register *reg, uint32_t number);
 /* Whether @office is @above or somewhere below it. */
 bool register_is_within(const struct office_register *reg, const struct id *office,
@@ -37,7 +44,7 @@ int register_depth(const struct office_register *reg, const struct id *office,
 /* The parent of this office; NULL: the topmost, or not joined. */
 struct register_entry *register_parent(const struct office_register *reg);
 /*
- * The office directly below this one, active, whose transport key this is; NULL: a stranger. For ZAP
+ * The office directly below this one, not revoked, whose transport key this is; NULL: a stranger. For ZAP
  * (RFC 27/ZAP). Others are not looked at: what is enrolled further below can lock nobody out here.
  */
 struct register_entry *register_child_by_curve(const struct office_register *reg,

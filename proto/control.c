@@ -47,6 +47,23 @@ static void read_drafts(struct reader *r, struct request *request) {
 	read_end(r);
 }
 
+/* What an office is called. */
+static void read_labels(struct reader *r, struct office *ret_office) {
+	ret_office->code = read_uint(r, REFERENCE_CODE_MAX);
+	ret_office->code_digits = read_uint(r, UINT8_MAX);
+	ret_office->level = read_line(r, 1, OFFICE_LEVEL_MAX);
+	ret_office->name = read_line(r, 1, OFFICE_NAME_MAX);
+	if (!reference_code_ok(ret_office->code, ret_office->code_digits))
+		reader_fail(r);
+}
+
+static void write_labels(struct writer *w, const struct office *office) {
+	write_uint(w, office->code);
+	write_uint(w, office->code_digits);
+	write_str(w, office->level);
+	write_str(w, office->name);
+}
+
 static void read_arguments(struct reader *r, struct request *request) {
 	switch (request->command) {
 	case COMMAND_SUBMIT:
@@ -75,16 +92,20 @@ static void read_arguments(struct reader *r, struct request *request) {
 		request->who = read_line(r, 1, ACCESS_WHO_MAX);
 		request->reason = read_line(r, 1, ACCESS_REASON_MAX);
 		break;
+	case COMMAND_CHANGE_OFFICE:
+		read_id(r, &request->office.id);
+		read_labels(r, &request->office);
+		request->office.state = read_uint(r, OFFICE_REVOKED);
+		if (request->office.state == 0)
+			reader_fail(r);
+		break;
+	case COMMAND_ROTATE:
+		break;
 	case COMMAND_INVITE:
-		request->office.code = read_uint(r, REFERENCE_CODE_MAX);
-		request->office.code_digits = read_uint(r, UINT8_MAX);
-		request->office.level = read_line(r, 1, OFFICE_LEVEL_MAX);
-		request->office.name = read_line(r, 1, OFFICE_NAME_MAX);
+		read_labels(r, &request->office);
 		request->address = read_line(r, 0, ENROL_ADDRESS_MAX);
 		request->valid_ms = read_uint(r, VALID_MAX_MS);
 		request->automatic = read_bool(r);
-		if (!reference_code_ok(request->office.code, request->office.code_digits))
-			reader_fail(r);
 		break;
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
@@ -230,13 +251,21 @@ void control_write_private(struct writer *w, uint64_t number, enum command comma
 void control_write_invite(struct writer *w, uint64_t number, const struct office *office,
 	struct span address, uint64_t valid_ms, bool automatic) {
 	write_request(w, number, COMMAND_INVITE, 7);
-	write_uint(w, office->code);
-	write_uint(w, office->code_digits);
-	write_str(w, office->level);
-	write_str(w, office->name);
+	write_labels(w, office);
 	write_str(w, address);
 	write_uint(w, valid_ms);
 	write_bool(w, automatic);
+}
+
+void control_write_change_office(struct writer *w, uint64_t number, const struct office *office) {
+	write_request(w, number, COMMAND_CHANGE_OFFICE, 6);
+	write_id(w, &office->id);
+	write_labels(w, office);
+	write_uint(w, office->state);
+}
+
+void control_write_rotate(struct writer *w, uint64_t number) {
+	write_request(w, number, COMMAND_ROTATE, 0);
 }
 
 void control_write_decision(struct writer *w, uint64_t number, enum command command,

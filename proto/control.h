@@ -18,6 +18,8 @@
  *   INVITE      [code, code digits, level, name, address, valid_ms, automatic] -> [text, office id]
  *   ACCEPT      [office id]                 -> []         of who asked with an invitation
  *   DECLINE     [office id]                 -> []
+ *   CHANGE_OFFICE [office id, code, code digits, level, name, state] -> []  of one directly below, or the topmost itself
+ *   ROTATE      []                          -> []         to the key in the file beside the present one
  *
  * A draft is [kind, organisation, lane, id or nil, body, private part or nil]: a record that the node
  * will complete, number, encode and sign. All drafts of a request are kept, or none; with check only, none, and the
@@ -59,6 +61,8 @@ enum command {
 	COMMAND_INVITE = 9,
 	COMMAND_ACCEPT = 10,
 	COMMAND_DECLINE = 11,
+	COMMAND_CHANGE_OFFICE = 12,
+	COMMAND_ROTATE = 13,
 };
 
 /* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
@@ -78,12 +82,15 @@ enum control_result {
 	CONTROL_NOT_FOR_US = 12,     /* JOIN: the answer is for another office */
 	CONTROL_FAILED = 13,         /* the node cannot go on; detail says why */
 	CONTROL_NO_ADDRESS = 14,     /* ADD_OFFICE: the node listens nowhere and none was given */
-	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have */
+	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have, the office as many keys */
 	CONTROL_TAKEN = 16,          /* ADD_OFFICE: detail: who has that code or key already */
 	CONTROL_NO_PRIVATE = 17,     /* the record has no private part here */
 	CONTROL_ERASED = 18,         /* its private part was erased */
 	CONTROL_PRIVATE_LOST = 19,   /* the key to its private part is not here */
 	CONTROL_NOT_ASKED = 20,      /* nobody waits to be enrolled as this office */
+	CONTROL_NOT_BELOW = 21,      /* CHANGE_OFFICE: it is not directly below this one */
+	CONTROL_REVOKED = 22,        /* CHANGE_OFFICE: it was revoked, which is for ever */
+	CONTROL_CLOSED = 23,         /* this office was closed: it takes nothing new in */
 };
 
 enum outcome {
@@ -109,7 +116,7 @@ struct request {
 	struct reader drafts;   /* SUBMIT: see control_draft_next() */
 	struct span file;       /* ADD_OFFICE, JOIN */
 	struct span address;    /* ADD_OFFICE, INVITE; may be empty */
-	struct office office;   /* INVITE: code, level, name */
+	struct office office;   /* INVITE: code, level, name; CHANGE_OFFICE: also id, state */
 	uint64_t valid_ms;      /* INVITE */
 	bool automatic;         /* INVITE */
 	uint64_t since;         /* SINCE */
@@ -183,6 +190,9 @@ void control_write_private(struct writer *w, uint64_t number, enum command comma
 	const struct id *record, struct span who, struct span reason);
 void control_write_invite(struct writer *w, uint64_t number, const struct office *office,
 	struct span address, uint64_t valid_ms, bool automatic);
+/* What @office shall be called from now on, and its state. */
+void control_write_change_office(struct writer *w, uint64_t number, const struct office *office);
+void control_write_rotate(struct writer *w, uint64_t number);
 /* ACCEPT or DECLINE. */
 void control_write_decision(struct writer *w, uint64_t number, enum command command,
 	const struct id *office);

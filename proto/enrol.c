@@ -9,7 +9,7 @@ enum {
 	CONTENT_FIELDS = 2, /* address, chain */
 	FRAMING_MAX = 128,  /* what a file has beside what is signed */
 	DOMAIN_MAX = 32,
-	OFFICE_BODY_MAX = 512,
+	OFFICE_PARTS = 2,   /* of the chain: body, former terms */
 };
 
 /* What is signed begins with its kind, so that no signature serves twice. */
@@ -84,6 +84,26 @@ static int check_signed(const char *domain, struct span content, struct span sig
 	return r > 0 ? ENROL_BAD_SIGNATURE : r; /* a key that none can sign with included */
 }
 
+static int write_office(struct writer *w, const struct enrol_office *entry) {
+	uint8_t body[OFFICE_BODY_MAX];
+	struct writer office;
+
+	writer_init(&office, body, sizeof(body));
+	office_encode(&entry->office, &office);
+	write_array(w, OFFICE_PARTS);
+	write_bin(w, writer_span(&office));
+	office_former_write(w, &entry->former);
+	return writer_ok(&office) ? 0 : -EMSGSIZE;
+}
+
+static void read_office(struct reader *r, struct enrol_office *ret_entry) {
+	read_array(r, OFFICE_PARTS, OFFICE_PARTS);
+	if (office_decode(read_bin(r, 1, ENROL_FILE_MAX), &ret_entry->office) != 0)
+		reader_fail(r);
+	office_former_read(r, &ret_entry->former);
+	read_end(r);
+}
+
 int enrol_request_write(const struct office *office, struct signer *own, struct writer *w) {
 	uint8_t body[OFFICE_BODY_MAX];
 	struct writer content;
@@ -101,8 +121,7 @@ int enrol_request_read(struct span file, struct office *ret_office) {
 	r = read_signed(file, &body, &signature);
 	if (r)
 		return r;
-	if (office_decode(body, &office) != 0 || id_is_nil(&office.id) ||
-		!id_is_nil(&office.parent))
+	if (office_decode(body, &office) != 0 || !id_is_nil(&office.parent))
 		return ENROL_MALFORMED;
 	r = check_signed(request_domain, body, signature, office.sign_key);
 	if (r)
@@ -121,17 +140,13 @@ int enrol_answer_write(const struct enrol_answer *answer, struct signer *parent,
 	write_str(&content, answer->address);
 	write_array(&content, answer->n_chain);
 	for (size_t i = 0; i < answer->n_chain; i++) {
-		uint8_t body[OFFICE_BODY_MAX];
-		struct writer office;
+		int r = write_office(&content, &answer->chain[i]);
 
-		writer_init(&office, body, sizeof(body));
-		office_encode(&answer->chain[i], &office);
-		if (!writer_ok(&office))
-			return -EMSGSIZE;
-		write_bin(&content, writer_span(&office));
+		if (r)
+			return r;
 	}
 	return write_signed(answer_domain, &content, parent,
-		answer->chain[answer->n_chain - 2].sign_key, w);
+		answer->chain[answer->n_chain - 2].office.sign_key, w);
 }
 
 /* Each office under the one before it, the first under none, and none twice. */
@@ -140,12 +155,12 @@ static bool is_chain(const struct enrol_answer *answer) {
 	const struct id *above = &nil;
 
 	for (size_t i = 0; i < answer->n_chain; i++) {
-		const struct office *office = &answer->chain[i];
+		const struct office *office = &answer->chain[i].office;
 
 		if (id_is_nil(&office->id) || !id_eq(&office->parent, above))
 			return false;
 		for (size_t j = 0; j < i; j++)
-			if (id_eq(&office->id, &answer->chain[j].id))
+			if (id_eq(&office->id, &answer->chain[j].office.id))
 				return false;
 		above = &office->id;
 	}
@@ -154,39 +169,29 @@ static bool is_chain(const struct enrol_answer *answer) {
 
 /* 0 or ENROL_MALFORMED. */
 static int read_content(struct span content, struct enrol_answer *ret_answer) {
-	struct enrol_answer answer;
 	struct reader r;
 
 	reader_init(&r, content);
 	read_array(&r, CONTENT_FIELDS, CONTENT_FIELDS);
-	answer.address = read_line(&r, 1, ENROL_ADDRESS_MAX);
-	answer.n_chain = read_array(&r, 2, ENROL_CHAIN_MAX);
-	for (size_t i = 0; i < answer.n_chain; i++)
-		if (office_decode(read_bin(&r, 1, ENROL_FILE_MAX), &answer.chain[i]) != 0)
-			return ENROL_MALFORMED;
+	ret_answer->address = read_line(&r, 1, ENROL_ADDRESS_MAX);
+	ret_answer->n_chain = read_array(&r, 2, ENROL_CHAIN_MAX);
+	for (size_t i = 0; i < ret_answer->n_chain && !r.failed; i++)
+		read_office(&r, &ret_answer->chain[i]);
 	read_end(&r);
 	read_end(&r);
-	if (reader_done(&r) != 0 || !is_chain(&answer))
-		return ENROL_MALFORMED;
-	*ret_answer = answer;
-	return 0;
+	return reader_done(&r) != 0 || !is_chain(ret_answer) ? ENROL_MALFORMED : 0;
 }
 
 int enrol_answer_read(struct span file, struct enrol_answer *ret_answer) {
 	struct span content, signature;
-	struct enrol_answer answer;
 	int r;
 
 	r = read_signed(file, &content, &signature);
 	if (r)
 		return r;
-	r = read_content(content, &answer);
+	r = read_content(content, ret_answer);
 	if (r)
 		return r;
-	r = check_signed(answer_domain, content, signature,
-		answer.chain[answer.n_chain - 2].sign_key);
-	if (r)
-		return r;
-	*ret_answer = answer;
-	return 0;
+	return check_signed(answer_domain, content, signature,
+		ret_answer->chain[ret_answer->n_chain - 2].office.sign_key);
 }

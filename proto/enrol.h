@@ -5,10 +5,10 @@
  *
  *   request  [office body, signature by its own key over "lienthong request 1\n" || office body]
  *   answer   [content, signature by the parent's key over "lienthong answer 1\n" || content],
- *            content being, as bin, [address, [office bodies: the topmost first, the parent
+ *            content being, as bin, [address, [offices: the topmost first, the parent
  *            last but one, the new office last]]
  *
- * An office body is that of kinds/office.h, as bin.
+ * An office body is that of kinds/office.h, as bin; an office of the chain [office body, former terms].
  */
 #include "proto/kinds/office.h"
 
@@ -23,10 +23,15 @@ enum {
 	ENROL_BAD_SIGNATURE,
 };
 
+struct enrol_office {
+	struct office office;
+	struct office_former former;
+};
+
 struct enrol_answer {
 	struct span address;                  /* where the parent listens, such as tcp://10.0.0.1:7401 */
 	size_t n_chain;                       /* at least 2: parent and child */
-	struct office chain[ENROL_CHAIN_MAX]; /* the topmost first, the new office last */
+	struct enrol_office chain[ENROL_CHAIN_MAX]; /* the topmost first, the new office last */
 };
 
 /*
@@ -37,4 +42,5 @@ int enrol_request_write(const struct office *office, struct signer *own, struct 
 /* 0, an outcome, or -errno. Spans borrow from @file. */
 int enrol_request_read(struct span file, struct office *ret_office);
 int enrol_answer_write(const struct enrol_answer *answer, struct signer *parent, struct writer *w);
+/* 0, an outcome, or -errno; what is returned is undefined then. Spans borrow from @file. */
 int enrol_answer_read(struct span file, struct enrol_answer *ret_answer);

@@ -119,6 +119,10 @@ int keyfile_write(const char *path, const struct keyfile *keys) {
 	return r ? r : sync_folder(path);
 }
 
+int keyfile_replace(const char *path, const char *next) {
+	return rename(next, path) < 0 ? -errno : sync_folder(path);
+}
+
 int keyfile_read(const char *path, struct keyfile *ret_keys) {
 	_cleanup_(closep) int fd = -1;
 	char text[KEYFILE_LEN + 1];

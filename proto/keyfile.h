@@ -28,5 +28,7 @@ int keyfile_decode(struct span text, struct keyfile *ret_keys);
 
 /* Writes @path through a temporary file, synced. 0 or -errno (-EEXIST: there is one). */
 int keyfile_write(const char *path, const struct keyfile *keys);
+/* Puts the keys at @next in the place of those at @path, for good. 0 or -errno. */
+int keyfile_replace(const char *path, const char *next);
 /* 0, an outcome or -errno. */
 int keyfile_read(const char *path, struct keyfile *ret_keys);

@@ -253,6 +253,7 @@ const char *refusal_name(uint64_t reason) {
 		[REFUSAL_NOT_YOURS] = N_("not yours to send"),
 		[REFUSAL_FULL] = N_("full"),
 		[REFUSAL_QUARANTINED] = N_("quarantined"),
+		[REFUSAL_ENDED] = N_("ended"),
 	};
 
 	return reason < REFUSAL_N && names[reason] ? names[reason] : N_("unknown reason");

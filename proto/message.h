@@ -69,6 +69,7 @@ enum refusal {
 	REFUSAL_NOT_YOURS = 11,    /* an oplog that this neighbour has no business to send */
 	REFUSAL_FULL = 12,         /* no room: later */
 	REFUSAL_QUARANTINED = 13,  /* the oplog was set aside earlier */
+	REFUSAL_ENDED = 14,        /* the oplog goes no further: its office was revoked, or began another life */
 	REFUSAL_N,
 };
 

@@ -102,16 +102,24 @@ static int check_link(const struct proof_link *link, const struct office *writer
 	return r > 0 ? PROOF_BAD_SIGNATURE : r;
 }
 
-/* That @link is by @parent and enrols @office, of which it says the key. */
-static int check_enrolment(const struct proof_link *link, const struct id *office,
+/* That @link says the key of @office: by its parent, or by itself (who is known then to be @writer). */
+static int check_key(const struct proof_link *link, const struct office *writer, const struct id *office,
 	struct office *ret_office) {
+	struct office said;
 	struct record rec;
 
 	if (link->leaf.withheld || record_decode(link->leaf.bytes, &rec) || rec.kind != KIND_OFFICE ||
-		office_decode(rec.body, ret_office) || !id_eq(&ret_office->id, office) ||
-		!id_eq(&ret_office->parent, &link->oplog.office))
+		office_decode(rec.body, &said) || !id_eq(&said.id, office))
 		return PROOF_BAD_CHAIN;
-	return 0;
+	if (id_eq(&link->oplog.office, office)) {
+		if (!said.has_end)
+			return PROOF_BAD_CHAIN;
+		*ret_office = *writer;
+		memcpy(ret_office->sign_key, said.sign_key, sizeof(said.sign_key));
+		return 0;
+	}
+	*ret_office = said;
+	return id_eq(&said.parent, &link->oplog.office) ? 0 : PROOF_BAD_CHAIN;
 }
 
 int proof_check(const struct proof *proof, struct office ret_offices[PROOF_LINKS_MAX], size_t *ret_at) {
@@ -128,7 +136,7 @@ int proof_check(const struct proof *proof, struct office ret_offices[PROOF_LINKS
 		r = check_link(&proof->links[at], &ret_offices[at]);
 		if (r || at == 0)
 			return r;
-		r = check_enrolment(&proof->links[at], &proof->links[at - 1].oplog.office,
+		r = check_key(&proof->links[at], &ret_offices[at], &proof->links[at - 1].oplog.office,
 			&ret_offices[at - 1]);
 		if (r)
 			return r;

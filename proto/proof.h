@@ -8,8 +8,8 @@
  *
  * A link says that a leaf stands in an oplog: the leaf (as in a batch), its inclusion path
  * (RFC 6962, 2.1.1), and a head that the oplog's office signed. The first is that of the record; each
- * further one is of the record that enrolled the office of the one before, in the oplog of its parent.
- * The last link's office is the root, whom nobody enrolled: its id and keys end the file, and whether
+ * further one is of the record that says the key with which the one before is signed: in the oplog of the
+ * parent the one that enrolled the office, in its own the one that changed its key. The last link's office is the root, whom nobody enrolled: its id and keys end the file, and whether
  * they are the right ones only a person can say, who has their fingerprint from elsewhere. Beyond
  * that fingerprint every byte of the file is under a signature or a hash.
  */
@@ -19,7 +19,7 @@
 
 enum {
 	PROOF_VERSION = 1,
-	PROOF_LINKS_MAX = 16, /* levels */
+	PROOF_LINKS_MAX = 64, /* levels, and changes of keys */
 	PROOF_FILE_MAX = 256 * 1024,
 };
 
@@ -27,7 +27,7 @@ enum {
 	PROOF_MALFORMED = 1,
 	PROOF_BAD_PATH,      /* the leaf is not in the tree of the head */
 	PROOF_BAD_SIGNATURE, /* the head is not signed by the key that the next link says */
-	PROOF_BAD_CHAIN,     /* a link enrols another office than the one before it needs */
+	PROOF_BAD_CHAIN,     /* a link says the key of another office than the one before it needs */
 };
 
 struct proof_link {

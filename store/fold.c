@@ -651,29 +651,64 @@ static int apply_tally(struct fold *fold, struct txn *txn, const struct oplog_id
 	return 0;
 }
 
-/* Only an office's parent (or, for the topmost, the office itself) may say who it is. */
-static int apply_office(struct fold *fold, struct txn *txn, const struct id *origin,
+/* An office says that its next term begins. Its other oplogs may have brought what that term signed before. */
+static int begin_term(const struct oplog_id *origin, const struct office *said, struct office_row *row) {
+	struct office_former *former = &row->former;
+	const struct office_term *last = former->n ? &former->terms[former->n - 1] : NULL;
+
+	if (origin->lane != LANE_URGENT || said->end.epoch > origin->epoch || former->n == OFFICE_FORMER_MAX ||
+		(last && (office_end_compare(&last->end, &said->end) >= 0 || said->end.epoch < last->next_epoch)))
+		return FOLD_SET_ASIDE;
+	former->terms[former->n] = (struct office_term){ .end = said->end, .next_epoch = origin->epoch };
+	memcpy(former->terms[former->n++].sign_key, row->office.sign_key, SIGN_PUBLIC_LEN);
+	memcpy(row->office.sign_key, said->sign_key, SIGN_PUBLIC_LEN);
+	return 0;
+}
+
+/*
+ * The parent of an office (for the topmost, itself) says who it is. It is not taken over by another parent's
+ * word, does not come back once it was revoked, and its keys are not its parent's to change.
+ */
+static int relabel(const struct id *origin, const struct office *said, bool known, struct office_row *row) {
+	if (!id_eq(origin, id_is_nil(&said->parent) ? &said->id : &said->parent))
+		return FOLD_SET_ASIDE;
+	if (known && (!id_eq(&row->office.parent, &said->parent) || row->office.state == OFFICE_REVOKED))
+		return FOLD_SET_ASIDE;
+	if (known) {
+		struct office office = *said;
+
+		memcpy(office.sign_key, row->office.sign_key, sizeof(office.sign_key));
+		memcpy(office.curve_key, row->office.curve_key, sizeof(office.curve_key));
+		row->office = office;
+	} else {
+		row->office = *said;
+		row->former.n = 0;
+	}
+	return 0;
+}
+
+static int apply_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	const struct record *rec) {
-	struct office_row held;
+	struct office_row row;
 	struct office office;
 	uint32_t number;
+	bool known;
 	int r;
 
 	if (office_decode(rec->body, &office))
 		return FOLD_SET_ASIDE;
-	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent))
-		return FOLD_SET_ASIDE;
-	r = offices_get(txn, &office.id, &held);
+	r = offices_get(txn, &office.id, &row);
 	if (r < 0)
 		return r;
-	/* an office is not taken over by another parent's word, nor are its keys its parent's to change */
-	if (r == 0 && (!id_eq(&held.office.parent, &office.parent) ||
-			memcmp(held.office.sign_key, office.sign_key, sizeof(office.sign_key)) != 0 ||
-			memcmp(held.office.curve_key, office.curve_key, sizeof(office.curve_key)) != 0))
-		return FOLD_SET_ASIDE;
-	r = offices_put(txn, &office, &number);
+	known = r == 0;
+	if (known && office.has_end && id_eq(&origin->office, &office.id))
+		r = begin_term(origin, &office, &row);
+	else
+		r = relabel(&origin->office, &office, known, &row);
+	if (!r)
+		r = offices_put(txn, &row.office, &row.former, &number);
 	if (!r && fold->sink)
-		r = fold->sink->office_changed(fold->sink->userdata, &office, number);
+		r = fold->sink->office_changed(fold->sink->userdata, &row.office, number);
 	return r;
 }
 
@@ -691,7 +726,7 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 	case KIND_TALLY:
 		return apply_tally(fold, txn, origin, origin_number, rec);
 	case KIND_OFFICE:
-		return apply_office(fold, txn, &origin->office, rec);
+		return apply_office(fold, txn, origin, rec);
 	default:
 		return 0; /* a newer version's: kept and forwarded */
 	}
@@ -743,7 +778,7 @@ static int copy_office(void *userdata, const struct office_row *row) {
 	uint32_t number;
 	int r;
 
-	r = offices_put(rebuild->txn, &row->office, &number);
+	r = offices_put(rebuild->txn, &row->office, &row->former, &number);
 	return r ? r : number == row->number ? 0 : -EIO;
 }
 

@@ -4,8 +4,9 @@
 #include <errno.h>
 
 enum {
-	ROW_MAX = 4 + 512, /* number, body: more than any office can need */
+	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96, /* number, body, former terms: more than any needs */
 	OWN_VALUE_LEN = 20,
+	ROW_PARTS = 2,
 };
 
 void office_row_fix(struct office_row *row) {
@@ -17,7 +18,8 @@ static struct span id_span(const struct id *id) {
 	return (struct span){ id->b, sizeof(id->b) };
 }
 
-int offices_put(struct txn *txn, const struct office *office, uint32_t *ret_number) {
+int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
+	uint32_t *ret_number) {
 	uint8_t row[ROW_MAX], key[4];
 	struct span old;
 	struct writer w;
@@ -46,13 +48,29 @@ int offices_put(struct txn *txn, const struct office *office, uint32_t *ret_numb
 	}
 	put_be32(row, number);
 	writer_init(&w, row + 4, sizeof(row) - 4);
+	write_array(&w, ROW_PARTS);
 	office_encode(office, &w);
+	office_former_write(&w, former);
 	if (!writer_ok(&w))
 		return -EINVAL;
 	r = txn_put(txn, TABLE_OFFICES, id_span(&office->id), (struct span){ row, 4 + w.len });
 	if (!r)
 		*ret_number = number;
 	return r;
+}
+
+static int decode_row(struct span value, struct office *ret_office, struct office_former *ret_former) {
+	struct reader r;
+	struct span body;
+
+	if (value.len < 4)
+		return -EIO;
+	reader_init(&r, (struct span){ value.data + 4, value.len - 4 });
+	read_array(&r, ROW_PARTS, ROW_PARTS);
+	body = read_raw(&r);
+	office_former_read(&r, ret_former);
+	read_end(&r);
+	return reader_done(&r) || office_decode(body, ret_office) ? -EIO : 0;
 }
 
 int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row) {
@@ -63,9 +81,9 @@ int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row
 	r = txn_get(txn, TABLE_OFFICES, id_span(id), &value);
 	if (r)
 		return r;
-	if (value.len < 4 ||
-		office_decode((struct span){ value.data + 4, value.len - 4 }, &office) != 0)
-		return -EIO;
+	r = decode_row(value, &office, &ret_row->former);
+	if (r)
+		return r;
 	ret_row->number = get_be32(value.data);
 	ret_row->office = office;
 	memcpy(ret_row->level, office.level.data, office.level.len);

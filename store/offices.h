@@ -4,7 +4,8 @@
  * offices - the register: every office that this one knows, and who its own parent is
  *
  * Rows come from office records (fold.h) and, for the chain above, from the parent's answer at
- * joining. A row's number is this store's short name for the office; it is never reused.
+ * joining. A row's number is this store's short name for the office; it is never reused. The signing key
+ * in struct office is the present one; the keys before it stand beside it.
  */
 #include "proto/kinds/office.h"
 #include "store/store.h"
@@ -17,6 +18,7 @@ enum {
 struct office_row {
 	uint32_t number;
 	struct office office; /* level and name point into the arrays below */
+	struct office_former former;
 	uint8_t level[OFFICE_LEVEL_MAX];
 	uint8_t name[OFFICE_NAME_MAX];
 };
@@ -25,7 +27,8 @@ struct office_row {
 void office_row_fix(struct office_row *row);
 
 /* Adds, or replaces what is known of, an office. Its number stays. The first has number 1. */
-int offices_put(struct txn *txn, const struct office *office, uint32_t *ret_number);
+int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
+	uint32_t *ret_number);
 int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row); /* STORE_NOT_FOUND */
 int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row);
 /* Calls @fn for every office in order of number; stops at its first non-zero, which is returned. */

@@ -571,14 +571,15 @@ static bool fits_batch(uint64_t bytes, uint64_t leaves) {
  * newest goes only while one batch still leads from there to its successor. Between any head that
  * stays and the next but one there is more than a batch, so there are not many.
  */
-int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head) {
+int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool last_stays) {
 	int r;
 
 	assert(head->size == oplog->frontier.size);
 	if (head->size == 0) /* a head over nothing says nothing */
 		return 0;
 	if (oplog->head.size > 0 && oplog->head.size < head->size &&
-		!fits_batch(oplog->bytes - oplog->kept_bytes, head->size - oplog->kept_size)) {
+		(last_stays ||
+			!fits_batch(oplog->bytes - oplog->kept_bytes, head->size - oplog->kept_size))) {
 		const struct head_row row = newest(oplog);
 
 		r = put_head_row(txn, oplog->number, &row);
@@ -617,7 +618,7 @@ static int bytes_at(struct txn *txn, const struct oplog *oplog, uint64_t size,
 	return 0;
 }
 
-int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
+int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from, uint64_t until,
 	struct head *ret_head) {
 	struct head_row best, row;
 	uint64_t bytes;
@@ -631,7 +632,7 @@ int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
 		if (r)
 			return r;
 		row = best;
-		while (fits_batch(row.bytes - bytes, row.head.size - from)) {
+		while (row.head.size <= until && fits_batch(row.bytes - bytes, row.head.size - from)) {
 			best = row;
 			r = head_beyond(txn, oplog, best.head.size, &row);
 			if (r < 0)

@@ -55,9 +55,9 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	const struct hash *hash, uint64_t *ret_arrival);
 /*
  * Keeps a head of the present size, whose signature the caller has verified. The head before it goes
- * if a batch can reach from the one before that to this.
+ * if a batch can reach from the one before that to this, unless it is to stay.
  */
-int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head);
+int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool last_stays);
 /* Writes the working copy back if it changed. */
 int oplog_flush(struct txn *txn, struct oplog *oplog);
 
@@ -83,10 +83,10 @@ struct oplog_walk *oplog_walk_close(struct oplog_walk *walk);
 void oplog_walk_closep(struct oplog_walk **walk);
 
 /*
- * The farthest head beyond @from that leaves at most BATCH_BYTES_MAX bytes and BATCH_LEAVES_MAX
- * leaves between; at least the next head. 0, STORE_NOT_FOUND (no head beyond), or -errno.
+ * The farthest head beyond @from, of at most @until leaves, that leaves at most BATCH_BYTES_MAX bytes and
+ * BATCH_LEAVES_MAX leaves between; at least the next head. 0, STORE_NOT_FOUND (no head beyond), or -errno.
  */
-int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from,
+int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from, uint64_t until,
 	struct head *ret_head);
 /* The heads of an oplog in rising order of size, for a verifier: the first beyond @from. */
 int oplog_next_head(struct txn *txn, const struct oplog *oplog, uint64_t from,

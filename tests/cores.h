@@ -39,6 +39,7 @@ struct cores_node {
 	uint8_t answer[1 << 20];
 	size_t answer_len;
 	size_t n_published;
+	uint8_t next_seed; /* of the key that it is to sign with next; 0: there is none */
 };
 
 struct cores_frame {
@@ -129,6 +130,21 @@ static inline int cores_random(void *userdata, void *ret, size_t len) {
 		((uint8_t *)ret)[i] = cores->seed >> 56;
 	}
 	return 0;
+}
+
+static inline int cores_next_key(void *userdata, struct signer **ret_signer) {
+	const struct cores_node *node = userdata;
+	const uint8_t seed[SIGN_SEED_LEN] = { node->next_seed };
+
+	return node->next_seed ? signer_new(seed, ret_signer) : 1;
+}
+
+static inline void cores_rotated(void *userdata) {
+	struct cores_node *node = userdata;
+	const uint8_t seed[SIGN_SEED_LEN] = { node->next_seed };
+
+	signer_free(node->keys.signer);
+	cr_assert_eq(signer_new(seed, &node->keys.signer), 0);
 }
 
 static inline void cores_up(struct cores_node *node) {
@@ -256,12 +272,12 @@ static inline void cores_add(struct cores *cores) {
 	config_init(&node->config);
 	cr_assert_eq(signer_new(seed, &node->keys.signer), 0);
 	node->io = (struct core_io){ node, cores_send, cores_answer, cores_answer_guest, cores_publish,
-		cores_joined, cores_random };
+		cores_joined, cores_random, cores_next_key, cores_rotated };
 	office = cores_office(cores, cores->n);
 	node->id = office.id;
 	node->store = scratch_store(&node->home);
 	txn = scratch_txn(node->store);
-	cr_assert_eq(offices_put(txn, &office, &number), 0);
+	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_assert_eq(offices_set_own(txn, &office.id, 1), 0);
 	cr_assert_eq(store_commit(txn), 0);
 	node->store = store_close(node->store);

@@ -265,6 +265,21 @@ int client_explain(const struct tool *tool, int r) {
 	}
 }
 
+int client_reach(const struct tool *tool, struct client **ret_client) {
+	int r = client_open(tool, ret_client);
+
+	return r ? client_explain(tool, r) : DONE;
+}
+
+int client_order(const struct tool *tool, struct client *client, const struct writer *request, const char *what,
+	struct answer *ret_answer) {
+	int r = client_ask(client, request, CLIENT_PATIENT_MS, ret_answer);
+
+	if (r)
+		return client_explain(tool, r);
+	return ret_answer->result == CONTROL_OK ? DONE : client_refused(ret_answer, what);
+}
+
 /* The detail may be a state or a field, for which there is a word. */
 static const char *shown_detail(const struct answer *answer, char *ret_copy, size_t size) {
 	snprintf(ret_copy, size, "%.*s", (int)answer->detail.len, (const char *)answer->detail.data);
@@ -297,7 +312,7 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: a petition can be handed over only to the office directly above this one"),
 			what);
 	case CONTROL_TOO_MANY:
-		return refuse(_("%s: this petition has as many steps as one can have; record what follows as a new petition that names this one"),
+		return refuse(_("%s: there are as many of these already as there can be; for a petition, record what follows as a new one that names it; for an office, enrol it anew"),
 			what);
 	case CONTROL_ALREADY:
 		return refuse(_("%s: this was done already, and with other keys or another office; the one that is known stays"),
@@ -323,6 +338,13 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: who brought it was erased"), what);
 	case CONTROL_PRIVATE_LOST:
 		return refuse(_("%s: the key to who brought it is not in private.keys; restore that file from where it was kept safe"),
+			what);
+	case CONTROL_NOT_BELOW:
+		return refuse(_("%s: only the office directly above can change that"), what);
+	case CONTROL_REVOKED:
+		return refuse(_("%s: it was revoked, which is for ever; enrol the office anew, with other keys"), what);
+	case CONTROL_CLOSED:
+		return refuse(_("%s: this office was closed by the one above it; it brings what it has to an end and takes nothing new in"),
 			what);
 	case CONTROL_NOT_ASKED:
 		return refuse(_("%s: nobody waits to be accepted as that office; see: lienthong office pending"), what);

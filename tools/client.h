@@ -45,5 +45,9 @@ int client_ask_again(struct client *client, const struct writer *request, unsign
 
 /* Says why client_open() or client_ask() returned @r, which is not 0; returns the ending. */
 int client_explain(const struct tool *tool, int r);
+/* client_open() and client_ask() for those who only want it done: DONE, or an ending, having said why about @what. */
+int client_reach(const struct tool *tool, struct client **ret_client);
+int client_order(const struct tool *tool, struct client *client, const struct writer *request, const char *what,
+	struct answer *ret_answer);
 /* Says in a sentence what the node refused, about @what; returns the ending. */
 int client_refused(const struct answer *answer, const char *what);

@@ -15,7 +15,7 @@ static int initialise(const struct tool *tool, struct newoffice *made, FILE *cop
 	if (r == DONE)
 		r = newoffice_id(made);
 	if (r == DONE)
-		r = newoffice_store(tool, &made->office, 1, (struct span){ 0 });
+		r = newoffice_store(tool, &(struct enrol_office){ .office = made->office }, 1, (struct span){ 0 });
 	if (r == DONE)
 		r = newoffice_request(tool, made, &w);
 	if (r == DONE && copy && (fwrite(w.data, 1, w.len, copy) != w.len || fflush(copy) != 0))

@@ -96,19 +96,16 @@ static int ask_invite(const struct tool *tool, const struct inviting *inviting, 
 	struct id id;
 	char copy[INVITE_TEXT_MAX];
 	int ending;
-	int r;
 
 	writer_init_grow(&w);
-	r = client_open(tool, &client);
-	if (r == 0) {
-		control_write_invite(&w, client_number(client), office,
-			span_str(inviting->address ? inviting->address : ""), valid_ms, inviting->automatic);
-		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
-	}
-	if (r)
-		return client_explain(tool, r);
-	if (answer.result != CONTROL_OK)
-		return client_refused(&answer, inviting->name);
+	ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	control_write_invite(&w, client_number(client), office,
+		span_str(inviting->address ? inviting->address : ""), valid_ms, inviting->automatic);
+	ending = client_order(tool, client, &w, inviting->name, &answer);
+	if (ending)
+		return ending;
 	text = read_str(&answer.values, 1, INVITE_TEXT_MAX - 1);
 	read_id(&answer.values, &id);
 	if (answer.values.failed)
@@ -306,21 +303,17 @@ static int decide(const struct tool *tool, const char *text, enum command comman
 	struct choice choice = { .text = text };
 	struct answer answer;
 	int ending;
-	int r;
 
 	writer_init_grow(&w);
 	ending = find_asking(tool, &choice);
+	if (ending == DONE)
+		ending = client_reach(tool, &client);
 	if (ending)
 		return ending;
-	r = client_open(tool, &client);
-	if (r == 0) {
-		control_write_decision(&w, client_number(client), command, &choice.office);
-		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
-	}
-	if (r)
-		return client_explain(tool, r);
-	if (answer.result != CONTROL_OK)
-		return client_refused(&answer, text);
+	control_write_decision(&w, client_number(client), command, &choice.office);
+	ending = client_order(tool, client, &w, text, &answer);
+	if (ending)
+		return ending;
 	if (tool->json) {
 		char id[OFFICE_ID_TEXT_LEN + 1];
 

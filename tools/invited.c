@@ -149,8 +149,8 @@ static void tell_words(struct asking *asking) {
 
 /* Only from the office that invited, and about this one, with its keys. */
 static bool answer_fits(const struct asking *asking, const struct enrol_answer *answer) {
-	const struct office *me = &answer->chain[answer->n_chain - 1];
-	const struct office *parent = &answer->chain[answer->n_chain - 2];
+	const struct office *me = &answer->chain[answer->n_chain - 1].office;
+	const struct office *parent = &answer->chain[answer->n_chain - 2].office;
 
 	return id_eq(&me->id, &asking->invite.office) &&
 		memcmp(me->sign_key, asking->made.office.sign_key, SIGN_PUBLIC_LEN) == 0 &&
@@ -169,7 +169,7 @@ static int enrolled(const struct tool *tool, struct asking *asking, struct span 
 	ending = newoffice_store(tool, answer.chain, answer.n_chain, answer.address);
 	if (ending)
 		return ending;
-	parent = &answer.chain[answer.n_chain - 2];
+	parent = &answer.chain[answer.n_chain - 2].office;
 	say(_("This office is made in %s, and belongs to %.*s. Now start its node: systemctl start lienthongd"),
 		tool->home, (int)parent->name.len, (const char *)parent->name.data);
 	return DONE;

@@ -30,17 +30,14 @@ static int ask_to_join(const struct tool *tool, const char *name, struct span fi
 	_cleanup_(client_closep) struct client *client = NULL;
 	_cleanup_(writer_done) struct writer w;
 	struct answer answer;
-	int r;
+	int ending;
 
 	writer_init_grow(&w);
-	r = client_open(tool, &client);
-	if (r == 0) {
-		control_write_join(&w, client_number(client), file);
-		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
-	}
-	if (r)
-		return client_explain(tool, r);
-	return answer.result == CONTROL_OK ? DONE : client_refused(&answer, name);
+	ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	control_write_join(&w, client_number(client), file);
+	return client_order(tool, client, &w, name, &answer);
 }
 
 static int join(const struct tool *tool, const char *name, struct span file) {
@@ -53,7 +50,7 @@ static int join(const struct tool *tool, const char *name, struct span file) {
 		ending = ask_to_join(tool, name, file);
 	if (ending)
 		return ending;
-	parent = &answer.chain[answer.n_chain - 2];
+	parent = &answer.chain[answer.n_chain - 2].office;
 	say(_("This office now belongs to %.*s, and will connect to %.*s. See: lienthong status"),
 		(int)parent->name.len, (const char *)parent->name.data, (int)answer.address.len,
 		(const char *)answer.address.data);

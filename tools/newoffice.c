@@ -158,20 +158,20 @@ enum {
 	STORE_HAS_OFFICE = 100, /* beyond the outcomes of store.h, which prepare_store() passes on */
 };
 
-static int put_chain(struct txn *txn, const struct office *chain, size_t n_chain, struct span address) {
+static int put_chain(struct txn *txn, const struct enrol_office *chain, size_t n_chain, struct span address) {
 	uint32_t number;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n_chain; i++)
-		r = offices_put(txn, &chain[i], &number);
+		r = offices_put(txn, &chain[i].office, &chain[i].former, &number);
 	if (r == 0)
-		r = offices_set_own(txn, &chain[n_chain - 1].id, FIRST_EPOCH);
+		r = offices_set_own(txn, &chain[n_chain - 1].office.id, FIRST_EPOCH);
 	if (r == 0 && n_chain > 1)
 		r = offices_set_parent_address(txn, address);
 	return r;
 }
 
-static int prepare_store(const char *path, const struct office *chain, size_t n_chain,
+static int prepare_store(const char *path, const struct enrol_office *chain, size_t n_chain,
 	struct span address) {
 	_cleanup_(store_closep) struct store *store = NULL;
 	_cleanup_(store_abortp) struct txn *txn = NULL;
@@ -211,7 +211,7 @@ static int store_failed(const struct tool *tool, const char *path, int r) {
 	}
 }
 
-int newoffice_store(const struct tool *tool, const struct office *chain, size_t n_chain,
+int newoffice_store(const struct tool *tool, const struct enrol_office *chain, size_t n_chain,
 	struct span address) {
 	char *path = home_path(tool, "store");
 	int r;

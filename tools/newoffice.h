@@ -6,8 +6,8 @@
  * Each step may be repeated after a power cut: keys that are there are used again, and nothing that an
  * office already has is touched. All but newoffice_done() return DONE, or an ending with its words.
  */
+#include "proto/enrol.h"
 #include "proto/keyfile.h"
-#include "proto/kinds/office.h"
 #include "tools/tool.h"
 
 struct newoffice {
@@ -27,5 +27,5 @@ int newoffice_id(struct newoffice *made);
 /* Writes HOME/request, and @w. */
 int newoffice_request(const struct tool *tool, const struct newoffice *made, struct writer *w);
 /* Makes the store of the last office of @chain; the others are those above it, the topmost first. */
-int newoffice_store(const struct tool *tool, const struct office *chain, size_t n_chain,
+int newoffice_store(const struct tool *tool, const struct enrol_office *chain, size_t n_chain,
 	struct span address);

@@ -45,18 +45,16 @@ static int ask_to_add(const struct tool *tool, const char *name, struct span req
 	_cleanup_(writer_done) struct writer w;
 	struct answer answer;
 	struct span file;
-	int r;
+	int ending;
 
 	writer_init_grow(&w);
-	r = client_open(tool, &client);
-	if (r == 0) {
-		control_write_add_office(&w, client_number(client), request, span_str(address));
-		r = client_ask(client, &w, CLIENT_PATIENT_MS, &answer);
-	}
-	if (r)
-		return client_explain(tool, r);
-	if (answer.result != CONTROL_OK)
-		return client_refused(&answer, name);
+	ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	control_write_add_office(&w, client_number(client), request, span_str(address));
+	ending = client_order(tool, client, &w, name, &answer);
+	if (ending)
+		return ending;
 	file = read_bin(&answer.values, 1, ENROL_FILE_MAX);
 	if (answer.values.failed)
 		return client_explain(tool, CLIENT_STRANGE);

@@ -26,19 +26,15 @@ static int ask(const struct tool *tool, enum command command, const struct id *r
 	const char *what, struct span reason, struct client **ret_client, struct answer *ret_answer) {
 	_cleanup_(writer_done) struct writer w;
 	char who[ACCESS_WHO_MAX + 1];
-	int r;
+	int ending;
 
 	user_name(who);
 	writer_init_grow(&w);
-	r = client_open(tool, ret_client);
-	if (r == 0) {
-		control_write_private(&w, client_number(*ret_client), command, record, span_str(who),
-			reason);
-		r = client_ask(*ret_client, &w, CLIENT_PATIENT_MS, ret_answer);
-	}
-	if (r)
-		return client_explain(tool, r);
-	return ret_answer->result == CONTROL_OK ? DONE : client_refused(ret_answer, what);
+	ending = client_reach(tool, ret_client);
+	if (ending)
+		return ending;
+	control_write_private(&w, client_number(*ret_client), command, record, span_str(who), reason);
+	return client_order(tool, *ret_client, &w, what, ret_answer);
 }
 
 /* A reason is needed, and a line of text; @ret_reason is on the heap. */

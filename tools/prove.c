@@ -36,31 +36,42 @@ static int leaf_hash(void *userdata, uint64_t index, struct hash *ret_leaf) {
 	return 0;
 }
 
-/* That leaf @index stands in an oplog, under its newest head. 0 or -errno. */
+/*
+ * That leaf @index stands in an oplog, under a head that was signed in its own time: where the term ends, or
+ * the newest. 0 or -errno.
+ */
 static int make_link(const struct home *home, const struct oplog_id *id, uint64_t index,
 	struct proof_link *ret_link) {
+	const struct office_row *row = home_office_by_id(home, &id->office);
 	struct oplog oplog;
 	struct leaves leaves = { home, &oplog };
-	uint64_t arrival;
+	uint64_t arrival, end;
 	int r;
 
 	r = oplog_load(home->txn, id, &oplog);
-	if (r == 0 && index >= oplog.head.size)
+	if (r == 0 && (!row || index >= oplog.head.size))
 		r = -EIO; /* every commit ends with a head */
+	if (r)
+		return r > 0 ? -EIO : r;
+	end = office_next_end(&row->former, id, index);
+	ret_link->head = oplog.head;
+	if (end < oplog.head.size)
+		r = oplog_next_head(home->txn, &oplog, end - 1, &ret_link->head);
 	if (r == 0)
 		r = oplog_leaf(home->txn, &oplog, index, &ret_link->leaf, &arrival);
 	if (r == 0)
-		r = merkle_inclusion_prove(index, oplog.head.size, leaf_hash, &leaves, &ret_link->path);
+		r = merkle_inclusion_prove(index, ret_link->head.size, leaf_hash, &leaves, &ret_link->path);
 	ret_link->oplog = *id;
 	ret_link->index = index;
-	ret_link->head = oplog.head;
 	return r > 0 ? -EIO : r;
 }
 
-/* The newest record that says who an office is, in the oplogs of its parent. */
-struct enrolment_search {
+/* The newest record that says that a key is an office's: its parent's, or its own that begins a term. */
+struct key_search {
 	const struct home *home;
 	const struct id *office;
+	const uint8_t *key;
+	bool own; /* of the office itself */
 	bool found;
 	struct oplog_id oplog;
 	uint64_t index;
@@ -69,7 +80,7 @@ struct enrolment_search {
 
 static int search_oplog(void *userdata, const struct oplog *oplog) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
-	struct enrolment_search *search = userdata;
+	struct key_search *search = userdata;
 	uint64_t index, arrival;
 	struct leaf leaf;
 	int r;
@@ -81,7 +92,9 @@ static int search_oplog(void *userdata, const struct oplog *oplog) {
 
 		if (leaf.withheld || record_kind(leaf.bytes) != KIND_OFFICE ||
 			record_decode(leaf.bytes, &rec) || office_decode(rec.body, &office) ||
-			!id_eq(&office.id, search->office) || (search->found && arrival < search->arrival))
+			!id_eq(&office.id, search->office) || (search->own && !office.has_end) ||
+			memcmp(office.sign_key, search->key, SIGN_PUBLIC_LEN) != 0 ||
+			(search->found && arrival < search->arrival))
 			continue;
 		search->found = true;
 		search->oplog = oplog->id;
@@ -91,32 +104,52 @@ static int search_oplog(void *userdata, const struct oplog *oplog) {
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
-/* From the office of the first link up to the topmost. DONE, or an ending with its words. */
+static const uint8_t *key_of_term(const struct office_row *row, size_t term) {
+	return term < row->former.n ? row->former.terms[term].sign_key : row->office.sign_key;
+}
+
+/* The link to the record that says the key with which @proof's last link is signed. DONE, or an ending. */
+static int add_key(const struct home *home, struct proof *proof, const struct office_row *row, size_t term) {
+	struct key_search search = { .home = home, .office = &row->office.id, .key = key_of_term(row, term),
+		.own = term > 0 };
+	char label[OFFICE_LABEL_MAX];
+	int r = oplog_each_of(home->txn, term > 0 ? &row->office.id : &row->office.parent, search_oplog, &search);
+
+	if (r)
+		return home_failed(r);
+	office_label(row, label);
+	if (!search.found)
+		return refuse(_("the record that enrols %s is not here (yet); try again once this office was connected"),
+			label);
+	if (proof->n_links == PROOF_LINKS_MAX)
+		return refuse(_("there are more levels and keys than a proof can have"));
+	r = make_link(home, &search.oplog, search.index, &proof->links[proof->n_links++]);
+	return r ? home_failed(r) : DONE;
+}
+
+/* From the key of the first link up to the first key of the topmost office. DONE, or an ending with its words. */
 static int add_chain(const struct home *home, struct proof *proof) {
-	const struct office_row *row = home_office_by_id(home, &proof->links[0].oplog.office);
+	for (;;) {
+		const struct proof_link *last = &proof->links[proof->n_links - 1];
+		const struct office_row *row = home_office_by_id(home, &last->oplog.office);
+		int term = row ? office_term_of(&row->office, &row->former, &last->oplog, last->head.size) :
+				 OFFICE_ENDED;
+		int ending;
 
-	while (row && !id_is_nil(&row->office.parent)) {
-		struct enrolment_search search = { .home = home, .office = &row->office.id };
-		char label[OFFICE_LABEL_MAX];
-		int r = oplog_each_of(home->txn, &row->office.parent, search_oplog, &search);
-
-		if (r)
-			return home_failed(r);
-		office_label(row, label);
-		if (!search.found)
-			return refuse(_("the record that enrols %s is not here (yet); try again once this office was connected"),
-				label);
-		if (proof->n_links == PROOF_LINKS_MAX)
-			return refuse(_("there are more levels than a proof can have"));
-		r = make_link(home, &search.oplog, search.index, &proof->links[proof->n_links++]);
-		if (r)
-			return home_failed(r);
-		row = home_office_by_id(home, &row->office.parent);
+		if (term == OFFICE_ENDED)
+			return home_failed(-EIO);
+		/* another life of its store keeps the key */
+		while (term > 0 && memcmp(key_of_term(row, term), key_of_term(row, term - 1), SIGN_PUBLIC_LEN) == 0)
+			term--;
+		if (term == 0 && id_is_nil(&row->office.parent)) {
+			proof->root = row->office;
+			memcpy(proof->root.sign_key, key_of_term(row, 0), SIGN_PUBLIC_LEN);
+			return DONE;
+		}
+		ending = add_key(home, proof, row, term);
+		if (ending)
+			return ending;
 	}
-	if (!row)
-		return home_failed(-EIO);
-	proof->root = row->office;
-	return DONE;
 }
 
 /*
@@ -427,18 +460,24 @@ static int say_consistency(const struct checkpoints *all, const struct oplog *op
 
 static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 	struct checkpoints *all = userdata;
+	const uint8_t *key;
 	char text[HEAD_NOTE_MAX];
+	int term;
 
 	if ((all->has_lane && oplog->id.lane != all->lane) || oplog->head.size == 0)
 		return 0;
+	term = office_term_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
+	if (term == OFFICE_ENDED)
+		return -EIO;
+	key = key_of_term(all->row, term);
 	if (all->n++ > 0)
 		printf("\n");
 	if (all->vkeys) {
-		head_vkey(&oplog->id, all->row->office.sign_key, text);
+		head_vkey(&oplog->id, key, text);
 		printf("%s\n", text);
 		return 0;
 	}
-	head_note(&oplog->id, &oplog->head, all->row->office.sign_key, text);
+	head_note(&oplog->id, &oplog->head, key, text);
 	printf("%s", text);
 	return all->since ? say_consistency(all, oplog) : 0;
 }

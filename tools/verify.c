@@ -52,6 +52,7 @@ struct enrolment {
 	bool found;
 	bool equal;
 	uint64_t arrival;
+	size_t n_terms; /* that its own records begin */
 };
 
 struct checking {
@@ -93,7 +94,9 @@ static const char *table_name(const struct checking *checking, enum table table)
 struct oplog_check {
 	struct checking *checking;
 	const struct oplog *oplog;
-	struct verifier *key;
+	const struct office_row *row; /* of its office; NULL: unknown */
+	struct verifier *key;         /* of one of its terms; NULL: none that can be used */
+	int term;
 	struct frontier frontier;
 	uint64_t proved; /* so many are as the last head that fits says */
 	uint64_t bytes;
@@ -137,23 +140,33 @@ static bool same_office(const struct office *a, const struct office *b) {
 	return writer_ok(&w) && writer_ok(&v) && span_eq(writer_span(&w), writer_span(&v));
 }
 
-/* Only an office's parent, or the topmost itself, may say who it is. */
+/* Only an office's parent, or the topmost itself, may say who it is; its keys are its own to change. */
 static void note_enrolment(struct checking *checking, const struct id *origin, struct span body,
 	uint64_t arrival) {
 	const struct office_row *row;
 	struct enrolment *enrolment;
 	struct office office;
 
-	if (office_decode(body, &office) ||
-		!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent))
+	if (office_decode(body, &office))
 		return;
 	row = home_office_by_id(checking->home, &office.id);
-	if (!row || !id_eq(&row->office.parent, &office.parent))
+	if (!row)
 		return;
+	if (id_eq(origin, &office.id) && office.has_end) {
+		checking->enrolments[row - checking->home->offices].n_terms++;
+		return;
+	}
+	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent) ||
+		!id_eq(&row->office.parent, &office.parent))
+		return;
+	if (office_has_key(&row->office, &row->former, office.sign_key))
+		memcpy(office.sign_key, row->office.sign_key, sizeof(office.sign_key));
 	enrolment = &checking->enrolments[row - checking->home->offices];
 	if (enrolment->found && enrolment->arrival > arrival)
 		return;
-	*enrolment = (struct enrolment){ true, same_office(&row->office, &office), arrival };
+	enrolment->found = true;
+	enrolment->equal = same_office(&row->office, &office);
+	enrolment->arrival = arrival;
 }
 
 static void check_leaf(struct oplog_check *check, const struct leaf *leaf, uint64_t arrival) {
@@ -172,6 +185,30 @@ static void check_leaf(struct oplog_check *check, const struct leaf *leaf, uint6
 	frontier_append(&check->frontier, &hash);
 }
 
+/* The key of the term in which a head was signed: they come in order. 0 or -errno. */
+static int turn_to_key(struct oplog_check *check, const struct head *head) {
+	const struct office_former *former = &check->row->former;
+	int term = office_term_of(&check->row->office, former, &check->oplog->id, head->size);
+	int r;
+
+	if (term == OFFICE_ENDED) {
+		blame(check, N_("the head at %llu lies beyond the end of what its office may sign"),
+			(unsigned long long)head->size);
+		check->key = verifier_free(check->key);
+		check->term = -1;
+		return 0;
+	}
+	if (check->key && term == check->term)
+		return 0;
+	verifier_free(TAKE(check->key));
+	check->term = term;
+	r = verifier_new((size_t)term < former->n ? former->terms[term].sign_key : check->row->office.sign_key,
+		&check->key);
+	if (r == SIGN_BAD_KEY)
+		blame(check, N_("the key of its office in the register cannot be used"));
+	return r < 0 ? r : 0;
+}
+
 static int check_head(struct oplog_check *check, const struct head *head) {
 	struct hash root;
 	int r;
@@ -184,8 +221,9 @@ static int check_head(struct oplog_check *check, const struct head *head) {
 		return 0;
 	}
 	check->proved = head->size;
-	if (!check->key)
-		return 0;
+	r = check->row ? turn_to_key(check, head) : 0;
+	if (r < 0 || !check->key)
+		return r < 0 ? r : 0;
 	r = head_verify(check->key, &check->oplog->id, head);
 	if (r == SIGN_BAD_SIGNATURE)
 		blame(check, N_("the head at %llu is not signed by its office"),
@@ -256,21 +294,6 @@ static void check_row(struct oplog_check *check) {
 			(unsigned long long)oplog->head.size);
 }
 
-static int open_key(struct oplog_check *check) {
-	const struct office_row *row =
-		home_office_by_id(check->checking->home, &check->oplog->id.office);
-	int r;
-
-	if (!row) {
-		blame(check, N_("its office is not in the register"));
-		return 0;
-	}
-	r = verifier_new(row->office.sign_key, &check->key);
-	if (r == SIGN_BAD_KEY)
-		blame(check, N_("the key of its office in the register cannot be used"));
-	return r < 0 ? r : 0;
-}
-
 static void list_oplog(const struct oplog_check *check) {
 	struct listing *listing = &check->checking->oplogs;
 	const struct oplog *oplog = check->oplog;
@@ -297,9 +320,10 @@ static int check_oplog(void *userdata, const struct oplog *oplog) {
 	int r;
 
 	frontier_init(&check.frontier);
-	r = open_key(&check);
-	if (r == 0)
-		r = walk_leaves(&check);
+	check.row = home_office_by_id(checking->home, &oplog->id.office);
+	if (!check.row)
+		blame(&check, N_("its office is not in the register"));
+	r = walk_leaves(&check);
 	if (r == -ENOMEM) {
 		verifier_free(check.key);
 		return r;
@@ -327,6 +351,10 @@ static void check_register(struct checking *checking) {
 		/* this office and those above it were pinned when it joined */
 		if (!enrolment->found && !home_is_within(home, &home->own->office.id, &row->office.id))
 			add_fault(checking, label, N_("stands in the register, and no record enrols it"));
+		/* those above may have changed theirs before this office joined */
+		if (enrolment->n_terms > row->former.n || (enrolment->n_terms < row->former.n &&
+				!home_is_within(home, &home->own->office.id, &row->office.id)))
+			add_fault(checking, label, N_("its own records change its key more often or less often than the register says"));
 		if (enrolment->found && !enrolment->equal)
 			add_fault(checking, label,
 				N_("the register does not say what the newest record of its parent says"));

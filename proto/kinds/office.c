@@ -2,8 +2,25 @@
 #include "proto/kinds/office.h"
 #include "proto/reference.h"
 
+enum {
+	END_FIELDS = 1 + LANE_N,
+	TERM_FIELDS = 2 + END_FIELDS,
+};
+
+static void write_end(struct writer *w, const struct office_end *end) {
+	write_uint(w, end->epoch);
+	for (unsigned lane = 0; lane < LANE_N; lane++)
+		write_uint(w, end->sizes[lane]);
+}
+
+static void read_end_of(struct reader *r, struct office_end *ret_end) {
+	ret_end->epoch = read_uint(r, EPOCH_MAX);
+	for (unsigned lane = 0; lane < LANE_N; lane++)
+		ret_end->sizes[lane] = read_uint(r, UINT64_MAX);
+}
+
 void office_encode(const struct office *office, struct writer *w) {
-	write_array(w, OFFICE_FIELDS);
+	write_array(w, OFFICE_FIELDS + office->has_end);
 	write_id(w, &office->id);
 	write_id_or_nil(w, &office->parent);
 	write_str(w, office->level);
@@ -14,6 +31,10 @@ void office_encode(const struct office *office, struct writer *w) {
 	write_bin(w, (struct span){ office->curve_key, sizeof(office->curve_key) });
 	write_uint(w, office->valid_from_ms);
 	write_uint(w, office->state);
+	if (office->has_end) {
+		write_array(w, END_FIELDS);
+		write_end(w, &office->end);
+	}
 }
 
 static void read_key(struct reader *r, uint8_t *ret_key, size_t len) {
@@ -24,7 +45,7 @@ static void read_key(struct reader *r, uint8_t *ret_key, size_t len) {
 }
 
 int office_decode(struct span body, struct office *ret_office) {
-	struct office office;
+	struct office office = { 0 };
 	struct reader r;
 
 	reader_init(&r, body);
@@ -39,10 +60,92 @@ int office_decode(struct span body, struct office *ret_office) {
 	read_key(&r, office.curve_key, sizeof(office.curve_key));
 	office.valid_from_ms = read_uint(&r, UINT64_MAX);
 	office.state = read_uint(&r, UINT8_MAX);
+	if (reader_peek(&r) == VALUE_ARRAY) {
+		office.has_end = true;
+		read_array(&r, END_FIELDS, UINT64_MAX);
+		read_end_of(&r, &office.end);
+		read_end(&r);
+	}
 	read_end(&r);
 	if (reader_done(&r) != 0 || id_is_nil(&office.id) ||
 		!reference_code_ok(office.code, office.code_digits))
 		return OFFICE_MALFORMED;
 	*ret_office = office;
 	return 0;
+}
+
+void office_former_write(struct writer *w, const struct office_former *former) {
+	write_array(w, former->n);
+	for (size_t i = 0; i < former->n; i++) {
+		const struct office_term *term = &former->terms[i];
+
+		write_array(w, TERM_FIELDS);
+		write_bin(w, (struct span){ term->sign_key, sizeof(term->sign_key) });
+		write_end(w, &term->end);
+		write_uint(w, term->next_epoch);
+	}
+}
+
+void office_former_read(struct reader *r, struct office_former *ret_former) {
+	ret_former->n = read_array(r, 0, OFFICE_FORMER_MAX);
+	for (size_t i = 0; i < ret_former->n && !r->failed; i++) {
+		struct office_term *term = &ret_former->terms[i];
+
+		read_array(r, TERM_FIELDS, TERM_FIELDS);
+		read_key(r, term->sign_key, sizeof(term->sign_key));
+		read_end_of(r, &term->end);
+		term->next_epoch = read_uint(r, EPOCH_MAX);
+		read_end(r);
+		if (term->next_epoch < term->end.epoch ||
+			(i > 0 && (office_end_compare(&ret_former->terms[i - 1].end, &term->end) >= 0 ||
+					  term->end.epoch < ret_former->terms[i - 1].next_epoch)))
+			reader_fail(r);
+	}
+	read_end(r);
+}
+
+int office_end_compare(const struct office_end *a, const struct office_end *b) {
+	int later = 0;
+
+	if (a->epoch != b->epoch)
+		return a->epoch < b->epoch ? -1 : 1;
+	for (unsigned lane = 0; lane < LANE_N && later == 0; lane++)
+		later = (a->sizes[lane] > b->sizes[lane]) - (a->sizes[lane] < b->sizes[lane]);
+	return later;
+}
+
+static bool is_beyond(const struct office_end *end, const struct oplog_id *oplog, uint64_t size) {
+	return oplog->epoch > end->epoch || (oplog->epoch == end->epoch && size > end->sizes[oplog->lane]);
+}
+
+int office_term_of(const struct office *office, const struct office_former *former, const struct oplog_id *oplog,
+	uint64_t size) {
+	uint32_t begin = 0;
+
+	if (office->has_end && is_beyond(&office->end, oplog, size))
+		return OFFICE_ENDED;
+	for (size_t i = 0; i < former->n && oplog->epoch >= begin; i++) {
+		if (!is_beyond(&former->terms[i].end, oplog, size))
+			return (int)i;
+		begin = former->terms[i].next_epoch;
+	}
+	return oplog->epoch >= begin ? (int)former->n : OFFICE_ENDED;
+}
+
+uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from) {
+	for (size_t i = 0; i < former->n; i++) {
+		const struct office_end *end = &former->terms[i].end;
+
+		if (end->epoch == oplog->epoch && end->sizes[oplog->lane] > from)
+			return end->sizes[oplog->lane];
+	}
+	return UINT64_MAX;
+}
+
+bool office_has_key(const struct office *office, const struct office_former *former,
+	const uint8_t key[SIGN_PUBLIC_LEN]) {
+	for (size_t i = 0; i < former->n; i++)
+		if (memcmp(former->terms[i].sign_key, key, SIGN_PUBLIC_LEN) == 0)
+			return true;
+	return memcmp(office->sign_key, key, SIGN_PUBLIC_LEN) == 0;
 }

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * office - the enrolment of an office, written by its parent into its own oplog
+ * office - who an office is: written by its parent, and, when it changes its key, by itself
  *
  * Body: [office, parent, level, code, code_digits, name, sign_key, curve_key,
- * valid_from_ms, state]. The id is
- * for ever; code, name, level and parent are labels that a later record may change.
+ * valid_from_ms, state, end]. The id is
+ * for ever; code, name, level and parent are labels that a later record may change. The end, which most
+ * have not, is [epoch, size, size, size]: how far the oplogs go that were signed with the key until then.
+ *
+ * In the oplog of its parent a record enrols an office, or changes its labels and state; an end says that
+ * nothing beyond it is the office's any more (revoked). In the office's own oplog a record with an end says
+ * that another key, or another life of its store, begins there; of that record nothing else counts.
  */
-#include "proto/sign.h"
 #include "proto/codec.h"
+#include "proto/head.h"
 
 enum {
 	OFFICE_LEVEL_MAX = 32,
 	OFFICE_NAME_MAX = 128,
 	OFFICE_CURVE_LEN = 32,
-	OFFICE_FIELDS = 10,
+	OFFICE_FIELDS = 10, /* without an end */
+	OFFICE_FORMER_MAX = 32, /* changes of an office's key, and lives of its store: bounds what others keep */
+	OFFICE_BODY_MAX = 512,
 };
 
 enum office_state {
@@ -25,6 +32,19 @@ enum office_state {
 
 enum {
 	OFFICE_MALFORMED = 1,
+};
+
+/* How far the oplogs of one epoch go, by lane. Those of earlier epochs are whole, of later ones there are none. */
+struct office_end {
+	uint32_t epoch;
+	uint64_t sizes[LANE_N];
+};
+
+/* A stretch of an office's life in which it signed with one key. */
+struct office_term {
+	uint8_t sign_key[SIGN_PUBLIC_LEN];
+	struct office_end end;
+	uint32_t next_epoch; /* in which the term after this one begins: that of the end, or a later one */
 };
 
 struct office {
@@ -38,8 +58,40 @@ struct office {
 	struct span name;
 	uint8_t sign_key[SIGN_PUBLIC_LEN];
 	uint8_t curve_key[OFFICE_CURVE_LEN];
+	bool has_end;
+	struct office_end end;
+};
+
+/* The terms that are over, in their order; the present one has the key of struct office and its end. */
+struct office_former {
+	size_t n;
+	struct office_term terms[OFFICE_FORMER_MAX];
 };
 
 void office_encode(const struct office *office, struct writer *w);
 /* 0 or OFFICE_MALFORMED, also where the id is nil: that is nobody's. */
 int office_decode(struct span body, struct office *ret_office);
+/* [[sign_key, epoch, size, size, size, next_epoch], ...]. */
+void office_former_write(struct writer *w, const struct office_former *former);
+/* Also fails where a term does not begin where the one before it ends, or later. */
+void office_former_read(struct reader *r, struct office_former *ret_former);
+
+/* Ends in the order of time; 0: the same. */
+int office_end_compare(const struct office_end *a, const struct office_end *b);
+/*
+ * The key that signs an oplog's head of @size leaves: the place of its term in @former, @former->n for the
+ * present one; OFFICE_ENDED: nobody may sign so far any more.
+ */
+enum {
+	OFFICE_ENDED = -1,
+};
+int office_term_of(const struct office *office, const struct office_former *former, const struct oplog_id *oplog,
+	uint64_t size);
+/*
+ * The least size beyond @from at which a term of that oplog ends; UINT64_MAX: none. A head stands there,
+ * and no batch goes beyond it: what is signed by the next key may be the very record that names it.
+ */
+uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from);
+/* Whether the key is or was the office's. */
+bool office_has_key(const struct office *office, const struct office_former *former,
+	const uint8_t key[SIGN_PUBLIC_LEN]);

@@ -81,7 +81,7 @@ static int make_store(const char *path, const struct office *office) {
 	uint32_t number;
 
 	if (store_create(path, MAP_SIZE) || store_open(path, STORE_WRITE, MAP_SIZE, &store) ||
-		store_begin_write(store, &txn) || offices_put(txn, office, &number) ||
+		store_begin_write(store, &txn) || offices_put(txn, office, &(struct office_former){ 0 }, &number) ||
 		offices_set_own(txn, &office->id, FIRST_EPOCH) || store_commit(TAKE(txn)))
 		return fail("%s cannot be made", path);
 	return 0;

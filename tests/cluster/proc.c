@@ -113,7 +113,7 @@ static void make_store(const struct proc *proc) {
 	must(store_create(path, PROC_MAP) == 0, "%s", path);
 	store = proc_store(proc, STORE_WRITE);
 	must(store_begin_write(store, &txn) == 0, "%s", path);
-	must(offices_put(txn, &proc->office, &number) == 0, "%s", path);
+	must(offices_put(txn, &proc->office, &(struct office_former){ 0 }, &number) == 0, "%s", path);
 	must(offices_set_own(txn, &proc->office.id, 1) == 0, "%s", path);
 	must(store_commit(txn) == 0, "%s", path);
 	store_close(store);

@@ -46,11 +46,11 @@ struct puppet *puppet_parent(void) {
 }
 
 void puppet_adopt(struct puppet *puppet, const struct proc *child) {
-	struct enrol_answer answer = { span_str(puppet->address), 2, { puppet->office, child->office } };
+	struct enrol_answer answer = { span_str(puppet->address), 2, { { .office = puppet->office }, { .office = child->office } } };
 	uint8_t file[ENROL_FILE_MAX];
 	struct writer w;
 
-	answer.chain[1].parent = puppet->office.id;
+	answer.chain[1].office.parent = puppet->office.id;
 	writer_init(&w, file, sizeof(file));
 	must(enrol_answer_write(&answer, puppet->signer, &w) == 0 && writer_ok(&w), "answer");
 	ctl_join(child, writer_span(&w));

@@ -23,9 +23,9 @@ static bool is_outcome(int r) {
 static void check_chain(const struct enrol_answer *answer) {
 	assert(answer->n_chain >= 2 && answer->n_chain <= ENROL_CHAIN_MAX);
 	assert(answer->address.len >= 1 && answer->address.len <= ENROL_ADDRESS_MAX);
-	assert(id_is_nil(&answer->chain[0].parent));
+	assert(id_is_nil(&answer->chain[0].office.parent));
 	for (size_t i = 1; i < answer->n_chain; i++)
-		assert(id_eq(&answer->chain[i].parent, &answer->chain[i - 1].id));
+		assert(id_eq(&answer->chain[i].office.parent, &answer->chain[i - 1].office.id));
 }
 
 /* Changes one bit, another one for each file, and puts it back. */

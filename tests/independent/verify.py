@@ -181,7 +181,7 @@ def msgpack(data, at=0):
     raise Bad("a byte that no value begins with")
 
 
-OFFICE_KIND, OFFICE_ID, OFFICE_PARENT, OFFICE_SIGN_KEY = 5, 0, 1, 6
+OFFICE_KIND, OFFICE_ID, OFFICE_PARENT, OFFICE_SIGN_KEY, OFFICE_END = 5, 0, 1, 6, 10
 
 
 def check_proof(data, root_key):
@@ -199,8 +199,9 @@ def check_proof(data, root_key):
         if n == 0:
             return leaf
         (kind, _id, _time, _organisation, _audience, body, *_more), end = msgpack(leaf)
-        need(end == len(leaf) and kind == OFFICE_KIND and body[OFFICE_PARENT] == writer,
-             "not an enrolment by the parent")
+        own = body[OFFICE_ID] == writer and len(body) > OFFICE_END and body[OFFICE_END] is not None
+        need(end == len(leaf) and kind == OFFICE_KIND and (own or body[OFFICE_PARENT] == writer),
+             "neither an enrolment by the parent nor a change of key")
         office, key = body[OFFICE_ID], body[OFFICE_SIGN_KEY]
 
 

@@ -54,9 +54,9 @@ static struct enrol_answer make_answer(size_t n, struct node *ret_parent) {
 	for (size_t i = 0; i < n; i++) {
 		struct node node = make_node(i);
 
-		answer.chain[i] = node.office;
+		answer.chain[i].office = node.office;
 		if (i > 0)
-			answer.chain[i].parent = answer.chain[i - 1].id;
+			answer.chain[i].office.parent = answer.chain[i - 1].office.id;
 		if (i == n - 2)
 			*ret_parent = node;
 		else
@@ -90,8 +90,10 @@ static struct span answer_content(const struct enrol_answer *answer, struct writ
 		struct writer office;
 
 		writer_init(&office, body, sizeof(body));
-		office_encode(&answer->chain[i], &office);
+		office_encode(&answer->chain[i].office, &office);
+		write_array(w, 2);
 		write_bin(w, writer_span(&office));
+		office_former_write(w, &answer->chain[i].former);
 	}
 	cr_assert(writer_ok(w));
 	return writer_span(w);
@@ -122,7 +124,7 @@ Test(enrol, an_answer_is_read_as_it_is_written) {
 		cr_expect(span_eq(again.address, answer.address));
 		cr_assert_eq(again.n_chain, n);
 		for (size_t i = 0; i < n; i++)
-			cr_expect(office_eq(&again.chain[i], &answer.chain[i]), "office %zu", i);
+			cr_expect(office_eq(&again.chain[i].office, &answer.chain[i].office), "office %zu", i);
 	}
 }
 
@@ -136,9 +138,9 @@ Test(enrol, the_largest_answer_fits_a_file) {
 	memset(text, 'a', sizeof(text));
 	answer.address = (struct span){ (uint8_t *)text, ENROL_ADDRESS_MAX };
 	for (size_t i = 0; i < ENROL_CHAIN_MAX; i++) {
-		answer.chain[i].level = (struct span){ (uint8_t *)text, OFFICE_LEVEL_MAX };
-		answer.chain[i].name = (struct span){ (uint8_t *)text, OFFICE_NAME_MAX };
-		answer.chain[i].valid_from_ms = UINT64_MAX;
+		answer.chain[i].office.level = (struct span){ (uint8_t *)text, OFFICE_LEVEL_MAX };
+		answer.chain[i].office.name = (struct span){ (uint8_t *)text, OFFICE_NAME_MAX };
+		answer.chain[i].office.valid_from_ms = UINT64_MAX;
 	}
 	writer_init(&w, file, sizeof(file));
 	cr_assert_eq(enrol_answer_write(&answer, parent.signer, &w), 0);
@@ -262,16 +264,16 @@ Test(enrol, a_well_signed_answer_must_also_be_a_chain) {
 		case FAULT_N:
 			break;
 		case PARENT_SKIPPED:
-			answer.chain[2].parent = answer.chain[0].id;
+			answer.chain[2].office.parent = answer.chain[0].office.id;
 			break;
 		case TOPMOST_HAS_PARENT:
-			answer.chain[0].parent = (struct id){ { 9 } };
+			answer.chain[0].office.parent = (struct id){ { 9 } };
 			break;
 		case OFFICE_TWICE:
-			answer.chain[2].id = answer.chain[0].id;
+			answer.chain[2].office.id = answer.chain[0].office.id;
 			break;
 		case OFFICE_NIL:
-			answer.chain[2].id = (struct id){ { 0 } };
+			answer.chain[2].office.id = (struct id){ { 0 } };
 			break;
 		case ADDRESS_EMPTY:
 			answer.address.len = 0;

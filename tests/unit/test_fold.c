@@ -32,9 +32,9 @@ static void stage_init(struct stage *stage) {
 	stage->store = scratch_store(&stage->home);
 	stage->txn = scratch_txn(stage->store);
 	office = office_of(&stage->own, &nobody, 1);
-	cr_assert_eq(offices_put(stage->txn, &office, &stage->own_number), 0);
+	cr_assert_eq(offices_put(stage->txn, &office, &(struct office_former){ 0 }, &stage->own_number), 0);
 	office = office_of(&stage->child, &stage->own, 2);
-	cr_assert_eq(offices_put(stage->txn, &office, &stage->child_number), 0);
+	cr_assert_eq(offices_put(stage->txn, &office, &(struct office_former){ 0 }, &stage->child_number), 0);
 	cr_assert_eq(offices_set_own(stage->txn, &stage->own, 1), 0);
 	cr_assert_eq(fold_init(&stage->fold, stage->txn, NULL), 0);
 }

@@ -56,7 +56,7 @@ static void write_register(struct txn *txn, const struct signer *signer) {
 
 	signer_public(signer, office.sign_key);
 	memset(office.curve_key, 0xcc, sizeof(office.curve_key));
-	cr_assert_eq(offices_put(txn, &office, &number), 0);
+	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_assert_eq(offices_set_own(txn, &office_id, 1), 0);
 	cr_assert_eq(offices_set_parent_address(txn, span_str("tcp://10.1.2.3:7250")), 0);
 }
@@ -66,7 +66,7 @@ static void sign_here(struct txn *txn, struct signer *signer, struct oplog *oplo
 
 	frontier_root(&oplog->frontier, &head.root);
 	cr_assert_eq(head_sign(signer, &oplog->id, &head), 0);
-	cr_assert_eq(oplog_put_head(txn, oplog, &head), 0);
+	cr_assert_eq(oplog_put_head(txn, oplog, &head, false), 0);
 }
 
 static void append_withheld(struct txn *txn, struct oplog *oplog, const char *text) {

@@ -360,7 +360,7 @@ static void expect_heads_good(struct cores_node *node, const struct cores_node *
 	cr_assert_eq(store_begin_read(node->store, &txn), 0);
 	cr_assert_eq(oplog_load(txn, &id, &oplog), 0);
 	for (; oplog_next_head(txn, &oplog, head.size, &head) == 0; n++)
-		cr_expect_eq(head_verify(origin->key, &id, &head), 0, "the head at %lu", head.size);
+		cr_expect_eq(head_verify(origin->keys[0], &id, &head), 0, "the head at %lu", head.size);
 	cr_expect_gt(n, 2);
 }
 
@@ -749,11 +749,11 @@ Test(hostile, an_answer_file_does_not_change_a_known_offices_keys, .timeout = 60
 
 	cr_assert_eq(signer_new(seed, &signer), 0);
 	memcpy(before, core_parent(district->core)->curve_key, sizeof(before));
-	answer.chain[0] = cores_office(cores, 0);
-	signer_public(signer, answer.chain[0].sign_key);
-	memset(answer.chain[0].curve_key, 0x66, sizeof(before));
-	answer.chain[1] = cores_office(cores, 1);
-	answer.chain[1].parent = answer.chain[0].id;
+	answer.chain[0].office = cores_office(cores, 0);
+	signer_public(signer, answer.chain[0].office.sign_key);
+	memset(answer.chain[0].office.curve_key, 0x66, sizeof(before));
+	answer.chain[1].office = cores_office(cores, 1);
+	answer.chain[1].office.parent = answer.chain[0].office.id;
 	writer_init(&f, file, sizeof(file));
 	cr_assert_eq(enrol_answer_write(&answer, signer, &f), 0);
 	writer_init(&w, command, sizeof(command));

@@ -158,7 +158,7 @@ Test(invite, who_was_invited_is_enrolled_when_a_person_says_so, .timeout = 60) {
 		cr_expect_eq(message.outcome, ENROL_OUTCOME_ENROLLED);
 		cr_assert_eq(enrol_answer_read(message.file, &answer), 0);
 		cr_expect_eq(answer.n_chain, 2);
-		cr_expect(id_eq(&answer.chain[1].id, &by.office));
+		cr_expect(id_eq(&answer.chain[1].office.id, &by.office));
 		cr_expect(span_eq(answer.address, span_str("tcp://127.0.0.1:7400")));
 	}
 	memset(key, 77, sizeof(key));

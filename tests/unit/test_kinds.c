@@ -67,8 +67,12 @@ Test(kinds, accept_what_a_newer_node_added_and_miss_what_is_missing) {
 		writer_init(&w, changed, sizeof(changed));
 		write_array(&w, n + 2);
 		write_raw(&w, (struct span){ r.pos, (size_t)(r.end - r.pos) });
-		write_array(&w, 1);
-		write_nil(&w);
+		if (kind == KIND_OFFICE) /* without an end, which is an array */
+			write_nil(&w);
+		else
+			write_array(&w, 1);
+		if (kind != KIND_OFFICE)
+			write_nil(&w);
 		write_nil(&w);
 		cr_expect(decodes(kind, writer_span(&w)), "kind %u", kind);
 

@@ -52,11 +52,11 @@ Test(offices, keep_their_number_whatever_else_of_them_changes) {
 
 	for (size_t i = 0; i < N_ELEMENTS(ids); i++) {
 		office = make_office(ids[i], "Hải Châu");
-		cr_assert_eq(offices_put(txn, &office, &number), 0);
+		cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 		cr_expect_eq(number, i + 1);
 	}
 	office = make_office(7, "Hòa Vang, renamed");
-	cr_assert_eq(offices_put(txn, &office, &number), 0);
+	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_expect_eq(number, 3);
 	cr_assert_eq(store_commit(txn), 0);
 
@@ -95,7 +95,7 @@ Test(offices, the_longest_that_can_be_enrolled_fits_a_row) {
 	office.name = (struct span){ (uint8_t *)name, sizeof(name) };
 	office.code = 99999;
 	office.valid_from_ms = UINT64_MAX;
-	cr_assert_eq(offices_put(txn, &office, &number), 0);
+	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_assert_eq(offices_get(txn, &office.id, &row), 0);
 	expect_office(&row, &office);
 	cr_expect_eq(offices_each(txn, check_number, &seen), 0);
@@ -113,7 +113,7 @@ Test(offices, a_store_belongs_to_nobody_until_it_is_told) {
 
 	cr_expect_eq(offices_own(txn, &row, &epoch), STORE_NOT_FOUND);
 	cr_expect_eq(offices_parent_address(txn, &address), STORE_NOT_FOUND);
-	cr_assert_eq(offices_put(txn, &office, &number), 0);
+	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_assert_eq(offices_set_own(txn, &office.id, 3), 0);
 	cr_assert_eq(offices_set_parent_address(txn, span_str("tcp://10.0.0.1:7250")), 0);
 	cr_assert_eq(offices_own(txn, &row, &epoch), 0);

@@ -79,7 +79,7 @@ Test(oplog, is_made_with_the_next_number_and_comes_back_as_it_was_left) {
 	for (unsigned i = 0; i < 100; i++)
 		append(txn, &oplog, 2);
 	head = make_head(&oplog);
-	cr_assert_eq(oplog_put_head(txn, &oplog, &head), 0);
+	cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 	append(txn, &oplog, 2);
 	oplog.flags |= OPLOG_QUARANTINED;
 	cr_assert_eq(oplog_flush(txn, &oplog), 0);
@@ -314,7 +314,7 @@ Test(oplog, keeps_heads_no_more_than_a_batch_apart_and_few_of_them, .timeout = 6
 				continue;
 			append(txn, &other, 0);
 			head = make_head(&other);
-			cr_assert_eq(oplog_put_head(txn, &other, &head), 0);
+			cr_assert_eq(oplog_put_head(txn, &other, &head, false), 0);
 			cr_assert_eq(oplog_flush(txn, &other), 0);
 		}
 		cr_assert_eq(store_commit(txn), 0);
@@ -341,9 +341,9 @@ Test(oplog, keeps_heads_no_more_than_a_batch_apart_and_few_of_them, .timeout = 6
 					size++;
 				}
 				head = make_head(&oplog);
-				cr_assert_eq(oplog_put_head(txn, &oplog, &head), 0);
+				cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 				if (n_heads == 2) /* a second time, as a batch without new leaves would */
-					cr_assert_eq(oplog_put_head(txn, &oplog, &head), 0);
+					cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 			}
 			cr_assert_eq(oplog_flush(txn, &oplog), 0);
 			cr_assert_eq(store_commit(txn), 0);
@@ -364,18 +364,18 @@ Test(oplog, keeps_heads_no_more_than_a_batch_apart_and_few_of_them, .timeout = 6
 		}
 		cr_assert_eq(last, size, "the newest always stays");
 		for (uint64_t from = 0; from < size; from += 1 + size / 300) {
-			cr_assert_eq(oplog_head_after(txn, &oplog, from, &head), 0);
+			cr_assert_eq(oplog_head_after(txn, &oplog, from, UINT64_MAX, &head), 0);
 			cr_assert_eq(head.size, farthest(txn, &oplog, sums, from), "%s from %lu",
 				cases[i].what, from);
 			cr_assert_arr_eq(head.signature, ((uint8_t[]){ head.size, head.size }), 2);
 		}
 		for (uint64_t at = 0, n = 0; at < size; at = head.size, n++) {
-			cr_assert_eq(oplog_head_after(txn, &oplog, at, &head), 0);
+			cr_assert_eq(oplog_head_after(txn, &oplog, at, UINT64_MAX, &head), 0);
 			cr_assert(in_batch(sums, at, head.size));
 			cr_assert_leq(n, n_kept, "a backlog takes at most a batch a head");
 		}
-		cr_expect_eq(oplog_head_after(txn, &oplog, size, &head), STORE_NOT_FOUND);
-		cr_expect_eq(oplog_head_after(txn, &oplog, UINT64_MAX, &head), STORE_NOT_FOUND);
+		cr_expect_eq(oplog_head_after(txn, &oplog, size, UINT64_MAX, &head), STORE_NOT_FOUND);
+		cr_expect_eq(oplog_head_after(txn, &oplog, UINT64_MAX, UINT64_MAX, &head), STORE_NOT_FOUND);
 		store_abort(txn);
 	}
 	free(sums);
@@ -391,18 +391,18 @@ Test(oplog, the_newest_head_is_found_before_and_after_its_row_is_written) {
 
 	cr_assert_eq(oplog_load_or_create(txn, &id, &oplog), 0);
 	head = make_head(&oplog);
-	cr_expect_eq(oplog_put_head(txn, &oplog, &head), 0);
+	cr_expect_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 	cr_expect_eq(oplog_next_head(txn, &oplog, 0, &found), STORE_NOT_FOUND,
 		"a head over nothing is not kept");
 	append(txn, &oplog, 0);
 	head = make_head(&oplog);
-	cr_assert_eq(oplog_put_head(txn, &oplog, &head), 0);
+	cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 	cr_assert_eq(oplog_next_head(txn, &oplog, 0, &found), 0);
 	cr_expect_arr_eq(found.root.b, head.root.b, 32);
-	cr_assert_eq(oplog_put_head(txn, &oplog, &head), 0);
+	cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 	cr_assert_eq(oplog_flush(txn, &oplog), 0);
 	cr_assert_eq(oplog_load(txn, &id, &oplog), 0);
-	cr_assert_eq(oplog_head_after(txn, &oplog, 0, &found), 0);
+	cr_assert_eq(oplog_head_after(txn, &oplog, 0, UINT64_MAX, &found), 0);
 	cr_expect_arr_eq(found.signature, head.signature, SIGN_SIGNATURE_LEN);
 }
 

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What becomes of an office after it was enrolled, in three levels of cores. */
+#include "node/core_internal.h"
+#include "tests/cores.h"
+
+static enum control_result change(struct cores_node *node, const struct cores_node *of, const char *name,
+	enum office_state state) {
+	struct office office = register_find(&node->core->reg, &of->id)->row.office;
+	uint8_t buf[1024];
+	struct writer w;
+
+	if (name)
+		office.name = span_str(name);
+	office.state = state;
+	writer_init(&w, buf, sizeof(buf));
+	control_write_change_office(&w, 1, &office);
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+static enum control_result rotate(struct cores_node *node, uint8_t seed) {
+	uint8_t buf[64];
+	struct writer w;
+
+	node->next_seed = seed;
+	writer_init(&w, buf, sizeof(buf));
+	control_write_rotate(&w, 1);
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+static const struct office_row *known(struct cores_node *node, const struct cores_node *of) {
+	const struct register_entry *entry = register_find(&node->core->reg, &of->id);
+
+	cr_assert_not_null(entry);
+	return &entry->row;
+}
+
+/* All that @of wrote is at @node, and every head of it that is kept there is signed by the key of its term. */
+static void expect_all(struct cores_node *node, struct cores_node *of) {
+	for (unsigned lane = 0; lane < LANE_N; lane++) {
+		const struct oplog_id id = { of->id, 1, lane };
+		_cleanup_(store_abortp) struct txn *txn = NULL;
+		const struct register_entry *entry = register_find(&node->core->reg, &of->id);
+		struct head head = { 0 };
+		uint64_t withheld;
+		struct oplog oplog;
+
+		cr_expect_eq(cores_leaves(node, of, lane, &withheld), cores_leaves(of, of, lane, &withheld),
+			"lane %u", lane);
+		cr_assert_eq(store_begin_read(node->store, &txn), 0);
+		if (oplog_load(txn, &id, &oplog))
+			continue;
+		while (oplog_next_head(txn, &oplog, head.size, &head) == 0) {
+			enum refusal why;
+			struct verifier *key = register_key(entry, &id, head.size, &why);
+
+			cr_assert_not_null(key);
+			cr_expect_eq(head_verify(key, &id, &head), 0, "lane %u, head %lu", lane, head.size);
+		}
+	}
+}
+
+Test(lifecycle, an_office_changes_its_key_and_everybody_goes_on_believing_it, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+
+	commune->cut = true;
+	for (uint8_t round = 0; round < 4; round++) { /* all of it while cut off: a backlog under five keys */
+		cores_take_petitions(commune, round * 100, 60);
+		cr_assert_eq(rotate(commune, 100 + round), CONTROL_OK);
+	}
+	cores_take_petitions(commune, 1000, 60);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cr_assert_eq(rotate(district, 99), CONTROL_OK); /* and one that has both above and below it */
+	cores_take_petitions(district, 0, 5);
+	cores_settle(cores);
+	for (size_t i = 0; i < 2; i++) {
+		cr_expect_eq(known(&cores->nodes[i], commune)->former.n, 4);
+		expect_all(&cores->nodes[i], commune);
+		cr_expect_eq(cores_count(&cores->nodes[i], commune, MEASURE_RECEIVED), 300);
+	}
+	expect_all(province, district);
+	expect_all(commune, district);
+	cr_expect_eq(known(commune, district)->former.n, 1);
+	cr_expect_eq(province->core->refusals[REFUSAL_SIGNATURE], 0);
+	cr_expect_eq(district->core->refusals[REFUSAL_SIGNATURE], 0);
+}
+
+Test(lifecycle, a_node_that_is_started_again_signs_with_its_last_key, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK);
+	cores_down(commune);
+	cores_up(commune);
+	cores_take_petitions(commune, 0, 5);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	expect_all(district, commune);
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 5);
+}
+
+Test(lifecycle, a_key_is_changed_only_to_another_one_and_not_without_end, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *commune = &cores->nodes[1];
+
+	cr_expect_eq(rotate(commune, 0), CONTROL_BAD_FILE);
+	for (uint8_t i = 0; i < OFFICE_FORMER_MAX; i++)
+		cr_assert_eq(rotate(commune, 100 + i), CONTROL_OK);
+	cr_expect_eq(rotate(commune, 200), CONTROL_TOO_MANY);
+	commune->next_seed = 100 + OFFICE_FORMER_MAX - 1;
+	cores_settle(cores);
+	cr_expect_eq(known(&cores->nodes[0], commune)->former.n, OFFICE_FORMER_MAX);
+	expect_all(&cores->nodes[0], commune);
+}
+
+Test(lifecycle, an_old_key_signs_nothing_more, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct signer *old;
+	uint64_t before, withheld;
+
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK);
+	cores_settle(cores);
+	before = cores_leaves(district, commune, LANE_NORMAL, &withheld);
+	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ 3 }, &old), 0); /* as cores_add() made it */
+	commune->core->author.signer = old;
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	cr_expect_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), before);
+	cr_expect_gt(district->core->refusals[REFUSAL_SIGNATURE], 0);
+	commune->core->author.signer = commune->core->signer;
+	signer_free(old);
+}
+
+Test(lifecycle, what_a_revoked_office_says_is_not_accepted_anywhere, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	uint64_t withheld, before;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	before = cores_leaves(district, commune, LANE_NORMAL, &withheld);
+	cr_assert_eq(change(province, commune, NULL, OFFICE_REVOKED), CONTROL_NOT_BELOW);
+	cr_assert_eq(change(district, commune, NULL, OFFICE_REVOKED), CONTROL_OK);
+	cores_take_petitions(commune, 100, 10);
+	cores_settle(cores);
+	cr_expect_null(core_child_by_curve(district->core, known(district, commune)->office.curve_key));
+	cr_expect_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), before);
+	cr_expect_eq(known(province, commune)->office.state, OFFICE_REVOKED);
+	cr_expect_eq(known(province, commune)->office.end.sizes[LANE_NORMAL], before);
+	cr_expect_eq(change(district, commune, NULL, OFFICE_ACTIVE), CONTROL_REVOKED);
+
+	/* also by another way than its parent: the province is told the number */
+	enum refusal why;
+	cr_expect_not_null(register_key(register_find(&province->core->reg, &commune->id),
+		&(struct oplog_id){ commune->id, 1, LANE_NORMAL }, before, &why));
+	cr_expect_null(register_key(register_find(&province->core->reg, &commune->id),
+		&(struct oplog_id){ commune->id, 1, LANE_NORMAL }, before + 1, &why));
+	cr_expect_eq(why, REFUSAL_ENDED);
+
+	cores_down(district); /* and so it stays */
+	cores_up(district);
+	cr_expect_null(core_child_by_curve(district->core, known(district, commune)->office.curve_key));
+}
+
+Test(lifecycle, an_office_gets_another_name_and_is_closed_by_its_parent_alone, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK); /* its parent's word leaves its keys alone */
+	cr_assert_eq(change(district, commune, "Phường Mới", OFFICE_ACTIVE), CONTROL_OK);
+	cores_settle(cores);
+	for (size_t i = 0; i < 3; i++) {
+		cr_expect(span_eq(known(&cores->nodes[i], commune)->office.name, span_str("Phường Mới")));
+		cr_expect_eq(known(&cores->nodes[i], commune)->former.n, 1);
+	}
+	cr_assert_eq(change(district, commune, NULL, OFFICE_CLOSED), CONTROL_OK);
+	cores_settle(cores);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_CLOSED);
+	cr_assert_eq(change(district, commune, NULL, OFFICE_ACTIVE), CONTROL_OK);
+	cores_settle(cores);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	cr_expect_eq(change(commune, commune, "Tự đặt", OFFICE_ACTIVE), CONTROL_NOT_BELOW);
+	cr_expect_eq(change(province, province, "Tỉnh Mới", OFFICE_ACTIVE), CONTROL_OK);
+	cores_settle(cores);
+	cr_expect(span_eq(known(commune, province)->office.name, span_str("Tỉnh Mới")));
+}
