@@ -188,6 +188,8 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 			return r;
 		if (planned && planned->row.arrival == UINT64_MAX)
 			return refuse(intake, CONTROL_CONFLICT, "");
+		if (planned && planned->row.origin != intake->core->fold.own)
+			return refuse(intake, CONTROL_CONFLICT, "office");
 		if (planned) {
 			r = held_body(intake, planned->row.arrival, &body);
 			if (r)
@@ -236,6 +238,8 @@ static int check_meeting(struct intake *intake, struct checked *checked) {
 			.arrival = UINT64_MAX });
 	if (planned->row.arrival == UINT64_MAX)
 		return refuse(intake, CONTROL_CONFLICT, "");
+	if (planned->row.origin != intake->core->fold.own)
+		return refuse(intake, CONTROL_CONFLICT, "office");
 	r = held_body(intake, planned->row.arrival, &body);
 	if (r)
 		return r;
@@ -249,14 +253,15 @@ static int check_meeting(struct intake *intake, struct checked *checked) {
 
 struct step_search {
 	const struct id *record;
+	uint32_t own;
 	uint64_t arrival;
 };
 
 static int find_step(void *userdata, const struct step_row *row) {
 	struct step_search *search = userdata;
 
-	if (!id_eq(&row->record, search->record))
-		return 0;
+	if (row->office != search->own || !id_eq(&row->record, search->record))
+		return 0; /* what another office calls so was not said here */
 	search->arrival = row->arrival;
 	return 1;
 }
@@ -272,7 +277,7 @@ static const char *other_in_step(const struct step *a, const struct step *b) {
 
 /* Whether the step is held already, perhaps under another sequence. 0, 1 (refused) or -errno. */
 static int check_held_step(struct intake *intake, const struct step *step, struct checked *checked) {
-	struct step_search search = { &checked->id, 0 };
+	struct step_search search = { &checked->id, intake->core->fold.own, 0 };
 	struct span body;
 	struct step held;
 	int r;
@@ -453,6 +458,9 @@ static int keep_step(struct intake *intake, struct record *rec, struct writer *w
 	if (r)
 		return r < 0 ? r : -EIO;
 	step.sequence = row.n_steps + 1;
+	r = fold_last(intake->txn, &row, &step.follows);
+	if (r)
+		return r;
 	step_encode(&step, w);
 	origin = register_by_number(&intake->core->reg, row.origin);
 	if (origin && origin != intake->core->reg.own) {

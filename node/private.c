@@ -82,8 +82,7 @@ int core_erase_private(struct core *core, struct span client, const struct reque
 int core_destroy_keys(struct core *core) {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < core->n_erased; i++)
-		r = keyring_erase(core->keys->keyring, core->erased[i]);
-	core->n_erased = 0;
-	return r;
+	for (; r == 0 && core->n_erased > 0; core->n_erased -= r == 0)
+		r = keyring_erase(core->keys->keyring, core->erased[core->n_erased - 1]);
+	return r == -ENOSPC ? 0 : r; /* it is tried again in the next turn, and at a start */
 }

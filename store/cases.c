@@ -6,12 +6,13 @@
 #include "proto/codec.h"
 
 enum {
-	CASE_FIELDS = 22,
+	CASE_FIELDS = 23,
 	CASE_ROW_MAX = 3 + 9 * CASE_FIELDS,
-	STEP_PREFIX_LEN = 16 + 4 + 4, /* case, sequence, office */
+	STEP_PREFIX_LEN = 16 + 4 + 4 + 32, /* case, sequence, office, what it follows */
 	STEP_KEY_LEN = STEP_PREFIX_LEN + 16,
-	ESCALATION_KEY_LEN = 16 + 16,
-	ESCALATION_VALUE_LEN = 8 + 4,
+	ESCALATION_OFFICE_LEN = 16 + 4,                        /* case, office */
+	ESCALATION_CLOCK_LEN = ESCALATION_OFFICE_LEN + 1 + 4,  /* cause, clock */
+	ESCALATION_KEY_LEN = ESCALATION_CLOCK_LEN + 16,
 	WAITING_KEY_LEN = 1 + 1 + 8 + 16,
 };
 
@@ -38,6 +39,7 @@ static int decode_case(struct span value, struct case_row *ret_row) {
 	row.n_steps = read_uint(&r, UINT32_MAX);
 	row.clock_step = read_uint(&r, UINT32_MAX);
 	row.arrival = read_uint(&r, UINT64_MAX);
+	row.last = read_uint(&r, UINT64_MAX);
 	row.reference = read_uint(&r, UINT64_MAX);
 	row.received_ms = read_uint(&r, UINT64_MAX);
 	row.recorded_ms = read_uint(&r, UINT64_MAX);
@@ -81,6 +83,7 @@ int cases_put(struct txn *txn, const struct id *id, const struct case_row *row) 
 	write_uint(&w, row->n_steps);
 	write_uint(&w, row->clock_step);
 	write_uint(&w, row->arrival);
+	write_uint(&w, row->last);
 	write_uint(&w, row->reference);
 	write_uint(&w, row->received_ms);
 	write_uint(&w, row->recorded_ms);
@@ -122,6 +125,7 @@ static void step_key(const struct id *petition, const struct step_row *row,
 	memcpy(ret_key, petition->b, 16);
 	put_be32(ret_key + 16, row->sequence);
 	put_be32(ret_key + 20, row->office);
+	memcpy(ret_key + 24, row->follows.b, 32);
 	memcpy(ret_key + STEP_PREFIX_LEN, row->record.b, 16);
 }
 
@@ -166,6 +170,7 @@ static int steps_within(struct txn *txn, struct span prefix, step_fn fn, void *u
 			return 0;
 		row.sequence = get_be32(key.data + 16);
 		row.office = get_be32(key.data + 20);
+		memcpy(row.follows.b, key.data + 24, 32);
 		memcpy(row.record.b, key.data + STEP_PREFIX_LEN, 16);
 		row.arrival = get_be64(value.data);
 		r = fn(userdata, &row);
@@ -179,24 +184,54 @@ int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *use
 	return steps_within(txn, id_span(petition), fn, userdata);
 }
 
-int steps_of(struct txn *txn, const struct id *petition, uint32_t sequence, uint32_t office, step_fn fn,
-	void *userdata) {
-	const struct step_row row = { .sequence = sequence, .office = office };
+int steps_of(struct txn *txn, const struct id *petition, const struct step_row *at, step_fn fn, void *userdata) {
 	uint8_t key[STEP_KEY_LEN];
 
-	step_key(petition, &row, key);
+	step_key(petition, at, key);
 	return steps_within(txn, (struct span){ key, STEP_PREFIX_LEN }, fn, userdata);
 }
 
-int escalations_put(struct txn *txn, const struct id *petition, const struct escalation_row *row) {
-	uint8_t key[ESCALATION_KEY_LEN], value[ESCALATION_VALUE_LEN];
+static void escalation_key(const struct id *petition, const struct escalation_row *row,
+	uint8_t ret_key[ESCALATION_KEY_LEN]) {
+	memcpy(ret_key, petition->b, 16);
+	put_be32(ret_key + 16, row->office);
+	ret_key[ESCALATION_OFFICE_LEN] = row->cause;
+	put_be32(ret_key + ESCALATION_OFFICE_LEN + 1, row->clock_step);
+	memcpy(ret_key + ESCALATION_CLOCK_LEN, row->record.b, 16);
+}
 
-	memcpy(key, petition->b, 16);
-	memcpy(key + 16, row->record.b, 16);
+int escalations_put(struct txn *txn, const struct id *petition, const struct escalation_row *row) {
+	uint8_t key[ESCALATION_KEY_LEN], value[8];
+
+	escalation_key(petition, row, key);
 	put_be64(value, row->arrival);
-	put_be32(value + 8, row->office);
 	return txn_put(txn, TABLE_ESCALATIONS, (struct span){ key, sizeof(key) },
 		(struct span){ value, sizeof(value) });
+}
+
+/* Whether there is one whose key begins as that of @row, for @len bytes. */
+static int escalations_begin(struct txn *txn, const struct id *petition, const struct escalation_row *row,
+	size_t len) {
+	uint8_t from[ESCALATION_KEY_LEN];
+	struct span key, value;
+	int r;
+
+	escalation_key(petition, row, from);
+	r = scan_ceiling(txn, TABLE_ESCALATIONS, (struct span){ from, len }, &key, &value);
+	if (r)
+		return r < 0 ? r : 0;
+	return key.len == ESCALATION_KEY_LEN ? memcmp(key.data, from, len) == 0 : -EIO;
+}
+
+int escalations_by(struct txn *txn, const struct id *petition, uint32_t office) {
+	return escalations_begin(txn, petition, &(struct escalation_row){ .office = office },
+		ESCALATION_OFFICE_LEN);
+}
+
+int escalations_of_clock(struct txn *txn, const struct id *petition, uint32_t office, uint8_t cause,
+	uint32_t clock_step) {
+	return escalations_begin(txn, petition, &(struct escalation_row){ .office = office, .cause = cause, .clock_step = clock_step },
+		ESCALATION_CLOCK_LEN);
 }
 
 int escalations_each(struct txn *txn, const struct id *petition, escalation_fn fn, void *userdata) {
@@ -212,12 +247,14 @@ int escalations_each(struct txn *txn, const struct id *petition, escalation_fn f
 		struct escalation_row row;
 		struct id id;
 
-		if (key.len != ESCALATION_KEY_LEN || value.len != ESCALATION_VALUE_LEN)
+		if (key.len != ESCALATION_KEY_LEN || value.len != 8)
 			return -EIO;
 		memcpy(id.b, key.data, 16);
-		memcpy(row.record.b, key.data + 16, 16);
+		row.office = get_be32(key.data + 16);
+		row.cause = key.data[ESCALATION_OFFICE_LEN];
+		row.clock_step = get_be32(key.data + ESCALATION_OFFICE_LEN + 1);
+		memcpy(row.record.b, key.data + ESCALATION_CLOCK_LEN, 16);
 		row.arrival = get_be64(value.data);
-		row.office = get_be32(value.data + 8);
 		if (petition && !id_eq(&id, petition))
 			return 0;
 		r = fn(userdata, &id, &row);

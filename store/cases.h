@@ -6,6 +6,7 @@
  * Derived: fold.c makes every row from the oplogs, and can make them all again. Offices appear by
  * their number in the register.
  */
+#include "proto/merkle.h"
 #include "proto/record.h"
 #include "store/store.h"
 
@@ -38,6 +39,7 @@ struct case_row {
 	uint32_t n_steps;      /* applied: the sequence of the last of them */
 	uint32_t clock_step;   /* the sequence of the step that set the clock; 0: the petition itself */
 	uint64_t arrival;      /* of its first record */
+	uint64_t last;         /* arrival of the last step that was applied; of the first record: none */
 	uint64_t reference;
 	uint64_t received_ms;
 	uint64_t recorded_ms;  /* the first record's time */
@@ -57,31 +59,38 @@ int cases_each(struct txn *txn, case_fn fn, void *userdata);
 
 /*
  * The steps of a case, applied or not, in order of sequence, then of the office that wrote them (its
- * number), then of record id.
+ * number), of what they follow, and of record id.
  */
 struct step_row {
 	uint32_t sequence;
 	uint32_t office;
+	struct hash follows;
 	struct id record;
 	uint64_t arrival;
 };
 int steps_put(struct txn *txn, const struct id *petition, const struct step_row *row);
-/* Where the record of @row's place, office and id is. 0, STORE_NOT_FOUND or -errno. */
+/* Where the record of @row is, by all else that it says. 0, STORE_NOT_FOUND or -errno. */
 int steps_get(struct txn *txn, const struct id *petition, const struct step_row *row, uint64_t *ret_arrival);
 /* Stops at @fn's first non-zero, which is returned. */
 typedef int (*step_fn)(void *userdata, const struct step_row *row);
 int steps_each(struct txn *txn, const struct id *petition, step_fn fn, void *userdata);
-/* Only those of one office with one sequence. */
-int steps_of(struct txn *txn, const struct id *petition, uint32_t sequence, uint32_t office, step_fn fn,
-	void *userdata);
+/* Only those of @at's office with its sequence that follow what it follows. */
+int steps_of(struct txn *txn, const struct id *petition, const struct step_row *at, step_fn fn, void *userdata);
 
-/* The escalations of a case; @office: the number of the one that found it. */
+/* The escalations of a case, in order of the office that found them (its number), the cause and the clock. */
 struct escalation_row {
-	struct id record;
 	uint32_t office;
+	uint8_t cause;
+	uint32_t clock_step;
+	struct id record;
 	uint64_t arrival;
 };
 int escalations_put(struct txn *txn, const struct id *petition, const struct escalation_row *row);
+/* Whether @office found anything of the case. 0 (no), 1 or -errno. */
+int escalations_by(struct txn *txn, const struct id *petition, uint32_t office);
+/* Whether it found it for that cause, of that clock. 0 (no), 1 or -errno. */
+int escalations_of_clock(struct txn *txn, const struct id *petition, uint32_t office, uint8_t cause,
+	uint32_t clock_step);
 /* @petition NULL: those of every case. */
 typedef int (*escalation_fn)(void *userdata, const struct id *petition,
 	const struct escalation_row *row);

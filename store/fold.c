@@ -313,6 +313,7 @@ static void petition_row(const struct petition *petition, const struct record *r
 		.holder = origin,
 		.people = petition->people,
 		.arrival = arrival,
+		.last = arrival,
 		.reference = petition->reference,
 		.received_ms = petition->received_ms,
 		.recorded_ms = rec->time_ms,
@@ -352,8 +353,9 @@ static int take_step(struct txn *txn, struct case_row *row, const struct step *s
 }
 
 /*
- * A holder writes one step for a place. Of several, which only a forged node writes, the one with the
- * smallest id is the step, also where it cannot be taken: so it does not matter which came first. 1: seen.
+ * A holder writes one step after another: of several that follow one, which only a forged node writes or one
+ * whose store was an old copy, the one with the smallest id is the step, also where it cannot be taken. So it
+ * does not matter which came first. 1: seen.
  */
 static int refold_step(void *userdata, const struct step_row *at) {
 	struct refold *refold = userdata;
@@ -365,66 +367,59 @@ static int refold_step(void *userdata, const struct step_row *at) {
 	if (!r)
 		r = step_decode(rec.body, &step) ? FOLD_SET_ASIDE
 			: take_step(refold->txn, refold->row, &step, at->office);
+	if (!r)
+		refold->row->last = at->arrival;
 	return r < 0 ? r : 1;
 }
 
-/* Takes the steps that lead on from @refold's row. Those of other offices than its holder are not looked at. */
+int fold_last(struct txn *records, const struct case_row *row, struct hash *ret_hash) {
+	struct leaf leaf;
+	int r = oplog_leaf_at(records, row->last, &leaf);
+
+	if (r || leaf.withheld)
+		return r < 0 ? r : -EIO;
+	merkle_leaf(leaf.bytes, ret_hash);
+	return 0;
+}
+
+/*
+ * Takes the steps that lead on from @refold's row. Those of other offices than its holder, and those that follow
+ * another step, are not looked at.
+ */
 static int refold_steps(struct refold *refold, const struct id *petition) {
 	uint32_t n_steps;
 	int r;
 
 	do {
+		struct step_row next = { .sequence = refold->row->n_steps + 1, .office = refold->row->holder };
+
 		n_steps = refold->row->n_steps;
-		r = steps_of(refold->txn, petition, n_steps + 1, refold->row->holder, refold_step, refold);
+		r = fold_last(refold->records, refold->row, &next.follows);
+		if (!r)
+			r = steps_of(refold->txn, petition, &next, refold_step, refold);
 	} while (r >= 0 && refold->row->n_steps != n_steps);
 	return r < 0 ? r : 0;
 }
 
-/* Whether @finder took the petition in, or is above the office that did. 0 (no), 1 or -errno. */
-static int may_escalate(struct txn *txn, const struct case_row *row, uint32_t finder) {
+/* Marks a case with what was found of it by the office that took it in and by those above that one. */
+static int remark(struct txn *txn, const struct id *petition, struct case_row *row) {
 	struct office_row office;
-	uint32_t number = row->origin;
+	uint32_t finder = row->origin;
+	int r = 0;
 
-	for (unsigned level = 0; level < LEVELS_MAX; level++) {
-		int r;
-
-		if (number == finder)
-			return 1;
-		r = offices_by_number(txn, number, &office);
-		if (!r)
+	for (unsigned level = 0; r == 0 && level < LEVELS_MAX; level++) {
+		r = escalations_by(txn, petition, finder);
+		row->escalated |= r > 0;
+		if (r > 0)
+			r = escalations_of_clock(txn, petition, finder, CAUSE_OVERDUE, row->clock_step);
+		row->overdue |= r > 0;
+		if (r >= 0)
+			r = offices_by_number(txn, finder, &office);
+		if (r == 0)
 			r = offices_get(txn, &office.office.parent, &office);
-		if (r)
-			return r < 0 ? r : 0;
-		number = office.number;
+		finder = office.number;
 	}
-	return 0;
-}
-
-/* 0 or -errno. */
-static int escalation_mark(struct txn *txn, struct case_row *row, uint32_t finder,
-	const struct escalation *escalation) {
-	int r = may_escalate(txn, row, finder);
-
-	if (r <= 0)
-		return r;
-	row->escalated = true;
-	if (escalation->cause == CAUSE_OVERDUE && escalation->clock_step == row->clock_step)
-		row->overdue = true;
-	return 0;
-}
-
-static int remark(void *userdata, const struct id *petition, const struct escalation_row *at) {
-	struct refold *refold = userdata;
-	struct escalation escalation;
-	struct record rec;
-	int r;
-
-	r = read_record(refold->records, at->arrival, &rec);
-	if (r)
-		return r < 0 ? r : 0;
-	if (escalation_decode(rec.body, &escalation))
-		return 0;
-	return escalation_mark(refold->txn, refold->row, at->office, &escalation);
+	return r < 0 ? r : 0;
 }
 
 /* Makes a petition's row again from its first record and everything else known of it. */
@@ -433,7 +428,7 @@ static int refold(struct fold *fold, struct txn *txn, const struct id *id, struc
 	int r;
 
 	r = refold_steps(&ctx, id);
-	return r ? r : escalations_each(txn, id, remark, &ctx);
+	return r ? r : remark(txn, id, row);
 }
 
 static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, uint64_t arrival,
@@ -473,11 +468,11 @@ static int look_at_place(void *userdata, const struct step_row *row) {
 
 /*
  * Whether a step that comes after a later one takes the place of another: only if its writer has one there
- * already, and this one's id is smaller. 0, 1 or -errno.
+ * already that follows the same, and this one's id is smaller. 0, 1 or -errno.
  */
 static int displaces(struct txn *txn, const struct id *petition, const struct step_row *row) {
 	struct place place = { &row->record, false, 0 };
-	int r = steps_of(txn, petition, row->sequence, row->office, look_at_place, &place);
+	int r = steps_of(txn, petition, row, look_at_place, &place);
 
 	return r < 0 ? r : place.first && place.n == 2;
 }
@@ -534,6 +529,7 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 	if (step_decode(rec->body, &step) || step.sequence == 0)
 		return FOLD_SET_ASIDE;
 	at.sequence = step.sequence;
+	at.follows = step.follows;
 	r = same_id(fold, txn, &step.petition, &at, &replaces);
 	if (r)
 		return r < 0 ? r : 0;
@@ -554,7 +550,7 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 			return r;
 		/* an escalation of this very clock may have come first, by a faster lane */
 		if (row.escalated && row.clock_step != old.clock_step)
-			r = escalations_each(txn, &step.petition, remark, &ctx);
+			r = remark(txn, &step.petition, &row);
 	} else {
 		r = replaces ? 1 : displaces(txn, &step.petition, &at);
 		if (r <= 0)
@@ -566,13 +562,15 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 
 static int apply_escalation(struct fold *fold, struct txn *txn, const struct id *finder,
 	uint32_t finder_number, uint64_t arrival, const struct record *rec) {
-	const struct escalation_row at = { rec->id, finder_number, arrival };
+	struct escalation_row at = { .office = finder_number, .record = rec->id, .arrival = arrival };
 	struct case_row row, old;
 	struct escalation escalation;
 	int r;
 
 	if (escalation_decode(rec->body, &escalation))
 		return FOLD_SET_ASIDE;
+	at.cause = escalation.cause;
+	at.clock_step = escalation.clock_step;
 	r = escalations_put(txn, &escalation.petition, &at);
 	if (r)
 		return r;
@@ -581,7 +579,7 @@ static int apply_escalation(struct fold *fold, struct txn *txn, const struct id 
 		return r;
 	if (r == 0 && old.kind == KIND_PETITION) {
 		row = old;
-		r = escalation_mark(txn, &row, finder_number, &escalation);
+		r = remark(txn, &escalation.petition, &row);
 		if (r)
 			return r;
 		r = case_replace(fold, txn, &escalation.petition, &old, &row);
@@ -610,6 +608,7 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 		.holder = origin,
 		.people = meeting.attendance,
 		.arrival = arrival,
+		.last = arrival,
 		.received_ms = meeting.date_ms,
 		.recorded_ms = rec->time_ms,
 		.since_ms = meeting.date_ms,

@@ -3,9 +3,9 @@
 /*
  * fold - records -> cases, tallies, register; a pure function of what the oplogs hold
  *
- * A case is its petition and its steps in order of sequence, whatever the order in which they
- * arrived. A step counts only if it is the next one, the office that wrote it held the case at that
- * point, and the state allows it (of two such, the one with the lesser record id); any other is
+ * A case is its petition and its steps, each of which says which one it follows, whatever the order in which
+ * they arrived. A step counts only if it follows the last one that does, the office that wrote it held the
+ * case at that point, and the state allows it (of two, the one with the lesser record id); any other is
  * kept, shown and not applied. An escalation counts if its finder is the office that took the
  * petition in, or one above it. The office in whose oplog a
  * petition or meeting stands owns its counts; other offices' counts come as tally records. So every
@@ -74,6 +74,12 @@ enum {
 struct step;
 int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
 	const struct office_row *above);
+
+/*
+ * The leaf hash of what the next step of a case follows: the last step that was applied, or its petition.
+ * @records: where leaves are read. 0 or -errno.
+ */
+int fold_last(struct txn *records, const struct case_row *row, struct hash *ret_hash);
 
 /*
  * Folds every record of @from again, in order of arrival, into the empty store @into (made with

@@ -155,7 +155,7 @@ int private_settle(struct txn *txn, struct keyring *keyring) {
 		if (r == 0)
 			r = keyring_erase(keyring, get_be32(row.data + 1));
 		explicit_bzero(bytes, sizeof(bytes));
-		r = r < 0 ? r : 0;
+		r = r < 0 && r != -ENOSPC ? r : 0; /* a file system that copies what is written anew may be full */
 	}
 	return r == STORE_NOT_FOUND ? 0 : r;
 }

@@ -18,6 +18,9 @@
 
 #define SAMPLE_OFFICE ((struct id){ { 0x01, 0x8f, 0x3a, 0x00, [6] = 0x70, [8] = 0x80, [15] = 1 } })
 #define SAMPLE_PARENT ((struct id){ { 0x01, 0x8f, 0x39, 0x00, [6] = 0x70, [8] = 0x80, [15] = 2 } })
+/* The leaf hash of the sample petition's record, as PROTOCOL.md has it. */
+#define SAMPLE_FOLLOWS ((struct hash){ { 0x59, 0xb4, 0xd7, 0x8b, 0x76, 0x9a, 0x13, 0xdc, 0x2d, 0xfd, 0xb6, 0x0b, 0x76, \
+	0xf2, 0x9c, 0x65, 0x83, 0x44, 0x88, 0x7c, 0xea, 0x33, 0x89, 0x4e, 0x4a, 0xe6, 0x25, 0x05, 0x8b, 0x9f, 0xc9, 0x73 } })
 #define SAMPLE_CASE ((struct id){ { 0x01, 0x8f, 0x3b, 0x00, [6] = 0x70, [8] = 0x80, [15] = 3 } })
 
 /* Not a kind of record: the private part of one. */
@@ -46,12 +49,13 @@ static inline struct petition sample_petition(void) {
 static inline struct step sample_step(void) {
 	return (struct step){
 		.petition = SAMPLE_CASE,
-		.sequence = 2,
+		.sequence = 1,
 		.action = ACTION_FORWARDED,
 		.date_ms = 1717286400000,
 		.due_ms = 1718150400000,
 		.to = span_str("UBND huyện"),
 		.text = span_str("Vượt thẩm quyền của xã."),
+		.follows = SAMPLE_FOLLOWS,
 	};
 }
 

@@ -250,6 +250,7 @@ void book_context(struct book *book, struct import_context *ret_context) {
 	*ret_context = (struct import_context){
 		.userdata = book,
 		.own = book->home->own->office.id,
+		.secret = book->home->import_secret,
 		.now_ms = date_now_ms(),
 		.find_case = on_find_case,
 		.list_cases = on_list_cases,

@@ -56,6 +56,9 @@ static int read_register(struct home *home) {
 		r = offices_each(home->txn, add_office, home);
 	if (r)
 		return r;
+	r = meta_get(home->txn, "import-secret", &home->import_secret);
+	if (r < 0)
+		return r;
 	home->by_id = calloc(home->n_offices, sizeof(*home->by_id));
 	if (!home->by_id)
 		return -ENOMEM;

@@ -83,7 +83,7 @@ static void count_twin(struct import_reading *reading, struct import_row *row, u
 	struct hash key;
 	struct writer w;
 
-	import_key_begin(&w, 2);
+	import_key_begin(reading, &w, 2);
 	write_hash(&w, &row->key);
 	write_uint(&w, twins);
 	import_key_end(reading, &w, &key);

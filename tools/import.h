@@ -93,6 +93,7 @@ struct import_held {
 struct import_context {
 	void *userdata;
 	struct id own;
+	struct span secret; /* of this office's store: nobody else can say which id a row will have */
 	uint64_t now_ms; /* by this computer's clock; what is done cannot be later than tomorrow */
 	/* The petition with this id, reference or number. */
 	enum import_lookup (*find_case)(void *userdata, struct span name,

@@ -274,10 +274,11 @@ static struct import_row *new_row(struct import_reading *reading) {
 	return row;
 }
 
-void import_key_begin(struct writer *w, size_t n) {
+void import_key_begin(const struct import_reading *reading, struct writer *w, size_t n) {
 	writer_init_grow(w);
-	write_array(w, n + 1);
+	write_array(w, n + 2);
 	write_str(w, span_str("lienthong import 1"));
+	write_bin(w, reading->context->secret);
 }
 
 void import_key_end(struct import_reading *reading, struct writer *w, struct hash *ret_key) {
@@ -292,7 +293,7 @@ static void key_by_number(struct import_reading *reading, struct import_row *row
 	struct writer w;
 
 	row->date_ms = date_ms;
-	import_key_begin(&w, 4);
+	import_key_begin(reading, &w, 4);
 	write_id(&w, &reading->context->own);
 	write_uint(&w, row->draft.kind);
 	write_str(&w, row->name);
@@ -429,7 +430,7 @@ static void read_step(struct import_reading *reading) {
 	row->draft.lane = LANE_NORMAL;
 	row->date_ms = step.date_ms;
 	step_encode(&step, &reading->import->bodies);
-	import_key_begin(&w, 7);
+	import_key_begin(reading, &w, 7);
 	write_id(&w, &step.petition);
 	write_uint(&w, step.action);
 	write_uint(&w, step.date_ms);

@@ -32,8 +32,8 @@ struct import_quoted import_quote(struct span text);
 __attribute__((format(printf, 4, 5))) void import_blame(struct import_reading *reading,
 	uint64_t line, unsigned column, const char *format, ...);
 
-/* What a row is about, as a hash: an array of a prefix and @n values, each written by the caller. */
-void import_key_begin(struct writer *w, size_t n);
+/* What a row is about, as a hash: an array of a prefix, the office's secret and @n values, each written by the caller. */
+void import_key_begin(const struct import_reading *reading, struct writer *w, size_t n);
 void import_key_end(struct import_reading *reading, struct writer *w, struct hash *ret_key);
 
 /*

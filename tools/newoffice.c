@@ -159,6 +159,7 @@ enum {
 };
 
 static int put_chain(struct txn *txn, const struct enrol_office *chain, size_t n_chain, struct span address) {
+	uint8_t secret[32];
 	uint32_t number;
 	int r = 0;
 
@@ -166,6 +167,10 @@ static int put_chain(struct txn *txn, const struct enrol_office *chain, size_t n
 		r = offices_put(txn, &chain[i].office, &chain[i].former, &number);
 	if (r == 0)
 		r = offices_set_own(txn, &chain[n_chain - 1].office.id, FIRST_EPOCH);
+	if (r == 0)
+		r = random_bytes(secret, sizeof(secret));
+	if (r == 0)
+		r = meta_put(txn, "import-secret", (struct span){ secret, sizeof(secret) });
 	if (r == 0 && n_chain > 1)
 		r = offices_set_parent_address(txn, address);
 	return r;

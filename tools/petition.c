@@ -411,18 +411,15 @@ static const struct column escalation_columns[] = {
 struct history {
 	const struct home *home;
 	struct case_row row; /* the case as the steps so far have made it */
+	uint32_t tried;      /* sequence of the last step that had its turn */
 	struct listing private; /* who brought it; empty: not asked for */
 	struct listing steps;
 	struct listing escalations;
 };
 
-/* Follows the case as fold.c does, one step after the other. NULL, or why this one did nothing. */
-static const char *follow(struct history *history, const struct step *step, uint32_t office) {
-	const struct office_row *writer = home_office(history->home, office);
-	const struct office_row *above =
-		writer ? home_office_by_id(history->home, &writer->office.parent) : NULL;
-
-	switch (fold_step(&history->row, step, office, above)) {
+/* Of an outcome of fold_step(). */
+static const char *why_not(int outcome) {
+	switch (outcome) {
 	case 0:
 		return NULL;
 	case FOLD_NOT_HOLDER:
@@ -436,6 +433,28 @@ static const char *follow(struct history *history, const struct step *step, uint
 	}
 }
 
+/* Follows the case as fold.c does, one step after the other. 0 with why this one did nothing (NULL: it did), or -errno. */
+static int follow(struct history *history, const struct step *step, const struct step_row *at, const char **ret_why) {
+	const struct office_row *writer = home_office(history->home, at->office);
+	const struct office_row *above =
+		writer ? home_office_by_id(history->home, &writer->office.parent) : NULL;
+	struct hash last;
+	int r = fold_last(history->home->txn, &history->row, &last);
+
+	*ret_why = NULL;
+	if (r == 0 && at->office == history->row.holder) {
+		if (memcmp(last.b, at->follows.b, sizeof(last.b)) != 0 || at->sequence == history->tried) {
+			*ret_why = N_("another step has its place, or one before it is missing");
+			return 0;
+		}
+		history->tried = at->sequence;
+	}
+	if (r == 0)
+		*ret_why = why_not(fold_step(&history->row, step, at->office, above));
+	if (r == 0 && !*ret_why)
+		history->row.last = at->arrival;
+	return r;
+}
 static void cell_target(struct listing *listing, const struct home *home, const struct step *step) {
 	char reference[REFERENCE_TEXT_MAX];
 	struct case_row row;
@@ -465,7 +484,9 @@ static int list_step(void *userdata, const struct step_row *at) {
 	r = home_place(history->home, at->arrival, &place);
 	if (r)
 		return r;
-	why = follow(history, &step, at->office);
+	r = follow(history, &step, at, &why);
+	if (r)
+		return r;
 	cell_count(listing, at->sequence);
 	cell_word(listing, &words_action, step.action);
 	cell_date(listing, step.date_ms);
@@ -617,7 +638,7 @@ static int show_petition(const struct tool *tool, const struct home *home, const
 
 	/* as the petition alone makes it: what the steps do to it follows */
 	history.row = (struct case_row){ .kind = KIND_PETITION, .state = CASE_RECEIVED,
-		.origin = row->origin, .holder = row->origin };
+		.origin = row->origin, .holder = row->origin, .last = row->arrival };
 	listing_init(&card, show_columns, N_ELEMENTS(show_columns));
 	listing_init(&history.private, private_columns, N_ELEMENTS(private_columns));
 	listing_init(&history.steps, step_columns, N_ELEMENTS(step_columns));

@@ -47,12 +47,15 @@ static const struct column fault_columns[] = {
 	{ .key = "fault", .title = N_("Fault") },
 };
 
-/* What the newest office record about an office says of its row in the register. */
+/* What the office records about an office say of its row in the register. */
 struct enrolment {
 	bool found;
-	bool equal;
+	bool equal;      /* in all but the keys, says the one that counts: the newest, or the first that revokes */
+	bool revoked;
+	bool same_keys;  /* says the first */
 	uint64_t arrival;
-	size_t n_terms; /* that its own records begin */
+	uint64_t first_arrival;
+	size_t n_terms;  /* that its own records begin */
 };
 
 struct checking {
@@ -140,6 +143,20 @@ static bool same_office(const struct office *a, const struct office *b) {
 	return writer_ok(&w) && writer_ok(&v) && span_eq(writer_span(&w), writer_span(&v));
 }
 
+static bool has_first_keys(const struct office_row *row, const struct office *said) {
+	const uint8_t *first = row->former.n ? row->former.terms[0].sign_key : row->office.sign_key;
+
+	return memcmp(first, said->sign_key, SIGN_PUBLIC_LEN) == 0 &&
+		memcmp(row->office.curve_key, said->curve_key, OFFICE_CURVE_LEN) == 0;
+}
+
+/* Whether a record counts in place of the one that did: a later one, but nothing comes after the end. */
+static bool counts_over(const struct enrolment *held, bool revokes, uint64_t arrival) {
+	if (held->revoked || revokes)
+		return revokes && (!held->revoked || arrival < held->arrival);
+	return arrival > held->arrival;
+}
+
 /* Only an office's parent, or the topmost itself, may say who it is; its keys are its own to change. */
 static void note_enrolment(struct checking *checking, const struct id *origin, struct span body,
 	uint64_t arrival) {
@@ -159,12 +176,17 @@ static void note_enrolment(struct checking *checking, const struct id *origin, s
 	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent) ||
 		!id_eq(&row->office.parent, &office.parent))
 		return;
-	if (office_has_key(&row->office, &row->former, office.sign_key))
-		memcpy(office.sign_key, row->office.sign_key, sizeof(office.sign_key));
 	enrolment = &checking->enrolments[row - checking->home->offices];
-	if (enrolment->found && enrolment->arrival > arrival)
+	if (!enrolment->found || arrival < enrolment->first_arrival) {
+		enrolment->first_arrival = arrival;
+		enrolment->same_keys = has_first_keys(row, &office);
+	}
+	if (enrolment->found && !counts_over(enrolment, office.state == OFFICE_REVOKED, arrival))
 		return;
 	enrolment->found = true;
+	enrolment->revoked = office.state == OFFICE_REVOKED;
+	memcpy(office.sign_key, row->office.sign_key, sizeof(office.sign_key));
+	memcpy(office.curve_key, row->office.curve_key, sizeof(office.curve_key));
 	enrolment->equal = same_office(&row->office, &office);
 	enrolment->arrival = arrival;
 }
@@ -358,6 +380,10 @@ static void check_register(struct checking *checking) {
 		if (enrolment->found && !enrolment->equal)
 			add_fault(checking, label,
 				N_("the register does not say what the newest record of its parent says"));
+		/* of this office and those above it the answer was there first, perhaps a newer one */
+		if (enrolment->found && !enrolment->same_keys &&
+			!home_is_within(home, &home->own->office.id, &row->office.id))
+			add_fault(checking, label, N_("the register has other keys than the record that enrolled it"));
 	}
 }
 

@@ -11,10 +11,14 @@ void step_encode(const struct step *step, struct writer *w) {
 	write_id_or_nil(w, &step->office);
 	write_str(w, step->to);
 	write_str(w, step->text);
+	if (step->sequence)
+		write_hash(w, &step->follows);
+	else
+		write_nil(w);
 }
 
 int step_decode(struct span body, struct step *ret_step) {
-	struct step step;
+	struct step step = { 0 };
 	struct reader r;
 
 	reader_init(&r, body);
@@ -27,6 +31,10 @@ int step_decode(struct span body, struct step *ret_step) {
 	read_id_or_nil(&r, &step.office);
 	step.to = read_line(&r, 0, STEP_TO_MAX);
 	step.text = read_text(&r, 0, STEP_TEXT_MAX);
+	if (step.sequence)
+		read_hash(&r, &step.follows);
+	else
+		read_nil(&r);
 	read_end(&r);
 	if (reader_done(&r) != 0)
 		return STEP_MALFORMED;

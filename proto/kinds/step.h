@@ -3,12 +3,13 @@
 /*
  * step - one thing done about a petition by the office that holds it
  *
- * Body: [case, sequence, action, date_ms, due_ms, office, to, text]. The sequence counts the steps
- * that made the case what it is, without gaps: a step that is not the next one does nothing, so no
- * office can use the numbers up. The action decides what the other fields mean; those it does not
- * use are 0, nil or empty.
+ * Body: [case, sequence, action, date_ms, due_ms, office, to, text, follows]. The sequence counts the steps
+ * that made the case what it is, without gaps; follows is the leaf hash of the one before (for the first, of
+ * the petition), on which this one rests: where another comes to stand in its place, this one does nothing.
+ * The action decides what the other fields mean; those it does not use are 0, nil or empty.
  */
 #include "proto/codec.h"
+#include "proto/merkle.h"
 
 /* The numbers are on the wire. */
 enum action {
@@ -31,7 +32,7 @@ enum {
 	STEP_TO_MAX = 256,
 	STEP_TEXT_MAX = 8192,
 	STEP_SEQUENCE_MAX = 1000, /* far beyond any case: bounds what folding one again can cost */
-	STEP_FIELDS = 8,
+	STEP_FIELDS = 9,
 };
 
 enum {
@@ -47,6 +48,7 @@ struct step {
 	struct id office;    /* nil: none; for merged: the other case */
 	struct span to;
 	struct span text;
+	struct hash follows; /* of a draft: not known yet */
 };
 
 void step_encode(const struct step *step, struct writer *w);

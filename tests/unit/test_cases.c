@@ -14,7 +14,7 @@ static const struct case_row full = {
 	255, 254, 253, 252, true, false, true, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 2,
 	UINT32_MAX - 3, UINT32_MAX - 4, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, UINT64_MAX - 3,
 	UINT64_MAX - 4, UINT64_MAX - 5, UINT64_MAX - 6, UINT64_MAX - 7, UINT64_MAX - 8,
-	UINT64_MAX - 9,
+	UINT64_MAX - 9, UINT64_MAX - 10,
 };
 
 static void expect_row(const struct case_row *row, const struct case_row *want) {
@@ -31,6 +31,7 @@ static void expect_row(const struct case_row *row, const struct case_row *want) 
 	cr_expect_eq(row->n_steps, want->n_steps);
 	cr_expect_eq(row->clock_step, want->clock_step);
 	cr_expect_eq(row->arrival, want->arrival);
+	cr_expect_eq(row->last, want->last);
 	cr_expect_eq(row->reference, want->reference);
 	cr_expect_eq(row->received_ms, want->received_ms);
 	cr_expect_eq(row->recorded_ms, want->recorded_ms);
@@ -131,7 +132,7 @@ Test(cases, their_steps_stand_in_order_of_sequence_then_office_then_record) {
 	for (size_t i = 0; i < N_ELEMENTS(steps); i++) {
 		const struct id petition = scratch_id(steps[i].petition);
 		const struct step_row row = {
-			steps[i].sequence, steps[i].office, scratch_id(steps[i].record), i,
+			steps[i].sequence, steps[i].office, { { 0 } }, scratch_id(steps[i].record), i,
 		};
 
 		cr_assert_eq(steps_put(txn, &petition, &row), 0);
@@ -144,7 +145,7 @@ Test(cases, their_steps_stand_in_order_of_sequence_then_office_then_record) {
 	cr_expect_eq(steps_each(txn, &petition, list_step, list), 1);
 	cr_expect_str_eq(list, "1:9:60:1 2:7:90:9 2:8:40:6 2:8:50:0 256:7:1:5 300:7:5:7 ");
 	list[0] = '\0';
-	cr_expect_eq(steps_of(txn, &petition, 2, 8, list_step, list), 0);
+	cr_expect_eq(steps_of(txn, &petition, &(struct step_row){ .sequence = 2, .office = 8 }, list_step, list), 0);
 	cr_expect_str_eq(list, "2:8:40:6 2:8:50:0 ");
 }
 
@@ -165,7 +166,7 @@ Test(cases, their_escalations_are_found_for_one_and_for_all) {
 
 	for (uint64_t i = 0; i < 6; i++) {
 		const struct id petition = scratch_id(3 - i % 3);
-		const struct escalation_row row = { scratch_id(10 - i), 7, 100 + i };
+		const struct escalation_row row = { 7, 2, 0, scratch_id(10 - i), 100 + i };
 
 		cr_assert_eq(escalations_put(txn, &petition, &row), 0);
 	}

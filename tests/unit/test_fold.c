@@ -46,20 +46,26 @@ static void stage_done(struct stage *stage) {
 	scratch_done(&stage->home);
 }
 
+static struct span encode(uint8_t kind, uint8_t n, struct span body, uint8_t buf[1024]) {
+	const struct record rec = { .kind = kind, .id = { { 9, [15] = n } }, .time_ms = START_MS, .body = body };
+	struct writer w;
+
+	writer_init(&w, buf, 1024);
+	cr_assert_eq(record_encode(&rec, NULL, 0, &w), 0);
+	return writer_span(&w);
+}
+
 static int stage_apply(struct stage *stage, const struct id *origin, uint32_t number, uint8_t kind,
 	uint8_t n, struct span body) {
 	struct oplog_id id = { *origin, 1, LANE_NORMAL };
 	struct record rec = { .kind = kind, .id = { { 9, [15] = n } }, .time_ms = START_MS, .body = body };
 	uint8_t buf[1024];
-	struct writer w;
 	struct oplog oplog;
 	struct leaf leaf = { 0 };
 	struct hash hash;
 	uint64_t arrival;
 
-	writer_init(&w, buf, sizeof(buf));
-	cr_assert_eq(record_encode(&rec, NULL, 0, &w), 0);
-	leaf.bytes = writer_span(&w);
+	leaf.bytes = encode(kind, n, body, buf);
 	cr_assert_eq(oplog_load_or_create(stage->txn, &id, &oplog), 0);
 	merkle_leaf(leaf.bytes, &hash);
 	cr_assert_eq(oplog_append(stage->txn, &oplog, &leaf, &hash, &arrival), 0);
@@ -67,38 +73,59 @@ static int stage_apply(struct stage *stage, const struct id *origin, uint32_t nu
 	return fold_apply(&stage->fold, stage->txn, &id, number, arrival, &rec);
 }
 
-static int apply_petition(struct stage *stage, const struct id *origin, uint32_t number, uint8_t n) {
+static struct span petition_body(uint8_t n, uint8_t body[256]) {
 	struct petition petition = { .legal_kind = LEGAL_PETITION, .category = CATEGORY_LAND,
 		.channel = CHANNEL_LETTER, .people = 1, .received_ms = START_MS, .reference = n,
 		.village = span_str("Thôn Đông"), .text = span_str("Đường hỏng") };
-	uint8_t body[256];
 	struct writer w;
 
-	writer_init(&w, body, sizeof(body));
+	writer_init(&w, body, 256);
 	petition_encode(&petition, &w);
-	return stage_apply(stage, origin, number, KIND_PETITION, n, writer_span(&w));
+	return writer_span(&w);
+}
+
+static int apply_petition(struct stage *stage, const struct id *origin, uint32_t number, uint8_t n) {
+	uint8_t body[256];
+
+	return stage_apply(stage, origin, number, KIND_PETITION, n, petition_body(n, body));
 }
 
 struct planned_step {
 	uint32_t sequence;
 	uint8_t action;
 	uint8_t writer; /* 1 own, 2 child, 3 child that does not hand over to its parent */
+	uint8_t n;      /* of its record's id */
+	const struct planned_step *after; /* NULL: the petition */
 };
 
-static int apply_step(struct stage *stage, uint8_t petition, const struct planned_step *plan, uint8_t n) {
+static struct span step_body(const struct stage *stage, const struct planned_step *plan, uint8_t petition,
+	uint8_t body[256]) {
 	struct step step = { .petition = { { 9, [15] = petition } }, .sequence = plan->sequence,
 		.action = plan->action, .date_ms = START_MS + plan->sequence * 1000,
 		.due_ms = plan->action == ACTION_EXTENDED ? START_MS + 99999 : 0, .to = span_str("UBND"),
 		.text = span_str("...") };
-	uint8_t body[256];
+	uint8_t buf[1024], before[256];
 	struct writer w;
 
+	if (plan->after)
+		merkle_leaf(encode(KIND_STEP, plan->after->n, step_body(stage, plan->after, petition, before), buf),
+			&step.follows);
+	else
+		merkle_leaf(encode(KIND_PETITION, petition, petition_body(petition, before), buf), &step.follows);
 	if (plan->action == ACTION_HANDED_OVER)
 		step.office = plan->writer == 3 ? (struct id){ { 4 } } : stage->own;
-	writer_init(&w, body, sizeof(body));
+	writer_init(&w, body, 256);
 	step_encode(&step, &w);
+	cr_assert(writer_ok(&w));
+	return writer_span(&w);
+}
+
+static int apply_step(struct stage *stage, uint8_t petition, const struct planned_step *plan) {
+	uint8_t body[256];
+
 	return stage_apply(stage, plan->writer == 1 ? &stage->own : &stage->child,
-		plan->writer == 1 ? stage->own_number : stage->child_number, KIND_STEP, n, writer_span(&w));
+		plan->writer == 1 ? stage->own_number : stage->child_number, KIND_STEP, plan->n,
+		step_body(stage, plan, petition, body));
 }
 
 static int apply_overdue(struct stage *stage, uint8_t petition, uint32_t clock_step, uint8_t n) {
@@ -114,17 +141,17 @@ static int apply_overdue(struct stage *stage, uint8_t petition, uint32_t clock_s
 
 /* The child takes it in, accepts, hands it over; the parent forwards, extends, resolves. */
 static const struct planned_step course[] = {
-	{ 1, ACTION_ACCEPTED, 2 },
-	{ 2, ACTION_HANDED_OVER, 2 },
-	{ 2, ACTION_HANDED_OVER, 3 }, /* a second claim to one place: the lesser record id has it */
-	{ 3, ACTION_FORWARDED, 1 },
-	{ 3, ACTION_RESOLVED, 2 }, /* not the holder any more: kept, not applied */
-	{ 4, ACTION_EXTENDED, 1 },
-	{ 5, ACTION_RESOLVED, 1 },
-	{ 5, ACTION_CLOSED, 1 },   /* nor where it could not be taken */
-	{ 5, ACTION_WITHDRAWN, 1 },
-	{ 7, ACTION_ANSWERED, 1 },  /* the one before it never comes */
-	{ STEP_SEQUENCE_MAX, ACTION_ACCEPTED, 2 }, /* cannot use the numbers up */
+	{ 1, ACTION_ACCEPTED, 2, 12, NULL },
+	{ 2, ACTION_HANDED_OVER, 2, 13, &course[0] },
+	{ 2, ACTION_HANDED_OVER, 3, 14, &course[0] }, /* a second one there: the lesser record id has it */
+	{ 3, ACTION_FORWARDED, 1, 15, &course[1] },
+	{ 3, ACTION_RESOLVED, 2, 16, &course[1] }, /* not the holder any more: kept, not applied */
+	{ 4, ACTION_EXTENDED, 1, 17, &course[3] },
+	{ 5, ACTION_RESOLVED, 1, 18, &course[5] },
+	{ 5, ACTION_CLOSED, 1, 19, &course[5] },   /* nor where it could not be taken */
+	{ 5, ACTION_WITHDRAWN, 1, 11, &course[3] }, /* nor where it does not follow what came before */
+	{ 7, ACTION_ANSWERED, 1, 21, &course[6] },  /* the one before it never comes */
+	{ STEP_SEQUENCE_MAX, ACTION_ACCEPTED, 2, 22, &course[0] }, /* cannot use the numbers up */
 };
 
 Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 60) {
@@ -152,11 +179,11 @@ Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 6
 		for (size_t i = 0; i < N_ELEMENTS(order); i++) {
 			int r = order[i] == 0 ? apply_petition(&stage, &stage.child, stage.child_number, 1)
 				: order[i] == 1 ? apply_overdue(&stage, 1, 1, 100)
-						: apply_step(&stage, 1, &course[order[i] - 2], 10 + order[i]);
+						: apply_step(&stage, 1, &course[order[i] - 2]);
 			cr_assert_eq(r, 0);
 		}
 		cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
-		row.arrival = 0; /* where it stands in the store is all that may differ */
+		row.arrival = row.last = 0; /* where it stands in the store is all that may differ */
 		cr_expect_eq(row.state, CASE_RESOLVED);
 		cr_expect_eq(row.holder, stage.own_number);
 		cr_expect_eq(row.n_steps, 5);
@@ -175,16 +202,15 @@ Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 6
 
 /* What only a forged node writes: many steps for one place, and two records of one id. */
 Test(fold, a_forged_holder_cannot_make_the_order_of_arrival_matter) {
-	static const struct planned_step closed = { 1, ACTION_CLOSED, 2 }; /* cannot be taken there */
-	static const struct planned_step accepted = { 1, ACTION_ACCEPTED, 2 };
-	static const struct planned_step withdrawn = { 1, ACTION_WITHDRAWN, 2 };
-	static const struct planned_step answered = { 2, ACTION_ANSWERED, 2 };
+	const struct planned_step accepted = { 1, ACTION_ACCEPTED, 2, 50, NULL };
+	const struct planned_step answered = { 2, ACTION_ANSWERED, 2, 60, &accepted };
 
 	for (unsigned which = 0; which < 2; which++) {
 		struct case_row rows[2];
 
 		for (unsigned backward = 0; backward < 2; backward++) {
-			const struct planned_step *plan = which ? &withdrawn : &closed;
+			/* closed cannot be taken there */
+			struct planned_step plan = { 1, which ? ACTION_WITHDRAWN : ACTION_CLOSED, 2, 0, NULL };
 			struct id id = { { 9, [15] = 1 } };
 			struct stage stage;
 
@@ -192,12 +218,12 @@ Test(fold, a_forged_holder_cannot_make_the_order_of_arrival_matter) {
 			if (!backward)
 				cr_assert_eq(apply_petition(&stage, &stage.child, stage.child_number, 1), 0);
 			if (backward)
-				cr_assert_eq(apply_step(&stage, 1, &accepted, 50), 0);
-			for (uint8_t n = which ? 50 : 20; n <= (which ? 50 : 40); n++)
-				cr_assert_eq(apply_step(&stage, 1, plan, n), 0);
+				cr_assert_eq(apply_step(&stage, 1, &accepted), 0);
+			for (plan.n = which ? 50 : 20; plan.n <= (which ? 50 : 40); plan.n++)
+				cr_assert_eq(apply_step(&stage, 1, &plan), 0);
 			if (!backward)
-				cr_assert_eq(apply_step(&stage, 1, &accepted, 50), 0);
-			cr_assert_eq(apply_step(&stage, 1, &answered, 60), 0);
+				cr_assert_eq(apply_step(&stage, 1, &accepted), 0);
+			cr_assert_eq(apply_step(&stage, 1, &answered), 0);
 			if (backward)
 				cr_assert_eq(apply_petition(&stage, &stage.child, stage.child_number, 1), 0);
 			cr_assert_eq(cases_get(stage.txn, &id, &rows[backward]), 0);
@@ -207,6 +233,34 @@ Test(fold, a_forged_holder_cannot_make_the_order_of_arrival_matter) {
 		cr_expect_eq(rows[0].n_steps, rows[1].n_steps);
 		cr_expect_eq(rows[0].n_steps == 0, which == 0);
 	}
+}
+
+/*
+ * Whoever had the case may write its past anew; whoever has it now goes on from there, and what it did before
+ * is not in its way.
+ */
+Test(fold, a_past_that_is_written_anew_does_not_stop_the_present_holder) {
+	const struct planned_step accepted = { 1, ACTION_ACCEPTED, 2, 40, NULL };
+	const struct planned_step handed = { 2, ACTION_HANDED_OVER, 2, 41, &accepted };
+	const struct planned_step resolved = { 3, ACTION_RESOLVED, 1, 42, &handed };
+	const struct planned_step answered = { 4, ACTION_ANSWERED, 1, 43, &resolved };
+	const struct planned_step extended = { 2, ACTION_EXTENDED, 2, 30, &accepted }; /* the new past */
+	const struct planned_step handed_again = { 3, ACTION_HANDED_OVER, 2, 44, &extended };
+	const struct planned_step forwarded = { 4, ACTION_FORWARDED, 1, 45, &handed_again };
+	const struct planned_step *const all[] = { &accepted, &handed, &resolved, &answered, &extended, &handed_again,
+		&forwarded };
+	struct id id = { { 9, [15] = 1 } };
+	struct case_row row;
+	struct stage stage;
+
+	stage_init(&stage);
+	cr_assert_eq(apply_petition(&stage, &stage.child, stage.child_number, 1), 0);
+	for (size_t i = 0; i < N_ELEMENTS(all); i++)
+		cr_assert_eq(apply_step(&stage, 1, all[i]), 0);
+	cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
+	cr_expect_eq(row.n_steps, 4);
+	cr_expect_eq(row.state, CASE_FORWARDED);
+	stage_done(&stage);
 }
 
 Test(fold, one_petition_under_two_numbers_is_one_case) {

@@ -126,16 +126,16 @@ static void write_case(struct txn *txn) {
 	const struct case_row row = {
 		.kind = KIND_PETITION, .state = CASE_FORWARDED, .category = CATEGORY_FACILITIES,
 		.organisation = ORGANISATION_FRONT, .escalated = true, .origin = 1, .holder = 1,
-		.people = 120, .n_steps = 2, .clock_step = 2, .arrival = 1, .reference = reference,
+		.people = 120, .n_steps = 2, .clock_step = 2, .arrival = 1, .last = 2, .reference = reference,
 		.received_ms = received_ms, .recorded_ms = received_ms + 60000,
 		.since_ms = received_ms + 172800000, .due_ms = received_ms + 864000000,
 		.accepted_ms = received_ms + 86400000, .forwarded_ms = received_ms + 172800000,
 	};
 
 	cr_assert_eq(cases_put(txn, &petition_id, &row), 0);
-	cr_assert_eq(steps_put(txn, &petition_id, &(struct step_row){ 2, 1, step_id, 2 }), 0);
+	cr_assert_eq(steps_put(txn, &petition_id, &(struct step_row){ 2, 1, { { 0x33, 0xdc } }, step_id, 2 }), 0);
 	cr_assert_eq(escalations_put(txn, &petition_id,
-		&(struct escalation_row){ escalation_id, 1, 3 }), 0);
+		&(struct escalation_row){ 1, CAUSE_OVERDUE, 2, escalation_id, 3 }), 0);
 	cr_assert_eq(waiting_put(txn, true, CASE_FORWARDED, row.due_ms, &petition_id), 0);
 }
 

@@ -791,3 +791,110 @@ Test(hostile, a_turn_without_room_answers_everybody_and_keeps_no_name, .timeout 
 	cr_expect_eq(answer.number, 0);
 	cr_expect_eq(answer.result, CONTROL_BAD_REQUEST, "the last answer is to what nobody understood");
 }
+
+/* Writes a record with an id of its choice. */
+static void write_id_as(struct cores_node *node, uint8_t kind, const struct id *id, struct span body) {
+	const struct record rec = { .kind = kind, .organisation = ORGANISATION_FRONT,
+		.time_ms = node->cores->now_ms, .body = body, .id = *id };
+
+	cores_begin(node);
+	cr_assert_eq(core_write(node->core, LANE_NORMAL, &rec, NULL, 0), 0);
+	cores_end(node);
+	cores_settle(node->cores);
+}
+
+/* As @node's own case has it now. */
+static struct hash last_of(struct cores_node *node, const struct id *petition) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct case_row row;
+	struct hash last;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	cr_assert_eq(cases_get(txn, petition, &row), 0);
+	cr_assert_eq(fold_last(txn, &row, &last), 0);
+	return last;
+}
+
+static uint64_t submit_step(struct cores_node *node, const struct id *petition, uint8_t action) {
+	const struct step step = { .petition = *petition, .action = action, .date_ms = CORES_START_MS + 1000,
+		.office = action == ACTION_HANDED_OVER ? (node - 1)->id : (struct id){ { 0 } }, .text = span_str("...") };
+	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	draft.body = writer_span(&w);
+	return cores_submit(node, &draft, 1).result;
+}
+
+static void forge_step(struct cores_node *node, const struct id *petition, uint32_t sequence, uint8_t action,
+	const struct hash *follows, uint8_t n) {
+	const struct step step = { .petition = *petition, .sequence = sequence, .action = action,
+		.date_ms = node->cores->now_ms, .due_ms = action == ACTION_EXTENDED ? node->cores->now_ms + 1000 : 0,
+		.office = action == ACTION_HANDED_OVER ? (node - 1)->id : (struct id){ { 0 } },
+		.text = span_str("..."), .follows = *follows };
+	const struct id id = { { 0, [6] = 0x70, [8] = 0x80, [15] = n } };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	write_id_as(node, KIND_STEP, &id, writer_span(&w));
+}
+
+Test(hostile, an_office_that_writes_its_past_anew_does_not_stop_the_one_that_has_the_case_now, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct id petition = submit_one(commune, &draft);
+	struct hash accepted, extended;
+
+	cr_assert_eq(submit_step(commune, &petition, ACTION_ACCEPTED), CONTROL_OK);
+	accepted = last_of(commune, &petition);
+	cr_assert_eq(submit_step(commune, &petition, ACTION_HANDED_OVER), CONTROL_OK);
+	cores_settle(cores);
+	cr_assert_eq(submit_step(district, &petition, ACTION_RESOLVED), CONTROL_OK);
+	cr_assert_eq(submit_step(district, &petition, ACTION_ANSWERED), CONTROL_OK);
+	cores_settle(cores);
+	forge_step(commune, &petition, 2, ACTION_EXTENDED, &accepted, 1);
+	extended = last_of(commune, &petition);
+	forge_step(commune, &petition, 3, ACTION_HANDED_OVER, &extended, 2);
+	cr_expect_eq(case_of(district, &petition).n_steps, 3);
+	cr_assert_eq(submit_step(district, &petition, ACTION_RESOLVED), CONTROL_OK);
+	cr_expect_eq(case_of(district, &petition).n_steps, 4);
+	cr_expect_eq(case_of(district, &petition).state, CASE_RESOLVED);
+	cores_settle(cores);
+	cr_expect_eq(case_of(commune, &petition).n_steps, 4);
+}
+
+/* What is imported has an id that follows from the row; an office that says it first has not kept it here. */
+Test(hostile, what_another_office_says_under_an_id_is_not_held_here, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	const struct id step_id = { { 0, [6] = 0x70, [8] = 0x80, [15] = 7 } };
+	uint8_t body[512], other_body[512], step_body[256];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false), other, step_draft;
+	struct step step = { .action = ACTION_ACCEPTED, .date_ms = CORES_START_MS + 1000, .sequence = 5 };
+	struct writer w;
+
+	draft.has_id = true;
+	record_make_id(CORES_START_MS, (const uint8_t *)"0123456789", &draft.id);
+	write_id_as(commune, KIND_PETITION, &draft.id, draft.body);
+	cr_expect_eq(cores_submit(district, &draft, 1).result, CONTROL_CONFLICT);
+	cr_expect_eq(cores_count(district, district, MEASURE_RECEIVED), 0);
+
+	other = cores_petition(other_body, sizeof(other_body), 2, false);
+	step.petition = submit_one(district, &other);
+	writer_init(&w, step_body, sizeof(step_body));
+	step_encode(&step, &w);
+	write_id_as(commune, KIND_STEP, &step_id, writer_span(&w));
+	step.sequence = 0;
+	writer_init(&w, step_body, sizeof(step_body));
+	step_encode(&step, &w);
+	step_draft = (struct draft){ .kind = KIND_STEP, .lane = LANE_NORMAL, .body = writer_span(&w), .has_id = true,
+		.id = step_id };
+	cr_expect_eq(cores_submit(district, &step_draft, 1).result, CONTROL_OK);
+	cr_expect_eq(case_of(district, &step.petition).n_steps, 1);
+}
