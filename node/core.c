@@ -408,6 +408,11 @@ static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arriva
 	return fold_and_judge(core, oplog, origin->row.number, arrival, &rec);
 }
 
+/* A record of ours proves it to everybody above and below, and folding it sets the office aside. */
+static int on_forked(void *userdata, const struct fork *fork) {
+	return core_write_fork(userdata, fork);
+}
+
 struct overdue {
 	struct core *core;
 	const struct rule *rule;
@@ -703,6 +708,7 @@ static bool command_writes(uint8_t command) {
 	case COMMAND_DECLINE:
 	case COMMAND_CHANGE_OFFICE:
 	case COMMAND_ROTATE:
+	case COMMAND_UNFORK:
 		return true;
 	default:
 		return false;
@@ -728,6 +734,8 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_add_office(core, client, &request));
 	else if (request.command == COMMAND_CHANGE_OFFICE)
 		core_fail(core, core_change_office(core, client, &request));
+	else if (request.command == COMMAND_UNFORK)
+		core_fail(core, core_unfork(core, client, &request));
 	else if (request.command == COMMAND_ROTATE)
 		core_fail(core, core_rotate(core, client, &request));
 	else if (request.command == COMMAND_READ)
@@ -913,7 +921,7 @@ int core_new(struct store *store, const struct config *config, const struct core
 	core->io = io;
 	core->wall_ms = core->started_ms = wall_ms;
 	core->fold_sink = (struct fold_sink){ core, on_case, on_tally, on_office, on_escalation };
-	core->receive_sink = (struct receive_sink){ core, on_kept, oplog_grown };
+	core->receive_sink = (struct receive_sink){ core, on_kept, on_forked, oplog_grown };
 	writer_init_grow(&core->answers);
 	r = receive_new(&core->reg, &core->receive_sink, &core->receive);
 	if (!r)

@@ -104,6 +104,7 @@ int core_submit(struct core *core, struct span client, struct request *request);
 int core_add_office(struct core *core, struct span client, const struct request *request);
 int core_join(struct core *core, struct span client, const struct request *request);
 int core_change_office(struct core *core, struct span client, const struct request *request);
+int core_unfork(struct core *core, struct span client, const struct request *request);
 int core_rotate(struct core *core, struct span client, const struct request *request);
 int core_read_private(struct core *core, struct span client, const struct request *request);
 int core_erase_private(struct core *core, struct span client, const struct request *request);
@@ -112,6 +113,8 @@ int core_decide(struct core *core, struct span client, const struct request *req
 int core_load_guests(struct core *core, struct txn *txn);
 /* Enrols an office below this one: its record. 0 or -errno. */
 int core_enrol(struct core *core, struct office *office);
+/* Writes that an office forked, or that this is settled. 0 or -errno. */
+int core_write_fork(struct core *core, const struct fork *fork);
 /* The answer file for a child that was enrolled. 0, ENROL_MALFORMED (more levels than fit) or -errno. */
 int core_enrol_answer(struct core *core, const struct id *child, struct span address, struct writer *w);
 /*

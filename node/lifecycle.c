@@ -4,19 +4,31 @@
 
 #include <errno.h>
 
-static int write_office(struct core *core, const struct office *office) {
-	struct record rec = { .kind = KIND_OFFICE, .time_ms = core->wall_ms };
-	uint8_t body[OFFICE_BODY_MAX];
-	struct writer w;
-	int r;
+static int write_urgent(struct core *core, uint8_t kind, const struct writer *body) {
+	struct record rec = { .kind = kind, .time_ms = core->wall_ms, .body = writer_span(body) };
+	int r = writer_ok(body) ? author_make_id(&core->author, core->wall_ms, &rec.id) : -ENOBUFS;
 
-	writer_init(&w, body, sizeof(body));
-	office_encode(office, &w);
-	rec.body = writer_span(&w);
-	r = writer_ok(&w) ? author_make_id(&core->author, core->wall_ms, &rec.id) : -ENOBUFS;
 	if (r == 0)
 		r = core_write(core, LANE_URGENT, &rec, NULL, 0);
 	return r > 0 ? -EIO : r;
+}
+
+static int write_office(struct core *core, const struct office *office) {
+	uint8_t body[OFFICE_BODY_MAX];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	office_encode(office, &w);
+	return write_urgent(core, KIND_OFFICE, &w);
+}
+
+int core_write_fork(struct core *core, const struct fork *fork) {
+	uint8_t body[FORK_BODY_MAX];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	fork_encode(fork, &w);
+	return write_urgent(core, KIND_FORK, &w);
 }
 
 int core_enrol(struct core *core, struct office *office) {
@@ -78,6 +90,20 @@ int core_change_office(struct core *core, struct span client, const struct reque
 	}
 	if (r == 0)
 		r = write_office(core, &office);
+	return r ? r : answer_done(core, client, request->number);
+}
+
+int core_unfork(struct core *core, struct span client, const struct request *request) {
+	const struct register_entry *entry = register_find(&core->reg, &request->record);
+	struct fork fork = { .state = FORK_SETTLED };
+	int r;
+
+	if (!entry || !id_eq(&entry->row.office.parent, &core->reg.own->row.office.id))
+		return core_answer_failure(core, client, request->number, CONTROL_NOT_BELOW, 0, span_str(""));
+	if (entry->row.forks.settled >= entry->row.forks.found)
+		return core_answer_failure(core, client, request->number, CONTROL_NOT_FORKED, 0, span_str(""));
+	fork.oplog = (struct oplog_id){ request->record, entry->row.forks.found - 1, LANE_URGENT };
+	r = core_write_fork(core, &fork);
 	return r ? r : answer_done(core, client, request->number);
 }
 

@@ -82,6 +82,8 @@ static void link_begin(struct link *link, const struct link_io *io) {
 	link->out_sequence = link->in_sequence = 0;
 	link->n_flights = 0;
 	link->n_acks = link->n_refusals = 0;
+	link->n_suspicions = 0;
+	link->suspect_from = UINT64_MAX;
 	link->say_heads = false;
 	link->last_heard_ms = io->now_ms;
 	compressor_reset(link->out);
@@ -243,6 +245,11 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 	switch (refuse->reason) {
 	case REFUSAL_GAP: /* their size says where to go on */
 		break;
+	case REFUSAL_ROOT:
+	case REFUSAL_FORK: /* below what they hold: they look for where two histories part */
+		if (refuse->size >= oplog->acked)
+			oplog->aside_until_ms = UINT64_MAX;
+		break;
 	case REFUSAL_FULL:
 	case REFUSAL_UNKNOWN_OFFICE:
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
@@ -402,6 +409,7 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 
 	switch (record_kind(bytes)) {
 	case KIND_OFFICE:
+	case KIND_FORK: /* whoever is meant must hear of it, and it proves itself */
 		return true;
 	case KIND_ACCESS: /* who looked at what stays in the office */
 		return false;

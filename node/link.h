@@ -25,6 +25,7 @@ enum {
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
+	LINK_SUSPICIONS_MAX = 64,
 	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled */
 };
 
@@ -79,6 +80,9 @@ struct link {
 	size_t n_flights;
 	struct oplog_id *acks;      /* oplogs of which something came in this turn */
 	size_t n_acks, cap_acks;
+	unsigned n_suspicions;      /* of this session: what does not fit costs a look at a whole log */
+	struct oplog_id suspect;    /* asked for again from suspect_from; what was under way does not count */
+	uint64_t suspect_from;      /* UINT64_MAX: none is */
 	struct refuse *refusals;    /* of this turn */
 	size_t n_refusals, cap_refusals;
 	struct compressor *out;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "node/evidence.h"
+
 /* A batch whose root fits, waiting for its signature. */
 struct waiting {
 	struct waiting *next;
@@ -197,6 +199,36 @@ static int hash_leaves(struct txn *txn, const struct incoming *in, const struct 
 	return reader_done(&r) ? REFUSAL_MALFORMED : 0;
 }
 
+/* Whether a head is signed as it must be. 0, a refusal or -errno. */
+static int verify(const struct receive *receive, const struct oplog_id *oplog, const struct head *head) {
+	const struct register_entry *origin = register_find(receive->reg, &oplog->office);
+	enum refusal why = REFUSAL_UNKNOWN_OFFICE;
+	struct verifier *key = origin ? register_key(origin, oplog, head->size, &why) : NULL;
+	int r;
+
+	if (!key)
+		return why;
+	r = head_verify(key, oplog, head);
+	return r > 0 ? REFUSAL_SIGNATURE : r;
+}
+
+/* 0 or EVIDENCE_NONE: they cannot be read. */
+static int read_hashes(struct span plain, uint64_t n, struct hash *ret_leaves) {
+	struct reader r;
+
+	reader_init(&r, plain);
+	read_array(&r, n, n);
+	for (uint64_t i = 0; i < n; i++) {
+		struct leaf leaf;
+
+		leaf_read(&r, &leaf);
+		if (r.failed)
+			return EVIDENCE_NONE;
+		leaf_hash(&leaf, &ret_leaves[i]);
+	}
+	return 0;
+}
+
 static int take_batch(struct txn *txn, struct incoming *in, const struct batch *batch,
 	struct span plain, struct waiting **ret_waiting) {
 	struct frontier frontier = in->frontier;
@@ -231,6 +263,41 @@ static int take_batch(struct txn *txn, struct incoming *in, const struct batch *
 	return 0;
 }
 
+/*
+ * A batch that does not fit. Where its head is the origin's all the same, the origin may have signed two
+ * histories: that is proved, or looked for in what comes before, which is asked for.
+ */
+static int suspect(struct receive *receive, struct txn *txn, struct incoming *in, const struct batch *batch,
+	struct span plain, enum refusal why, uint64_t refusals[REFUSAL_N]) {
+	struct hash *leaves;
+	struct fork fork;
+	uint64_t from;
+	int r;
+
+	if ((why != REFUSAL_FORK && why != REFUSAL_ROOT) || in->first || in->oplog.number == 0 ||
+		batch->head.size <= batch->first || in->link->n_suspicions == LINK_SUSPICIONS_MAX ||
+		verify(receive, &in->oplog.id, &batch->head) != 0)
+		return refuse(in, in->frontier.size, why, refusals);
+	in->link->n_suspicions++;
+	leaves = calloc(batch->n, sizeof(*leaves));
+	if (!leaves)
+		return -ENOMEM;
+	r = read_hashes(plain, batch->n, leaves);
+	if (r == 0)
+		r = evidence_find(txn, &in->oplog, batch->first, leaves, &batch->head, &fork, &from);
+	free(leaves);
+	if (r < 0)
+		return r;
+	if (r == EVIDENCE_EARLIER) {
+		in->link->suspect = in->oplog.id;
+		in->link->suspect_from = from;
+		return refuse(in, from, why, refusals);
+	}
+	if (r == 0)
+		r = receive->sink->forked(receive->sink->userdata, &fork);
+	return r < 0 ? r : refuse(in, in->frontier.size, why, refusals);
+}
+
 int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]) {
 	struct waiting *waiting = NULL;
@@ -256,13 +323,19 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 		return r;
 	if (in->given_up)
 		return 0; /* told once already in this turn */
+	if (link->suspect_from < batch->first && oplog_id_eq(&link->suspect, &batch->oplog))
+		return 0; /* sent before we asked for what comes before it */
+	if (oplog_id_eq(&link->suspect, &batch->oplog))
+		link->suspect_from = UINT64_MAX;
+	if (register_is_quarantined(receive->reg, &batch->oplog))
+		return refuse(in, in->frontier.size, REFUSAL_QUARANTINED, refusals);
 	if (batch->first > in->frontier.size)
 		return refuse(in, in->frontier.size, REFUSAL_GAP, refusals);
 	r = take_batch(txn, in, batch, plain, &waiting);
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return refuse(in, in->frontier.size, r, refusals);
+		return suspect(receive, txn, in, batch, plain, r, refusals);
 	r = link_ack(link, &batch->oplog);
 	if (r || !waiting)
 		return r; /* all of it is held already: the acknowledgement says so again */
@@ -272,19 +345,6 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 		in->first = waiting;
 	in->last = waiting;
 	return 0;
-}
-
-/* Whether a head is signed as it must be. 0, a refusal or -errno. */
-static int verify(const struct receive *receive, const struct oplog_id *oplog, const struct head *head) {
-	const struct register_entry *origin = register_find(receive->reg, &oplog->office);
-	enum refusal why = REFUSAL_UNKNOWN_OFFICE;
-	struct verifier *key = origin ? register_key(origin, oplog, head->size, &why) : NULL;
-	int r;
-
-	if (!key)
-		return why;
-	r = head_verify(key, oplog, head);
-	return r > 0 ? REFUSAL_SIGNATURE : r;
 }
 
 static int keep(struct receive *receive, struct txn *txn, struct incoming *in, const struct waiting *batch) {

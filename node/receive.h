@@ -10,6 +10,7 @@
  * to.
  */
 #include "node/link.h"
+#include "proto/kinds/fork.h"
 
 struct receive;
 
@@ -18,6 +19,8 @@ struct receive_sink {
 	void *userdata;
 	/* A readable record was just kept. 0 or -errno. */
 	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t arrival, struct span bytes);
+	/* An office has signed two histories. 0 or -errno. */
+	int (*forked)(void *userdata, const struct fork *fork);
 	/* An oplog has grown, or is new. 0 or -errno. */
 	int (*grown)(void *userdata, const struct oplog *oplog);
 };

@@ -132,6 +132,12 @@ struct verifier *register_key(const struct register_entry *entry, const struct o
 	return term == OFFICE_ENDED ? NULL : entry->keys[term];
 }
 
+bool register_is_quarantined(const struct office_register *reg, const struct oplog_id *oplog) {
+	const struct register_entry *entry = register_find(reg, &oplog->office);
+
+	return entry && office_is_quarantined(&entry->row.forks, oplog->epoch);
+}
+
 bool register_head_stays(const struct office_register *reg, const struct oplog *oplog) {
 	const struct register_entry *entry = register_find(reg, &oplog->id.office);
 

@@ -32,6 +32,8 @@ struct register_entry *register_find(const struct office_register *reg, const st
 /* What verifies an oplog's head of @size leaves. NULL: nothing, why being in @ret_why. */
 struct verifier *register_key(const struct register_entry *entry, const struct oplog_id *oplog, uint64_t size,
 	enum refusal *ret_why);
+/* Whether nothing of an oplog is accepted: its office has forked. */
+bool register_is_quarantined(const struct office_register *reg, const struct oplog_id *oplog);
 /* Whether the newest head of an oplog is where a term of its office ends: it must not go. */
 bool register_head_stays(const struct office_register *reg, const struct oplog *oplog);
 struct register_entry *register_by_number(const struct office_register *reg, uint32_t number);

@@ -109,6 +109,7 @@ static void read_arguments(struct reader *r, struct request *request) {
 		break;
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
+	case COMMAND_UNFORK:
 		read_id(r, &request->record);
 		break;
 	default: /* a newer tool's: the node says so, under the request's number */

@@ -19,6 +19,7 @@
  *   ACCEPT      [office id]                 -> []         of who asked with an invitation
  *   DECLINE     [office id]                 -> []
  *   CHANGE_OFFICE [office id, code, code digits, level, name, state] -> []  of one directly below, or the topmost itself
+ *   UNFORK      [office id]                 -> []
  *   ROTATE      []                          -> []         to the key in the file beside the present one
  *
  * A draft is [kind, organisation, lane, id or nil, body, private part or nil]: a record that the node
@@ -63,6 +64,7 @@ enum command {
 	COMMAND_DECLINE = 11,
 	COMMAND_CHANGE_OFFICE = 12,
 	COMMAND_ROTATE = 13,
+	COMMAND_UNFORK = 14,
 };
 
 /* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
@@ -90,6 +92,7 @@ enum control_result {
 	CONTROL_NOT_ASKED = 20,      /* nobody waits to be enrolled as this office */
 	CONTROL_NOT_BELOW = 21,      /* CHANGE_OFFICE: it is not directly below this one */
 	CONTROL_REVOKED = 22,        /* CHANGE_OFFICE: it was revoked, which is for ever */
+	CONTROL_NOT_FORKED = 24,     /* UNFORK: there is nothing to settle */
 	CONTROL_CLOSED = 23,         /* this office was closed: it takes nothing new in */
 };
 
@@ -122,7 +125,7 @@ struct request {
 	uint64_t since;         /* SINCE */
 	uint64_t max;           /* SINCE */
 	struct span after;      /* SNAPSHOT; empty: from the beginning */
-	struct id record;       /* READ, ERASE, as the next two; ACCEPT, DECLINE: the office */
+	struct id record;       /* READ, ERASE, as the next two; ACCEPT, DECLINE, UNFORK: the office */
 	struct span who;        /* the user of the machine */
 	struct span reason;
 };
@@ -193,7 +196,7 @@ void control_write_invite(struct writer *w, uint64_t number, const struct office
 /* What @office shall be called from now on, and its state. */
 void control_write_change_office(struct writer *w, uint64_t number, const struct office *office);
 void control_write_rotate(struct writer *w, uint64_t number);
-/* ACCEPT or DECLINE. */
+/* ACCEPT, DECLINE or UNFORK. */
 void control_write_decision(struct writer *w, uint64_t number, enum command command,
 	const struct id *office);
 

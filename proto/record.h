@@ -32,6 +32,7 @@ enum kind {
 	KIND_OFFICE = 5,
 	KIND_ESCALATION = 6,
 	KIND_ACCESS = 7,
+	KIND_FORK = 8,
 };
 
 /* The Front and the five organisations, and the Party's mass-mobilisation board. */

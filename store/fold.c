@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "proto/kinds/fork.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/office.h"
 #include "proto/kinds/petition.h"
@@ -18,7 +19,6 @@
 
 enum {
 	LEVELS_MAX = 64, /* a register that says otherwise has a ring in it */
-	/* Steps of the holder that claim one place and cannot have it: no honest one writes two. */
 };
 
 /* The states from which an action is allowed, and the one it leads to (0: the state stays). */
@@ -711,6 +711,55 @@ static int apply_office(struct fold *fold, struct txn *txn, const struct oplog_i
 	return r;
 }
 
+/* The key of @row's office that verifies an oplog's head of @size leaves; NULL: none. 0 or -errno. */
+static int key_for(const struct office_row *row, const struct oplog_id *oplog, uint64_t size,
+	struct verifier **ret_key) {
+	int term = office_term_of(&row->office, &row->former, oplog, size);
+	int r = term == OFFICE_ENDED ? 0
+		: verifier_new((size_t)term < row->former.n ? row->former.terms[term].sign_key
+							     : row->office.sign_key, ret_key);
+
+	return r < 0 ? r : 0;
+}
+
+static int check_fork(const struct office_row *row, const struct fork *fork) {
+	_cleanup_(verifier_freep) struct verifier *held = NULL, *other = NULL;
+	int r = key_for(row, &fork->oplog, fork->sides[0].head.size, &held);
+
+	if (!r)
+		r = key_for(row, &fork->oplog, fork->sides[1].head.size, &other);
+	return r ? r : fork_check(fork, (struct verifier *[]){ held, other });
+}
+
+/* Whoever finds a fork proves it; only the office's parent settles it. */
+static int apply_fork(struct fold *fold, struct txn *txn, const struct id *origin, const struct record *rec) {
+	struct office_row row;
+	struct fork fork;
+	uint32_t mark;
+	int r;
+
+	if (fork_decode(rec->body, &fork))
+		return FOLD_SET_ASIDE;
+	mark = fork.oplog.epoch + 1;
+	r = offices_get(txn, &fork.oplog.office, &row);
+	if (r)
+		return r < 0 ? r : FOLD_SET_ASIDE;
+	if (fork.state == FORK_FOUND) {
+		r = check_fork(&row, &fork);
+		row.forks.found = row.forks.found > mark ? row.forks.found : mark;
+	} else if (fork.state == FORK_SETTLED && id_eq(origin, &row.office.parent)) {
+		row.forks.settled = row.forks.settled > mark ? row.forks.settled : mark;
+	} else {
+		r = FOLD_SET_ASIDE;
+	}
+	if (r)
+		return r < 0 ? r : FOLD_SET_ASIDE;
+	r = offices_put_forks(txn, &row.office.id, &row.forks);
+	if (!r && fold->sink)
+		r = fold->sink->office_changed(fold->sink->userdata, &row.office, row.number);
+	return r;
+}
+
 int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	uint32_t origin_number, uint64_t arrival, const struct record *rec) {
 	switch (rec->kind) {
@@ -726,6 +775,8 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 		return apply_tally(fold, txn, origin, origin_number, rec);
 	case KIND_OFFICE:
 		return apply_office(fold, txn, origin, rec);
+	case KIND_FORK:
+		return apply_fork(fold, txn, &origin->office, rec);
 	default:
 		return 0; /* a newer version's: kept and forwarded */
 	}
@@ -799,7 +850,7 @@ static int rebuild_leaf(void *userdata, const struct oplog_id *origin, uint64_t 
 	struct record rec;
 	int r;
 
-	if (leaf->withheld || record_decode(leaf->bytes, &rec) || rec.kind == KIND_OFFICE)
+	if (leaf->withheld || record_decode(leaf->bytes, &rec) || rec.kind == KIND_OFFICE || rec.kind == KIND_FORK)
 		return 0; /* the register was copied: it also holds what came by joining */
 	r = offices_get(rebuild->txn, &origin->office, &office);
 	if (r)

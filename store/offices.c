@@ -6,7 +6,7 @@
 enum {
 	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96, /* number, body, former terms: more than any needs */
 	OWN_VALUE_LEN = 20,
-	ROW_PARTS = 2,
+	ROW_PARTS = 4,
 };
 
 void office_row_fix(struct office_row *row) {
@@ -18,21 +18,69 @@ static struct span id_span(const struct id *id) {
 	return (struct span){ id->b, sizeof(id->b) };
 }
 
-int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
-	uint32_t *ret_number) {
-	uint8_t row[ROW_MAX], key[4];
-	struct span old;
+static int decode_row(struct span value, struct office_row *ret_row) {
+	struct reader r;
+	struct span body;
+
+	if (value.len < 4)
+		return -EIO;
+	ret_row->number = get_be32(value.data);
+	reader_init(&r, (struct span){ value.data + 4, value.len - 4 });
+	read_array(&r, ROW_PARTS, ROW_PARTS);
+	body = read_raw(&r);
+	office_former_read(&r, &ret_row->former);
+	ret_row->forks.found = read_uint(&r, EPOCH_MAX + 1);
+	ret_row->forks.settled = read_uint(&r, EPOCH_MAX + 1);
+	read_end(&r);
+	return reader_done(&r) || office_decode(body, &ret_row->office) ? -EIO : 0;
+}
+
+static int put_row(struct txn *txn, const struct office *office, uint32_t number, const struct office_former *former,
+	const struct office_forks *forks) {
+	uint8_t row[ROW_MAX];
 	struct writer w;
-	uint32_t number;
+
+	put_be32(row, number);
+	writer_init(&w, row + 4, sizeof(row) - 4);
+	write_array(&w, ROW_PARTS);
+	office_encode(office, &w);
+	office_former_write(&w, former);
+	write_uint(&w, forks->found);
+	write_uint(&w, forks->settled);
+	if (!writer_ok(&w))
+		return -EINVAL;
+	return txn_put(txn, TABLE_OFFICES, id_span(&office->id), (struct span){ row, 4 + w.len });
+}
+
+int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row) {
+	struct span value;
 	int r;
 
-	r = txn_get(txn, TABLE_OFFICES, id_span(&office->id), &old);
+	r = txn_get(txn, TABLE_OFFICES, id_span(id), &value);
+	if (!r)
+		r = decode_row(value, ret_row);
+	if (r)
+		return r;
+	memcpy(ret_row->level, ret_row->office.level.data, ret_row->office.level.len);
+	memcpy(ret_row->name, ret_row->office.name.data, ret_row->office.name.len);
+	office_row_fix(ret_row);
+	return 0;
+}
+
+int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
+	uint32_t *ret_number) {
+	struct office_forks forks = { 0 };
+	struct office_row held;
+	uint32_t number;
+	uint8_t key[4];
+	int r;
+
+	r = offices_get(txn, &office->id, &held);
 	if (r < 0)
 		return r;
 	if (r == 0) {
-		if (old.len < 4)
-			return -EIO;
-		number = get_be32(old.data);
+		number = held.number;
+		forks = held.forks;
 	} else {
 		uint64_t n;
 
@@ -46,50 +94,17 @@ int offices_put(struct txn *txn, const struct office *office, const struct offic
 		if (r)
 			return r;
 	}
-	put_be32(row, number);
-	writer_init(&w, row + 4, sizeof(row) - 4);
-	write_array(&w, ROW_PARTS);
-	office_encode(office, &w);
-	office_former_write(&w, former);
-	if (!writer_ok(&w))
-		return -EINVAL;
-	r = txn_put(txn, TABLE_OFFICES, id_span(&office->id), (struct span){ row, 4 + w.len });
+	r = put_row(txn, office, number, former, &forks);
 	if (!r)
 		*ret_number = number;
 	return r;
 }
 
-static int decode_row(struct span value, struct office *ret_office, struct office_former *ret_former) {
-	struct reader r;
-	struct span body;
+int offices_put_forks(struct txn *txn, const struct id *id, const struct office_forks *forks) {
+	struct office_row held;
+	int r = offices_get(txn, id, &held);
 
-	if (value.len < 4)
-		return -EIO;
-	reader_init(&r, (struct span){ value.data + 4, value.len - 4 });
-	read_array(&r, ROW_PARTS, ROW_PARTS);
-	body = read_raw(&r);
-	office_former_read(&r, ret_former);
-	read_end(&r);
-	return reader_done(&r) || office_decode(body, ret_office) ? -EIO : 0;
-}
-
-int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row) {
-	struct office office;
-	struct span value;
-	int r;
-
-	r = txn_get(txn, TABLE_OFFICES, id_span(id), &value);
-	if (r)
-		return r;
-	r = decode_row(value, &office, &ret_row->former);
-	if (r)
-		return r;
-	ret_row->number = get_be32(value.data);
-	ret_row->office = office;
-	memcpy(ret_row->level, office.level.data, office.level.len);
-	memcpy(ret_row->name, office.name.data, office.name.len);
-	office_row_fix(ret_row);
-	return 0;
+	return r ? r : put_row(txn, &held.office, held.number, &held.former, forks);
 }
 
 int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row) {

@@ -15,18 +15,17 @@ enum {
 
 	/* Offsets in a row of TABLE_OPLOGS; the frontier follows the rest. */
 	ROW_NUMBER = 0,
-	ROW_FLAGS = 4,
-	ROW_BYTES = 5,
-	ROW_HEAD_SIZE = 13,
-	ROW_HEAD_ROOT = 21,
-	ROW_HEAD_SIGNATURE = 53,
-	ROW_HEAD_BYTES = 117,
-	ROW_KEPT_SIZE = 125,
-	ROW_KEPT_BYTES = 133,
-	ROW_RUN_FIRST = 141,
-	ROW_RUN_ARRIVAL = 149,
-	ROW_RUN_LENGTH = 157,
-	ROW_FRONTIER = 165,
+	ROW_BYTES = 4,
+	ROW_HEAD_SIZE = 12,
+	ROW_HEAD_ROOT = 20,
+	ROW_HEAD_SIGNATURE = 52,
+	ROW_HEAD_BYTES = 116,
+	ROW_KEPT_SIZE = 124,
+	ROW_KEPT_BYTES = 132,
+	ROW_RUN_FIRST = 140,
+	ROW_RUN_ARRIVAL = 148,
+	ROW_RUN_LENGTH = 156,
+	ROW_FRONTIER = 164,
 };
 
 struct oplog_walk {
@@ -73,7 +72,6 @@ static int decode_row(struct span key, struct span value, struct oplog *ret_oplo
 	ret_oplog->id.epoch = get_be32(key.data + 16);
 	ret_oplog->id.lane = key.data[20];
 	ret_oplog->number = get_be32(p + ROW_NUMBER);
-	ret_oplog->flags = p[ROW_FLAGS];
 	ret_oplog->bytes = get_be64(p + ROW_BYTES);
 	ret_oplog->head.size = get_be64(p + ROW_HEAD_SIZE);
 	memcpy(ret_oplog->head.root.b, p + ROW_HEAD_ROOT, 32);
@@ -94,7 +92,6 @@ static int put_row(struct txn *txn, const struct oplog *oplog) {
 
 	oplog_key(&oplog->id, key);
 	put_be32(value + ROW_NUMBER, oplog->number);
-	value[ROW_FLAGS] = oplog->flags;
 	put_be64(value + ROW_BYTES, oplog->bytes);
 	put_be64(value + ROW_HEAD_SIZE, oplog->head.size);
 	memcpy(value + ROW_HEAD_ROOT, oplog->head.root.b, 32);

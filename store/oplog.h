@@ -16,7 +16,6 @@
 #include "store/store.h"
 
 enum {
-	OPLOG_QUARANTINED = 1, /* flag: what comes for this oplog is refused; the evidence is kept */
 	OPLOG_KEY_LEN = 21,
 };
 
@@ -35,7 +34,6 @@ struct oplog_run {
 struct oplog {
 	struct oplog_id id;
 	uint32_t number;           /* this store's short name for it, never reused */
-	uint8_t flags;
 	uint64_t bytes;            /* of leaves, by leaf_weight() */
 	struct frontier frontier;  /* its size is the oplog's size */
 	struct head head;          /* the newest; size 0: none yet */

@@ -6,6 +6,7 @@
  * The samples are the examples of PROTOCOL.md: change one there and here.
  */
 #include "proto/kinds/access.h"
+#include "proto/kinds/fork.h"
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/office.h"
@@ -28,6 +29,7 @@
 
 static const uint8_t sample_kinds[] = {
 	KIND_PETITION, KIND_STEP, KIND_MEETING, KIND_TALLY, KIND_OFFICE, KIND_ESCALATION, KIND_ACCESS,
+	KIND_FORK,
 };
 
 static inline struct petition sample_petition(void) {
@@ -122,6 +124,23 @@ static inline struct access sample_access(void) {
 	};
 }
 
+static inline struct fork sample_fork(void) {
+	struct fork fork = {
+		.oplog = { SAMPLE_OFFICE, 1, LANE_NORMAL },
+		.index = 1,
+		.state = FORK_FOUND,
+		.sides = { { .head = { .size = 2 }, .path.n = 1 }, { .head = { .size = 2 }, .path.n = 1 } },
+	};
+
+	for (uint8_t i = 0; i < 2; i++) {
+		memset(fork.sides[i].head.root.b, 0xa0 + i, sizeof(fork.sides[i].head.root.b));
+		memset(fork.sides[i].head.signature, 0xb0 + i, sizeof(fork.sides[i].head.signature));
+		memset(fork.sides[i].leaf.b, 0xc0 + i, sizeof(fork.sides[i].leaf.b));
+		memset(fork.sides[i].path.node[0].b, 0xd0, sizeof(fork.sides[i].path.node[0].b));
+	}
+	return fork;
+}
+
 static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct petition petition = sample_petition();
 	struct step step = sample_step();
@@ -129,6 +148,7 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct office office = sample_office();
 	struct escalation escalation = sample_escalation();
 	struct access access = sample_access();
+	struct fork fork = sample_fork();
 
 	switch (kind) {
 	case KIND_PETITION:
@@ -152,6 +172,9 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	case KIND_ACCESS:
 		access_encode(&access, w);
 		break;
+	case KIND_FORK:
+		fork_encode(&fork, w);
+		break;
 	}
 }
 
@@ -164,6 +187,7 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 	struct meeting meeting;
 	struct access access;
 	struct office office;
+	struct fork fork;
 	struct step step;
 	size_t n_rows;
 
@@ -202,6 +226,11 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 		if (access_decode(body, &access) != 0)
 			return false;
 		access_encode(&access, w);
+		return true;
+	case KIND_FORK:
+		if (fork_decode(body, &fork) != 0)
+			return false;
+		fork_encode(&fork, w);
 		return true;
 	case SAMPLE_PRIVATE:
 		if (private_decode(body, &part) != 0)

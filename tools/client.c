@@ -343,6 +343,8 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: only the office directly above can change that"), what);
 	case CONTROL_REVOKED:
 		return refuse(_("%s: it was revoked, which is for ever; enrol the office anew, with other keys"), what);
+	case CONTROL_NOT_FORKED:
+		return refuse(_("%s: that office has not forked, or it is settled"), what);
 	case CONTROL_CLOSED:
 		return refuse(_("%s: this office was closed by the one above it; it brings what it has to an end and takes nothing new in"),
 			what);

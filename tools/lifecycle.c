@@ -53,11 +53,21 @@ static int ask_to_change(const struct tool *tool, const char *text, const struct
 	return client_order(tool, client, &w, text, &answer);
 }
 
+static int show_change(const struct tool *tool, const struct office_row *row, const char *done) {
+	char label[OFFICE_LABEL_MAX], id[OFFICE_ID_TEXT_LEN + 1];
+
+	id_format(&row->office.id, id);
+	if (tool->json)
+		return json_show(json_pack("{s:s}", "id", id));
+	office_label(row, label);
+	say("%s: %s", label, done);
+	return DONE;
+}
+
 static int change_office(const struct tool *tool, const char *text, const struct change_request *change,
 	const char *done) {
 	_cleanup_(newoffice_done) struct newoffice made = { 0 };
 	struct office_row row;
-	char label[OFFICE_LABEL_MAX];
 	struct home home;
 	int ending;
 
@@ -73,15 +83,7 @@ static int change_office(const struct tool *tool, const char *text, const struct
 	if (ending)
 		return ending;
 	row.office = made.office;
-	office_label(&row, label);
-	if (tool->json) {
-		char id[OFFICE_ID_TEXT_LEN + 1];
-
-		id_format(&row.office.id, id);
-		return json_show(json_pack("{s:s}", "id", id));
-	}
-	say("%s: %s", label, done);
-	return DONE;
+	return show_change(tool, &row, done);
 }
 
 int command_office_rename(struct tool *tool, int argc, char **argv) {
@@ -152,6 +154,36 @@ int command_office_revoke(struct tool *tool, int argc, char **argv) {
 	if (!sure)
 		return misuse(_("nothing takes this back, and what the office had not sent is lost; if that is meant, add --for-ever"));
 	return change_office(tool, args[0], &change, _("revoked; nothing more is accepted from it"));
+}
+
+int command_office_unfork(struct tool *tool, int argc, char **argv) {
+	static const struct usage usage = { "office unfork", "OFFICE",
+		N_("Settles that an office directly below this one ran twice, or from an old copy. First make sure that only one computer of it is left; there: lienthong restore --here. What is here of both stays; the office goes on with a new life of its store."),
+		NULL, 0, 1, 1 };
+	_cleanup_(client_closep) struct client *client = NULL;
+	_cleanup_(writer_done) struct writer w;
+	struct office_row row;
+	struct answer answer;
+	struct home home;
+	char **args;
+	int n_args;
+	int ending;
+
+	writer_init_grow(&w);
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	ending = find_office(&home, args[0], &row);
+	home_close(&home);
+	if (ending == DONE)
+		ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	control_write_decision(&w, client_number(client), COMMAND_UNFORK, &row.office.id);
+	ending = client_order(tool, client, &w, args[0], &answer);
+	return ending ? ending : show_change(tool, &row, _("settled; it goes on once it has begun a new life"));
 }
 
 /* Another signing key beside the present one; one that is there was never used, or the node had taken it. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proto/kinds/access.h"
+#include "proto/kinds/fork.h"
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
@@ -138,6 +139,24 @@ static void summarise_office(FILE *f, const struct dump *dump, const struct reco
 		word(dump, &words_office_state, office.state));
 }
 
+static void summarise_fork(FILE *f, const struct dump *dump, const struct record *record) {
+	const struct office_row *row;
+	struct fork fork;
+	char label[OFFICE_LABEL_MAX] = "?";
+
+	if (fork_decode(record->body, &fork))
+		return;
+	row = home_office_by_id(dump->home, &fork.oplog.office);
+	if (row)
+		office_label(row, label);
+	if (fork.state == FORK_SETTLED)
+		fprintf(f, for_reader(dump->json, N_("%s: settled; a later life than %u is accepted")), label,
+			fork.oplog.epoch);
+	else
+		fprintf(f, for_reader(dump->json, N_("%s signed two records with number %llu of %u/%s")), label,
+			(unsigned long long)fork.index, fork.oplog.epoch, word(dump, &words_lane, fork.oplog.lane));
+}
+
 static void summarise_escalation(FILE *f, const struct dump *dump, const struct record *record) {
 	struct escalation escalation;
 	char reference[REFERENCE_TEXT_MAX];
@@ -189,6 +208,9 @@ static char *summarise(const struct dump *dump, const struct record *record) {
 		break;
 	case KIND_ESCALATION:
 		summarise_escalation(f, dump, record);
+		break;
+	case KIND_FORK:
+		summarise_fork(f, dump, record);
 		break;
 	case KIND_ACCESS:
 		summarise_access(f, dump, record);

@@ -35,6 +35,7 @@ static const struct command {
 	{ "office", "close", command_office_close, N_("an office below takes nothing new in") },
 	{ "office", "reopen", command_office_reopen, N_("it does again") },
 	{ "office", "revoke", command_office_revoke, N_("nothing more is accepted from an office below") },
+	{ "office", "unfork", command_office_unfork, N_("settle that an office below ran twice") },
 	{ "key", "rotate", command_key_rotate, N_("sign with another key from now on") },
 	{ NULL, "join", command_join, N_("join the office above") },
 	{ NULL, "status", command_status, N_("how this office stands") },

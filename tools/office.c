@@ -161,7 +161,7 @@ static void list_office(struct listing *listing, const struct home *home,
 		tree ? (int)depth * INDENT : 0, "", (int)office->name.len,
 		(const char *)office->name.data);
 	cell_text(listing, office->level);
-	cell_word(listing, &words_office_state, office->state);
+	cell_word(listing, &words_office_state, row->forks.settled < row->forks.found ? OFFICE_SHOWN_FORKED : office->state);
 	if (id_is_nil(&office->parent))
 		cell_none(listing);
 	else

@@ -32,7 +32,7 @@ static const struct column office_columns[] = {
 	{ .key = "node_version", .title = N_("Version") },
 	{ .key = "records", .title = N_("Records") },
 	{ .key = "oplogs", .title = N_("Oplogs") },
-	{ .key = "oplogs_quarantined", .title = N_("Set aside") },
+	{ .key = "offices_forked", .title = N_("FORKED") },
 	{ .key = "store_bytes", .title = N_("Store") },
 	{ .key = "store_bytes_max" },
 	{ .key = "petitions_open", .title = N_("Open petitions") },
@@ -77,7 +77,6 @@ static int count_oplog(void *userdata, const struct oplog *oplog) {
 	struct summary *summary = userdata;
 
 	summary->oplogs++;
-	summary->quarantined += (oplog->flags & OPLOG_QUARANTINED) != 0;
 	return 0;
 }
 
@@ -100,6 +99,8 @@ static int summarise(const struct home *home, const struct backlog *backlog,
 		r = store_usage(home->store, &ret_summary->used, &ret_summary->max);
 	if (r == 0)
 		r = oplog_each(home->txn, count_oplog, ret_summary);
+	for (size_t i = 0; i < home->n_offices; i++)
+		ret_summary->quarantined += home->offices[i].forks.settled < home->offices[i].forks.found;
 	return r ? r : cases_each(home->txn, count_case, ret_summary);
 }
 
@@ -150,7 +151,7 @@ static int fill_office(struct listing *listing, const struct home *home,
 	cell_count(listing, summary->oplogs);
 	if (summary->quarantined)
 		cell(listing, json_integer((json_int_t)summary->quarantined),
-			_("%llu oplogs are no longer accepted: see lienthong verify"),
+			_("%llu offices: each of them runs twice, or from an old copy, and nothing more is accepted from it; see lienthong office list"),
 			(unsigned long long)summary->quarantined);
 	else
 		cell(listing, json_integer(0), "%s", "");

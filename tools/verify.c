@@ -319,8 +319,8 @@ static void check_row(struct oplog_check *check) {
 static void list_oplog(const struct oplog_check *check) {
 	struct listing *listing = &check->checking->oplogs;
 	const struct oplog *oplog = check->oplog;
-	const char *fine = oplog->flags & OPLOG_QUARANTINED ?
-		_("in order; set aside: nothing more is accepted") : _("in order");
+	const char *fine = check->row && office_is_quarantined(&check->row->forks, oplog->id.epoch) ?
+		_("in order; its office forked: nothing more is accepted") : _("in order");
 
 	cell_office_id(listing, check->checking->home, &oplog->id.office);
 	cell_id(listing, &oplog->id.office);

@@ -75,6 +75,7 @@ static const char *const kinds[] = {
 	[KIND_OFFICE] = N_("office"),
 	[KIND_ESCALATION] = N_("escalation"),
 	[KIND_ACCESS] = N_("access"),
+	[KIND_FORK] = N_("fork"),
 };
 
 static const char *const lanes[] = {
@@ -127,6 +128,7 @@ static const char *const office_states[] = {
 	[OFFICE_ACTIVE] = N_("active"),
 	[OFFICE_CLOSED] = N_("closed"),
 	[OFFICE_REVOKED] = N_("revoked"),
+	[OFFICE_SHOWN_FORKED] = N_("forked"),
 };
 
 static const char *const organisations[] = {

@@ -27,6 +27,11 @@ extern const struct words words_office_state;
 extern const struct words words_organisation;
 extern const struct words words_state;
 
+/* In a list, in place of the state of an office from which nothing is accepted, since it runs twice. */
+enum {
+	OFFICE_SHOWN_FORKED = 100,
+};
+
 /* NULL: no word for it. */
 const char *words_name(const struct words *words, uint64_t value);
 /* ASCII letters of either case. */

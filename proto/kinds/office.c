@@ -149,3 +149,7 @@ bool office_has_key(const struct office *office, const struct office_former *for
 			return true;
 	return memcmp(office->sign_key, key, SIGN_PUBLIC_LEN) == 0;
 }
+
+bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch) {
+	return forks->found > 0 && (epoch < forks->found || forks->settled < forks->found);
+}

@@ -62,6 +62,12 @@ struct office {
 	struct office_end end;
 };
 
+/* Forks that were found of an office, and settled by its parent: of which epoch the newest is, plus one; 0: none. */
+struct office_forks {
+	uint32_t found;
+	uint32_t settled;
+};
+
 /* The terms that are over, in their order; the present one has the key of struct office and its end. */
 struct office_former {
 	size_t n;
@@ -92,6 +98,8 @@ int office_term_of(const struct office *office, const struct office_former *form
  * and no batch goes beyond it: what is signed by the next key may be the very record that names it.
  */
 uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from);
+/* Whether nothing is accepted of an epoch's oplogs, since the office's word cannot be told from a clone's. */
+bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch);
 /* Whether the key is or was the office's. */
 bool office_has_key(const struct office *office, const struct office_former *former,
 	const uint8_t key[SIGN_PUBLIC_LEN]);

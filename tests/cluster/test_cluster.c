@@ -276,7 +276,6 @@ static const struct attack {
 	{ "an altered batch", altered_batch, REFUSAL_ROOT },
 	{ "a signature by another key", another_key, REFUSAL_SIGNATURE },
 	{ "a gap", gap, REFUSAL_GAP },
-	{ "other leaves under old numbers", other_leaves_under_old_numbers, REFUSAL_FORK },
 	{ "an oplog of the sibling", oplog_of_the_sibling, REFUSAL_NOT_YOURS },
 	{ "an oplog of nobody", oplog_of_nobody, REFUSAL_UNKNOWN_OFFICE },
 	{ "a batch out of its place", lost_batch, REFUSAL_OUT_OF_STEP },
@@ -289,21 +288,26 @@ static const struct attack {
 	{ "a HELLO of no version", hello_of_no_version, REFUSAL_VERSION },
 };
 
-/* Each in a session of its own, until the node has said why it refuses. */
-static void attack_with_everything(struct puppet *puppet, const struct proc *sibling) {
-	for (size_t i = 0; i < N_ELEMENTS(attacks); i++) {
-		const struct attack *attack = &attacks[i];
-		struct frontier frontier = puppet->frontier;
-		struct message message;
+static const struct attack forks = { "other leaves under old numbers", other_leaves_under_old_numbers, REFUSAL_FORK };
+static const struct attack goes_on = { "an office that forked", gap, REFUSAL_QUARANTINED };
 
-		puppet_greet(puppet);
-		attack->make(puppet, sibling);
-		do {
-			cr_assert(puppet_expect(puppet, MESSAGE_REFUSE, PUPPET_PATIENT_MS, &message),
-				"not refused as %s: %s", refusal_name(attack->why), attack->name);
-		} while (message.refuse.reason != attack->why);
-		puppet->frontier = frontier;
-	}
+/* In a session of its own, until the node has said why it refuses. */
+static void attack_with(const struct attack *attack, struct puppet *puppet, const struct proc *sibling) {
+	struct frontier frontier = puppet->frontier;
+	struct message message;
+
+	puppet_greet(puppet);
+	attack->make(puppet, sibling);
+	do {
+		cr_assert(puppet_expect(puppet, MESSAGE_REFUSE, PUPPET_PATIENT_MS, &message),
+			"not refused as %s: %s", refusal_name(attack->why), attack->name);
+	} while (message.refuse.reason != attack->why);
+	puppet->frontier = frontier;
+}
+
+static void attack_with_everything(struct puppet *puppet, const struct proc *sibling) {
+	for (size_t i = 0; i < N_ELEMENTS(attacks); i++)
+		attack_with(&attacks[i], puppet, sibling);
 }
 
 /* libzmq itself ends the connection; then the office may come back. */
@@ -361,6 +365,10 @@ Test(cluster, a_hostile_child_is_refused_and_harms_nobody, .timeout = 300) {
 	batch = puppet_batch(puppet, 10, &w);
 	puppet_send_batch(puppet, &batch, writer_span(&w));
 	cr_assert(puppet_expect(puppet, MESSAGE_ACK, PUPPET_PATIENT_MS, &message));
+
+	/* until it has signed two histories */
+	attack_with(&forks, puppet, sibling);
+	attack_with(&goes_on, puppet, sibling);
 	tree_open(&tree);
 	cr_assert(tree_wait(&tree, REST_MS));
 	cr_assert_eq(tree_count(&tree, 0, 1, MEASURE_RECEIVED), 200);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What becomes of an office after it was enrolled, in three levels of cores. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sendfile.h>
+
 #include "node/core_internal.h"
 #include "tests/cores.h"
 
@@ -190,4 +194,114 @@ Test(lifecycle, an_office_gets_another_name_and_is_closed_by_its_parent_alone, .
 	cr_expect_eq(change(province, province, "Tỉnh Mới", OFFICE_ACTIVE), CONTROL_OK);
 	cores_settle(cores);
 	cr_expect(span_eq(known(commune, province)->office.name, span_str("Tỉnh Mới")));
+}
+
+/* Copies a file of a node that is down. */
+static void copy_file(const char *from_dir, const char *to_dir, const char *name) {
+	char from[PATH_MAX], to[PATH_MAX];
+	int in, out;
+
+	snprintf(from, sizeof(from), "%s/%s", from_dir, name);
+	snprintf(to, sizeof(to), "%s/%s", to_dir, name);
+	in = open(from, O_RDONLY);
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	cr_assert(in >= 0 && out >= 0, "%s: %s", from, strerror(errno));
+	while (sendfile(out, in, NULL, 1 << 20) > 0)
+		;
+	close(in);
+	close(out);
+}
+
+/* The store as it is now, to be put back later: a directory of its own. */
+static struct scratch keep_copy(struct cores_node *node) {
+	struct scratch copy = scratch_new();
+
+	cores_down(node);
+	cr_assert_eq(mkdir(copy.path, 0700), 0);
+	copy_file(node->home.path, copy.path, "data.mdb");
+	copy_file(node->home.path, copy.path, "owner");
+	cores_up(node);
+	return copy;
+}
+
+/* From now on the node runs on the other store. */
+static void exchange(struct cores_node *node, struct scratch *copy) {
+	struct scratch other = node->home;
+
+	cores_down(node);
+	memcpy(node->home.path, copy->path, sizeof(copy->path));
+	memcpy(copy->path, other.path, sizeof(other.path));
+	cores_up(node);
+}
+
+static enum control_result unfork(struct cores_node *node, const struct cores_node *of) {
+	uint8_t buf[64];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_decision(&w, 1, COMMAND_UNFORK, &of->id);
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+/* Sessions anew, as often as it takes to look back to where two histories part. */
+static void reconnect(struct cores *cores, size_t child) {
+	for (unsigned i = 0; i < 3; i++) {
+		cores->now_ms += 2000;
+		cores_connect(cores, child);
+		cores_settle(cores);
+	}
+}
+
+Test(lifecycle, an_office_that_runs_twice_is_found_proved_and_set_aside, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	struct scratch copy;
+	uint64_t withheld, before;
+
+	cores_take_petitions(commune, 0, 50);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 100, 300); /* the one goes on */
+	cores_settle(cores);
+	before = cores_leaves(district, commune, LANE_NORMAL, &withheld);
+	exchange(commune, &copy);
+	cores_take_petitions(commune, 500, 400); /* the other too, for longer: they part far below its end */
+	reconnect(cores, 2);
+	cr_expect_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), before);
+	cr_expect_eq(known(district, commune)->forks.found, 2, "of epoch 1");
+	cr_expect_eq(known(province, commune)->forks.found, 2, "the proof convinces whoever has the key");
+	cr_expect_eq(known(commune, commune)->forks.found, 2, "and whom it is about");
+	exchange(commune, &copy);
+	cores_take_petitions(commune, 1000, 5); /* nor is the first believed, until a person has looked */
+	reconnect(cores, 2);
+	cr_expect_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), before);
+	cr_expect_gt(district->core->refusals[REFUSAL_QUARANTINED], 0);
+
+	cr_expect_eq(unfork(province, commune), CONTROL_NOT_BELOW);
+	cr_expect_eq(unfork(district, commune), CONTROL_OK);
+	cr_expect_eq(unfork(district, commune), CONTROL_NOT_FORKED);
+	cores_settle(cores);
+	cr_expect_eq(known(province, commune)->forks.settled, 2);
+	scratch_done(&copy);
+}
+
+Test(lifecycle, whom_a_relay_makes_look_forked_is_not, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct fork fork = { .oplog = { commune->id, 1, LANE_NORMAL }, .state = FORK_FOUND };
+
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	fork.sides[0].head.size = fork.sides[1].head.size = 1;
+	fork.sides[1].leaf.b[0] = 1;
+	cores_begin(district);
+	cr_expect_eq(core_write_fork(district->core, &fork), 0); /* a record that proves nothing */
+	fork.state = FORK_SETTLED;
+	cr_expect_eq(core_write_fork(district->core, &fork), 0);
+	cores_end(district);
+	cores_settle(cores);
+	for (size_t i = 0; i < 3; i++)
+		cr_expect_eq(known(&cores->nodes[i], commune)->forks.found, 0);
 }

@@ -81,7 +81,6 @@ Test(oplog, is_made_with_the_next_number_and_comes_back_as_it_was_left) {
 	head = make_head(&oplog);
 	cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
 	append(txn, &oplog, 2);
-	oplog.flags |= OPLOG_QUARANTINED;
 	cr_assert_eq(oplog_flush(txn, &oplog), 0);
 	cr_expect_not(oplog.dirty);
 	cr_assert_eq(store_commit(txn), 0);
@@ -90,7 +89,6 @@ Test(oplog, is_made_with_the_next_number_and_comes_back_as_it_was_left) {
 	cr_assert_eq(oplog_load(txn, &ids[2], &again), 0);
 	cr_expect(oplog_id_eq(&again.id, &ids[2]));
 	cr_expect_eq(again.number, 3);
-	cr_expect_eq(again.flags, OPLOG_QUARANTINED);
 	cr_expect_eq(again.bytes, oplog.bytes);
 	cr_expect_eq(again.frontier.size, 101);
 	cr_expect_eq(again.head.size, 100);

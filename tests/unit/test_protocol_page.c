@@ -180,6 +180,7 @@ static const struct example {
 	{ "office", check_record, KIND_OFFICE },
 	{ "escalation", check_record, KIND_ESCALATION },
 	{ "access", check_record, KIND_ACCESS },
+	{ "fork", check_record, KIND_FORK },
 	{ "since", check_since, 0 },
 	{ "failure", check_failure, 0 },
 	{ "hello", check_message, MESSAGE_HELLO },
