@@ -56,18 +56,12 @@ static int author_sign(struct author *author, struct txn *txn, struct oplog *opl
 	return r ? r : oplog_put_head(txn, oplog, &head, register_head_stays(author->reg, oplog));
 }
 
-int author_write(struct author *author, struct txn *txn, enum lane lane, const struct record *rec,
-	const struct id *audience, size_t n_audience, uint64_t *ret_arrival, struct span *ret_bytes) {
+static int append(struct author *author, struct txn *txn, enum lane lane, struct span bytes, uint64_t *ret_arrival) {
+	const struct leaf leaf = { .bytes = bytes };
 	struct oplog *oplog = &author->oplogs[lane];
-	struct writer w;
-	struct leaf leaf = { 0 };
 	struct hash hash;
 	int r;
 
-	writer_init(&w, author->record, sizeof(author->record));
-	if (record_encode(rec, audience, n_audience, &w))
-		return AUTHOR_TOO_LONG;
-	leaf.bytes = writer_span(&w);
 	if (!author->loaded[lane]) {
 		r = oplog_load_or_create(txn,
 			&(struct oplog_id){ author->office, author->epoch, lane }, oplog);
@@ -82,11 +76,23 @@ int author_write(struct author *author, struct txn *txn, enum lane lane, const s
 			return r;
 	}
 	merkle_leaf(leaf.bytes, &hash);
-	r = oplog_append(txn, oplog, &leaf, &hash, ret_arrival);
-	if (r)
-		return r;
-	*ret_bytes = leaf.bytes;
-	return 0;
+	return oplog_append(txn, oplog, &leaf, &hash, ret_arrival);
+}
+
+int author_write(struct author *author, struct txn *txn, enum lane lane, const struct record *rec,
+	const struct id *audience, size_t n_audience, uint64_t *ret_arrival, struct span *ret_bytes) {
+	struct writer w;
+
+	writer_init(&w, author->record, sizeof(author->record));
+	if (record_encode(rec, audience, n_audience, &w))
+		return AUTHOR_TOO_LONG;
+	*ret_bytes = writer_span(&w);
+	return append(author, txn, lane, *ret_bytes, ret_arrival);
+}
+
+int author_append(struct author *author, struct txn *txn, enum lane lane, struct span bytes, uint64_t *ret_arrival) {
+	memcpy(author->record, bytes.data, bytes.len); /* the borrowed ones go with the first page written */
+	return append(author, txn, lane, (struct span){ author->record, bytes.len }, ret_arrival);
 }
 
 int author_seal(struct author *author, struct txn *txn, uint64_t ret_sizes[LANE_N]) {

@@ -34,6 +34,8 @@ enum {
 /* @ret_bytes is borrowed until the next call. 0, AUTHOR_TOO_LONG or -errno. */
 int author_write(struct author *author, struct txn *txn, enum lane lane, const struct record *rec,
 	const struct id *audience, size_t n_audience, uint64_t *ret_arrival, struct span *ret_bytes);
+/* Appends the bytes of a record that was written before, in another life. 0 or -errno. */
+int author_append(struct author *author, struct txn *txn, enum lane lane, struct span bytes, uint64_t *ret_arrival);
 /* Signs all that was written so far, so that another key may follow. @ret_sizes: of the oplogs, by lane. */
 int author_seal(struct author *author, struct txn *txn, uint64_t ret_sizes[LANE_N]);
 /* Signs what was written since the last head and writes the rows back. @grown is told of each. */

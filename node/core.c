@@ -50,6 +50,16 @@ static int push_distance(const struct core *core, const struct link *link, const
 	return link->up ? register_depth(&core->reg, origin, own) : register_depth(&core->reg, own, origin);
 }
 
+/* How far an oplog is passed on. */
+static uint64_t pass_on(const struct core *core, const struct oplog_id *id, uint64_t size) {
+	const struct register_entry *origin = register_find(&core->reg, &id->office);
+	uint64_t limit = origin ? office_limit(&origin->row.office, &origin->row.former, id) : UINT64_MAX;
+
+	if (origin == core->reg.own && core->recovery.on)
+		return 0; /* it is not known yet which of it the parent has otherwise */
+	return size < limit ? size : limit;
+}
+
 static int offer(struct core *core, struct txn *txn, struct link *link, struct held_oplog *held) {
 	int distance = push_distance(core, link, &held->id.office);
 	uint64_t acked;
@@ -80,7 +90,8 @@ static int add_oplog(struct core *core, struct txn *txn, const struct oplog *opl
 	held = calloc(1, sizeof(*held));
 	if (!held)
 		return -ENOMEM;
-	*held = (struct held_oplog){ oplog->id, oplog->frontier.size };
+	*held = (struct held_oplog){ oplog->id, pass_on(core, &oplog->id, oplog->frontier.size),
+		oplog->frontier.size };
 	core->oplogs[oplog->number - 1] = held;
 	for (size_t i = 0; i < core->n_links; i++) {
 		int r = offer(core, txn, core->links[i], held);
@@ -96,7 +107,8 @@ static int oplog_grown(void *userdata, const struct oplog *oplog) {
 
 	if (!held)
 		return add_oplog(core, core->txn, oplog);
-	held->size = oplog->frontier.size;
+	held->full = oplog->frontier.size;
+	held->size = pass_on(core, &oplog->id, held->full);
 	return 0;
 }
 
@@ -173,6 +185,9 @@ static void part(struct core *core) {
 			link_free(core->links[i]);
 	}
 	core->n_links = n;
+	for (size_t i = 0; i < core->n_oplogs; i++)
+		if (core->oplogs[i])
+			core->oplogs[i]->size = pass_on(core, &core->oplogs[i]->id, core->oplogs[i]->full);
 	core->parted = false;
 }
 
@@ -212,6 +227,10 @@ static int core_load(struct core *core) {
 	int r;
 
 	r = store_begin_read(core->store, &core->txn);
+	if (!r)
+		r = core_recovery_load(core, core->txn);
+	core->barred = core->recovery.on ? CONTROL_RESTORING : 0;
+	receive_own(core->receive, core->recovery.on);
 	if (!r)
 		r = register_init(&core->reg, core->txn);
 	if (!r)
@@ -359,7 +378,7 @@ static int judge(struct core *core, const struct id *id, const struct case_row *
 	size_t n = rules_on_record(core->config, row, row->holder == core->fold.own, findings);
 	int r = 0;
 
-	if (!may_escalate(core, row))
+	if (!may_escalate(core, row) || core->recovery.on)
 		return 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = escalate(core, id, row, &findings[i]);
@@ -397,20 +416,34 @@ int core_write(struct core *core, enum lane lane, const struct record *rec, cons
 	return r ? r : fold_and_judge(core, &own, core->fold.own, arrival, &kept);
 }
 
-static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arrival, struct span bytes) {
+static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arrival, const struct leaf *leaf) {
 	struct core *core = userdata;
 	const struct register_entry *origin = register_find(&core->reg, &oplog->office);
+	bool known;
 	struct record rec;
+	int r = 0;
 
 	core->n_records++;
-	if (!origin || record_decode(bytes, &rec))
-		return 0; /* not a record as we know them: kept and forwarded */
+	known = origin && !leaf->withheld && record_decode(leaf->bytes, &rec) == 0;
+	if (origin == core->reg.own)
+		r = core_recovery_kept(core, core->txn, known ? &rec : NULL);
+	if (r || !known)
+		return r; /* not a record as we know them: kept and forwarded */
 	return fold_and_judge(core, oplog, origin->row.number, arrival, &rec);
+}
+
+static void on_seen(void *userdata, const struct oplog_id *oplog, uint64_t size) {
+	core_recovery_seen(userdata, oplog, size);
 }
 
 /* A record of ours proves it to everybody above and below, and folding it sets the office aside. */
 static int on_forked(void *userdata, const struct fork *fork) {
-	return core_write_fork(userdata, fork);
+	struct core *core = userdata;
+
+	if (!id_eq(&fork->oplog.office, &core->author.office))
+		return core_write_fork(core, fork);
+	core_recovery_parted(core, fork);
+	return 0;
 }
 
 struct overdue {
@@ -491,12 +524,9 @@ static int look_at_clocks(struct core *core) {
 	return r < 0 ? r : 0;
 }
 
-/* This office's changed counts leave as a tally record: absolute, so that nothing counts twice. */
-static int publish_counts(struct core *core) {
-	const struct tally_entry *entries;
+static int write_counts(struct core *core, const struct tally_entry *entries, size_t n_entries) {
 	struct tally_row rows[TALLY_ROWS_MAX];
-	size_t n_entries;
-	int r = fold_finish(&core->fold, core->txn, &entries, &n_entries);
+	int r = 0;
 
 	for (size_t at = 0; r == 0 && at < n_entries;) {
 		struct record rec = { .kind = KIND_TALLY, .time_ms = core->wall_ms };
@@ -513,6 +543,60 @@ static int publish_counts(struct core *core) {
 		if (r == 0)
 			r = core_write(core, LANE_NORMAL, &rec, NULL, 0);
 	}
+	return r;
+}
+
+/* This office's changed counts leave as a tally record: absolute, so that nothing counts twice. */
+static int publish_counts(struct core *core) {
+	const struct tally_entry *entries;
+	size_t n_entries;
+	int r = fold_finish(&core->fold, core->txn, &entries, &n_entries);
+
+	return r || core->recovery.on ? r : write_counts(core, entries, n_entries);
+}
+
+struct all_counts {
+	uint32_t own;
+	struct tally_entry *entries;
+	size_t n, cap;
+};
+
+static int list_count(void *userdata, const struct tally_entry *entry) {
+	struct all_counts *all = userdata;
+
+	if (entry->office != all->own)
+		return 0;
+	if (all->n == all->cap) {
+		size_t cap = all->cap ? 2 * all->cap : 64;
+		struct tally_entry *entries = realloc(all->entries, cap * sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		all->entries = entries;
+		all->cap = cap;
+	}
+	all->entries[all->n++] = *entry;
+	return 0;
+}
+
+int core_publish_all_counts(struct core *core) {
+	struct all_counts all = { .own = core->fold.own };
+	const struct tally_entry *changed;
+	size_t n;
+	int r = fold_finish(&core->fold, core->txn, &changed, &n);
+
+	if (r == 0)
+		r = tallies_each(core->txn, list_count, &all);
+	if (r == 0 && all.n > 0) {
+		/* who follows the stream has numbers that this store has forgotten: it must see that */
+		r = changes_jump(core->txn);
+		core->first_change = 0; /* those before the gap are not published one by one any more */
+		if (r == 0)
+			r = on_tally(core, &all.entries[0]);
+	}
+	if (r == 0)
+		r = write_counts(core, all.entries, all.n);
+	free(all.entries);
 	return r;
 }
 
@@ -603,7 +687,7 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 
 static struct link_io link_surroundings(struct core *core) {
 	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
-		0, TURN_BATCHES };
+		0, core->recovery.on, TURN_BATCHES };
 
 	core_fail(core, core->io->random(core->io->userdata, &io.random, sizeof(io.random)));
 	return io;
@@ -652,6 +736,28 @@ static int take_batch(struct core *core, struct link *link, const struct link_io
 	return r ? r : receive_batch(core->receive, txn, link, batch, plain, core->refusals);
 }
 
+static bool is_offered(const struct link *link, const struct held_oplog *held) {
+	for (size_t i = 0; i < link->n_oplogs; i++)
+		if (link->oplogs[i].held == held)
+			return true;
+	return false;
+}
+
+/* Who says how far it has its own oplogs wants to have back what is here of them. */
+static int give_back(struct core *core, struct link *link, struct message message) {
+	bool asks = false;
+	struct held held;
+	int r = 0;
+
+	while (message_held_next(&message, &held))
+		asks |= id_eq(&held.oplog.office, &link->neighbour);
+	for (size_t i = 0; asks && r == 0 && i < core->n_oplogs; i++)
+		if (core->oplogs[i] && id_eq(&core->oplogs[i]->id.office, &link->neighbour) &&
+			!is_offered(link, core->oplogs[i]))
+			r = link_offer(link, core->oplogs[i], 0, 0);
+	return r;
+}
+
 void core_message(struct core *core, const struct id *office, struct span frame) {
 	struct link *link = find_link(core, office);
 	struct link_io io = link_surroundings(core);
@@ -673,6 +779,10 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 		r = link_hello(link, &io, &message.hello);
 		break;
 	case MESSAGE_HEADS:
+		r = link->up ? core_recovery_heads(core, message) : give_back(core, link, message);
+		if (r)
+			break;
+		/* fall through */
 	case MESSAGE_ACK:
 		r = core_txn(core, &txn);
 		if (!r)
@@ -725,6 +835,9 @@ void core_request(struct core *core, struct span client, struct span frame) {
 	r = note_asked(core, client, &request, writes);
 	if (r || core->failed || !writes)
 		core_fail(core, r);
+	else if (core->barred && request.command != COMMAND_JOIN)
+		core_fail(core, core_answer_failure(core, client, request.number, core->barred, 0,
+			span_str("")));
 	else if (core->full)
 		core_fail(core, core_answer_failure(core, client, request.number, CONTROL_FULL, 0,
 			span_str("")));
@@ -761,8 +874,10 @@ static int turn_commit(struct core *core) {
 
 	if (core->txn)
 		r = receive_finish(core->receive, core->txn, core->refusals);
+	if (r == 0)
+		r = core_recovery_step(core);
 	if (r == 0 && core->now_ms >= core->overdue_at_ms) {
-		if (core->full)
+		if (core->full || core->recovery.on)
 			core->overdue_at_ms = core->now_ms + OVERDUE_EVERY_MS;
 		else
 			r = look_at_clocks(core);
@@ -801,6 +916,12 @@ static int turn_effects(struct core *core) {
 
 	if (core->next_signer)
 		take_next_signer(core);
+	if (core->recovered) {
+		core->recovered = false;
+		core->barred = 0;
+		receive_own(core->receive, false);
+		core->parted = true;
+	}
 	if (core->parted)
 		part(core);
 	if (r == 0)
@@ -839,7 +960,8 @@ static int give_up_turn(struct core *core) {
 	core->n_erased = 0;
 	core->first_change = 0;
 	core->joined = false;
-	core->parted = false;
+	core->parted = core->recovered = false;
+	core->author.epoch = core->fold.epoch;
 	core->author.signer = core->signer;
 	core->next_signer = signer_free(core->next_signer);
 	core->full_until_ms = core->now_ms + FULL_PAUSE_MS;
@@ -921,7 +1043,7 @@ int core_new(struct store *store, const struct config *config, const struct core
 	core->io = io;
 	core->wall_ms = core->started_ms = wall_ms;
 	core->fold_sink = (struct fold_sink){ core, on_case, on_tally, on_office, on_escalation };
-	core->receive_sink = (struct receive_sink){ core, on_kept, on_forked, oplog_grown };
+	core->receive_sink = (struct receive_sink){ core, on_kept, on_seen, on_forked, oplog_grown };
 	writer_init_grow(&core->answers);
 	r = receive_new(&core->reg, &core->receive_sink, &core->receive);
 	if (!r)
@@ -953,6 +1075,7 @@ struct core *core_free(struct core *core) {
 	compress_work_free(core->work);
 	free(core->asked);
 	free(core->guests);
+	free(core->recovery.oplogs);
 	free(core->erased);
 	free(core->answer_list);
 	writer_done(&core->answers);

@@ -6,6 +6,7 @@
 #include "node/author.h"
 #include "node/core.h"
 #include "node/receive.h"
+#include "node/recovery.h"
 #include "node/rules.h"
 #include "store/changes.h"
 #include "store/fold.h"
@@ -66,6 +67,9 @@ struct core {
 	struct core_asked *asked;
 	size_t n_asked, cap_asked;
 	uint64_t first_change; /* number of the turn's first change row; 0: none */
+	struct recovery recovery;
+	enum control_result barred; /* why nothing is written; 0: it is */
+	bool recovered;
 	bool joined;
 	bool parted;         /* an office may be no neighbour any more */
 	bool told_private;   /* the answers are wiped when they were given */
@@ -113,6 +117,10 @@ int core_decide(struct core *core, struct span client, const struct request *req
 int core_load_guests(struct core *core, struct txn *txn);
 /* Enrols an office below this one: its record. 0 or -errno. */
 int core_enrol(struct core *core, struct office *office);
+/* Says in the first record of a life where the one before ended. 0 or -errno. */
+int core_begin_term(struct core *core, const struct office_end *end);
+/* All of this office's counts once more, the change stream beyond a gap. 0 or -errno. */
+int core_publish_all_counts(struct core *core);
 /* Writes that an office forked, or that this is settled. 0 or -errno. */
 int core_write_fork(struct core *core, const struct fork *fork);
 /* The answer file for a child that was enrolled. 0, ENROL_MALFORMED (more levels than fit) or -errno. */

@@ -22,6 +22,17 @@ static int write_office(struct core *core, const struct office *office) {
 	return write_urgent(core, KIND_OFFICE, &w);
 }
 
+int core_begin_term(struct core *core, const struct office_end *end) {
+	struct office office = core->reg.own->row.office;
+	size_t n = core->reg.own->row.former.n;
+	int r;
+
+	office.has_end = true;
+	office.end = *end;
+	r = write_office(core, &office);
+	return r == 0 && core->reg.own->row.former.n == n ? -EIO : r; /* it was set aside: nothing of it may stay */
+}
+
 int core_write_fork(struct core *core, const struct fork *fork) {
 	uint8_t body[FORK_BODY_MAX];
 	struct writer w;

@@ -76,6 +76,8 @@ static void link_enter(struct link *link, const struct link_io *io, enum link_st
 }
 
 static void link_begin(struct link *link, const struct link_io *io) {
+	size_t n = 0;
+
 	link_enter(link, io, LINK_GREETING);
 	link->greeted = false;
 	link->blocked = false;
@@ -89,9 +91,13 @@ static void link_begin(struct link *link, const struct link_io *io) {
 	compressor_reset(link->out);
 	decompressor_reset(link->in);
 	for (size_t i = 0; i < link->n_oplogs; i++) {
-		link->oplogs[i].aside_until_ms = 0;
-		link->oplogs[i].named = false;
+		if (id_eq(&link->oplogs[i].held->id.office, &link->neighbour))
+			continue; /* given back in the session before: only where it asks */
+		link->oplogs[n] = link->oplogs[i];
+		link->oplogs[n].aside_until_ms = 0;
+		link->oplogs[n++].named = false;
 	}
+	link->n_oplogs = n;
 }
 
 static void link_greet(struct link *link, const struct link_io *io) {
@@ -201,6 +207,11 @@ static int heads_complete(struct link *link, const struct link_io *io, struct tx
 	return 0;
 }
 
+/* Whether it is the neighbour's own, which is given back. */
+static bool is_own_of(const struct link *link, const struct link_oplog *oplog) {
+	return id_eq(&oplog->held->id.office, &link->neighbour) && oplog->held->size > 0;
+}
+
 int link_held(struct link *link, const struct link_io *io, struct txn *txn, struct message *message) {
 	struct held said;
 	int r;
@@ -220,6 +231,8 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 			return r;
 		if (message->type == MESSAGE_HEADS) {
 			oplog->sent = said.size;
+			if (is_own_of(link, oplog) && oplog->sent == oplog->held->size)
+				oplog->sent--; /* it has so much, and must see whether it is the same */
 			oplog->named = true;
 		}
 		flights_landed(link, oplog->held, said.size);
@@ -347,7 +360,7 @@ static int list_heads(const struct link *link, const struct link_io *io, struct 
 	for (size_t i = 0; r == 0 && i < io->reg->n; i++) {
 		const struct id *origin = &io->reg->entries[i]->row.office.id;
 
-		if (!id_eq(origin, own) && (link->up ? register_is_within(io->reg, own, origin)
+		if (id_eq(origin, own) ? link->up && io->recovering : (link->up ? register_is_within(io->reg, own, origin)
 						     : register_is_within(io->reg, origin, &link->neighbour)))
 			r = oplog_each_of(txn, origin, list_head, heads);
 	}
@@ -362,6 +375,8 @@ static int say_heads(struct link *link, const struct link_io *io, struct txn *tx
 	int r;
 
 	r = list_heads(link, io, txn, &heads);
+	if (r == 0 && link->up && io->recovering && heads.n == 0) /* whoever has nothing asks all the same */
+		r = list_head(&heads, &(struct oplog){ .id.office = io->reg->own->row.office.id });
 	while (r == 0) {
 		size_t n = heads.n - at < MESSAGE_HELD_MAX ? heads.n - at : MESSAGE_HELD_MAX;
 
@@ -449,7 +464,8 @@ static int write_leaves(struct link *link, const struct link_io *io, struct txn 
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r || index != i)
 			return r < 0 ? r : -EIO; /* the store lacks what its own sizes promise */
-		if (!leaf.withheld && !may_read(link, io, distance, leaf.bytes)) {
+		if (!leaf.withheld && !id_eq(&oplog->id.office, &link->neighbour) &&
+			!may_read(link, io, distance, leaf.bytes)) {
 			merkle_leaf(leaf.bytes, &leaf.hash);
 			leaf.withheld = true;
 		}

@@ -38,7 +38,8 @@ enum link_state {
 /* An oplog as it stands in this node, shared by the links; the core keeps it in step. */
 struct held_oplog {
 	struct oplog_id id;
-	uint64_t size;
+	uint64_t size; /* as far as it is passed on */
+	uint64_t full; /* and as far as it is here */
 };
 
 /* What the neighbour holds of an oplog that we push, and what is under way. */
@@ -96,6 +97,7 @@ struct link_io {
 	const struct office_register *reg;
 	uint64_t wall_ms, now_ms;
 	uint64_t random; /* for a session's number */
+	bool recovering; /* this office asks its parent for its own oplogs */
 	unsigned batches; /* that may still be pushed in this turn, over all links */
 };
 

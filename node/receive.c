@@ -37,7 +37,12 @@ struct receive {
 	struct incoming *oplogs; /* in the order in which they began to come */
 	struct incoming *oplogs_last;
 	size_t work;
+	bool own_wanted;
 };
+
+void receive_own(struct receive *receive, bool wanted) {
+	receive->own_wanted = wanted;
+}
 
 int receive_new(const struct office_register *reg, const struct receive_sink *sink,
 	struct receive **ret_receive) {
@@ -139,7 +144,9 @@ static enum refusal permitted(const struct receive *receive, const struct link *
 
 	if (!register_find(receive->reg, origin))
 		return REFUSAL_UNKNOWN_OFFICE;
-	if (id_eq(origin, own) || !(link->up ? register_is_within(receive->reg, own, origin)
+	if (id_eq(origin, own))
+		return link->up && receive->own_wanted ? 0 : REFUSAL_NOT_YOURS;
+	if (!(link->up ? register_is_within(receive->reg, own, origin)
 					      : register_is_within(receive->reg, origin, &link->neighbour)))
 		return REFUSAL_NOT_YOURS;
 	return 0;
@@ -327,7 +334,8 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 		return 0; /* sent before we asked for what comes before it */
 	if (oplog_id_eq(&link->suspect, &batch->oplog))
 		link->suspect_from = UINT64_MAX;
-	if (register_is_quarantined(receive->reg, &batch->oplog))
+	if (!id_eq(&batch->oplog.office, &receive->reg->own->row.office.id) &&
+		register_is_quarantined(receive->reg, &batch->oplog))
 		return refuse(in, in->frontier.size, REFUSAL_QUARANTINED, refusals);
 	if (batch->first > in->frontier.size)
 		return refuse(in, in->frontier.size, REFUSAL_GAP, refusals);
@@ -337,6 +345,7 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	if (r > 0)
 		return suspect(receive, txn, in, batch, plain, r, refusals);
 	r = link_ack(link, &batch->oplog);
+	receive->sink->seen(receive->sink->userdata, &batch->oplog, batch->head.size);
 	if (r || !waiting)
 		return r; /* all of it is held already: the acknowledgement says so again */
 	if (in->first)
@@ -353,9 +362,8 @@ static int keep(struct receive *receive, struct txn *txn, struct incoming *in, c
 
 	for (uint64_t i = 0; r == 0 && i < batch->n; i++) {
 		r = oplog_append(txn, &in->oplog, &batch->leaves[i], &batch->hashes[i], &arrival);
-		if (r == 0 && !batch->leaves[i].withheld)
-			r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, arrival,
-				batch->leaves[i].bytes);
+		if (r == 0)
+			r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, arrival, &batch->leaves[i]);
 	}
 	return r ? r : oplog_put_head(txn, &in->oplog, &batch->head, register_head_stays(receive->reg, &in->oplog));
 }

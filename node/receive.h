@@ -17,8 +17,10 @@ struct receive;
 /* What the core does with what was received. */
 struct receive_sink {
 	void *userdata;
-	/* A readable record was just kept. 0 or -errno. */
-	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t arrival, struct span bytes);
+	/* A leaf was just kept. 0 or -errno. */
+	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t arrival, const struct leaf *leaf);
+	/* A batch up to @size fits what is held, or will. */
+	void (*seen)(void *userdata, const struct oplog_id *oplog, uint64_t size);
 	/* An office has signed two histories. 0 or -errno. */
 	int (*forked)(void *userdata, const struct fork *fork);
 	/* An oplog has grown, or is new. 0 or -errno. */
@@ -27,6 +29,8 @@ struct receive_sink {
 
 int receive_new(const struct office_register *reg, const struct receive_sink *sink,
 	struct receive **ret_receive);
+/* Whether this office's own oplogs are taken from its parent. */
+void receive_own(struct receive *receive, bool wanted);
 struct receive *receive_free(struct receive *receive);
 /* Forgets what waits. */
 void receive_clear(struct receive *receive);

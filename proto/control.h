@@ -93,6 +93,9 @@ enum control_result {
 	CONTROL_NOT_BELOW = 21,      /* CHANGE_OFFICE: it is not directly below this one */
 	CONTROL_REVOKED = 22,        /* CHANGE_OFFICE: it was revoked, which is for ever */
 	CONTROL_NOT_FORKED = 24,     /* UNFORK: there is nothing to settle */
+	CONTROL_RESTORING = 25,      /* a store that was put back: what the parent has comes first */
+	CONTROL_OLD_COPY = 26,       /* the parent has more of this office than is here */
+	CONTROL_OLD_KEYS = 27,       /* the office changed its key after the copy was made */
 	CONTROL_CLOSED = 23,         /* this office was closed: it takes nothing new in */
 };
 

@@ -6,7 +6,7 @@
  * A row is a msgpack array: [1, time_ms, office, period, category, organisation, measure, n] for a
  * tally row that changed, [2, time_ms, office, case, reference, cause, rule, state, measured,
  * threshold, people, category] for an escalation. Numbers start at 1, rise by one, and are never
- * used again, though old rows are forgotten after a time.
+ * used again, though old rows are forgotten after a time. In a store that was put back there is one gap.
  */
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/tally.h"
@@ -19,6 +19,7 @@ enum change_type {
 
 enum {
 	CHANGE_MAX = 512,      /* bytes of a row */
+	CHANGES_JUMP = 1000000000, /* numbers left out when a store was put back: more than came since the copy */
 	CHANGES_FORGOTTEN = 1, /* changes_each(): the first number asked for is no longer kept */
 	CHANGE_MALFORMED = 2,
 };
@@ -37,6 +38,8 @@ int change_decode(struct span row, struct change *ret_change); /* 0 or CHANGE_MA
 /* The number of the newest row; 0: none ever. */
 int changes_last(struct txn *txn, uint64_t *ret_number);
 int changes_append(struct txn *txn, struct span row, uint64_t *ret_number);
+/* Leaves CHANGES_JUMP numbers out: whoever follows sees that rows are missing, as if they were forgotten. */
+int changes_jump(struct txn *txn);
 /* Rows with a number above @since, in order; stops at @fn's first non-zero, which is returned. */
 typedef int (*change_fn)(void *userdata, uint64_t number, struct span row);
 int changes_each(struct txn *txn, uint64_t since, change_fn fn, void *userdata);

@@ -398,6 +398,27 @@ void store_closep(struct store **store) {
 	*store = store_close(*store);
 }
 
+int store_copy(struct store *store, const char *path) {
+	_cleanup_(closep) int dir_fd = -1, fd = -1;
+	int r;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	fd = openat(dir_fd, DATA_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT);
+	if (r)
+		return from_mdb(store, r);
+	if (fsync(fd) < 0)
+		return -errno;
+	r = sync_file(dir_fd, OWNER_FILE, O_WRONLY | O_CREAT);
+	return r ? r : fsync(dir_fd) < 0 ? -errno : 0;
+}
+
 int store_usage(struct store *store, uint64_t *ret_used, uint64_t *ret_max) {
 	uint64_t used, max;
 	struct statvfs fs;
@@ -656,6 +677,10 @@ int txn_next(struct txn *txn, enum table table, uint64_t *ret_number) {
 	return 0;
 }
 
+void txn_skip_to(struct txn *txn, enum table table, uint64_t number) {
+	txn->next[table] = number;
+}
+
 /* Places the table's own cursor and reads there. */
 static int look(struct txn *txn, enum table table, struct span key, MDB_cursor_op op,
 	struct span *ret_key, struct span *ret_value) {
@@ -762,6 +787,10 @@ void scan_closep(struct scan **scan) {
 
 int meta_get(struct txn *txn, const char *name, struct span *ret_value) {
 	return txn_get(txn, TABLE_META, span_str(name), ret_value);
+}
+
+int meta_delete(struct txn *txn, const char *name) {
+	return txn_delete(txn, TABLE_META, span_str(name));
 }
 
 int meta_put(struct txn *txn, const char *name, struct span value) {

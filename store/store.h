@@ -74,6 +74,11 @@ int store_usage(struct store *store, uint64_t *ret_used, uint64_t *ret_max);
  * the whole list, which no walk over the tables meets. For a store open for reading; 0 or -errno.
  */
 int store_cut_off(struct store *store, uint64_t *ret_bytes);
+/*
+ * Writes the store as it is now into the directory @path, which is made (0700) or empty: a sound store of its
+ * own, without free pages, synced. A node may be writing meanwhile. 0 or -errno.
+ */
+int store_copy(struct store *store, const char *path);
 /* Clears reader slots left behind by killed processes. Cheap; the node calls it now and then. */
 int store_clear_readers(struct store *store);
 
@@ -99,6 +104,8 @@ int txn_count(struct txn *txn, enum table table, uint64_t *ret_n);
  * if it is empty. Each call gives another one, which the caller uses as a key.
  */
 int txn_next(struct txn *txn, enum table table, uint64_t *ret_number);
+/* Leaves numbers out: the next is @number, which is beyond all that the table has. */
+void txn_skip_to(struct txn *txn, enum table table, uint64_t number);
 
 /* The greatest key; the greatest that is at most @key; the least that is at least @key. */
 int scan_last(struct txn *txn, enum table table, struct span *ret_key, struct span *ret_value);
@@ -122,3 +129,4 @@ void scan_closep(struct scan **scan);
 /* Small named values in TABLE_META. */
 int meta_get(struct txn *txn, const char *name, struct span *ret_value);
 int meta_put(struct txn *txn, const char *name, struct span value);
+int meta_delete(struct txn *txn, const char *name); /* 0, STORE_NOT_FOUND or -errno */

@@ -31,6 +31,8 @@ static int add_oplog(void *userdata, const struct oplog *oplog) {
 	const struct id *own = &owing->home->own->office.id;
 	bool up = home_is_within(owing->home, &oplog->id.office, own);
 	bool down = home_is_within(owing->home, own, &oplog->id.office);
+	const struct office_row *row;
+	uint64_t limit, size;
 
 	if (!up && !down)
 		return 0;
@@ -43,7 +45,10 @@ static int add_oplog(void *userdata, const struct oplog *oplog) {
 		owing->oplogs = oplogs;
 		owing->cap = cap;
 	}
-	owing->oplogs[owing->n++] = (struct owed){ oplog->id, oplog->frontier.size,
+	size = oplog->frontier.size;
+	row = home_office_by_id(owing->home, &oplog->id.office);
+	limit = row ? office_limit(&row->office, &row->former, &oplog->id) : UINT64_MAX;
+	owing->oplogs[owing->n++] = (struct owed){ oplog->id, size < limit ? size : limit,
 		oplog->bytes, up, down };
 	return 0;
 }
@@ -69,14 +74,14 @@ static int count_past(const struct home *home, const struct owed *owed, uint64_t
 		r = oplog_walk_open(home->txn, &oplog, from, &walk);
 	while (r == 0) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
-		if (r)
+		if (r || index == owed->size)
 			break;
 		if (index == from) {
 			uint64_t time_ms = leaf_time(&leaf);
 
 			if (time_ms && (!row->oldest_ms || time_ms < row->oldest_ms))
 				row->oldest_ms = time_ms;
-			if (from == 0) { /* all of it: no need to look at each */
+			if (from == 0 && owed->size == oplog.frontier.size) { /* all of it: no need to look at each */
 				row->bytes += owed->bytes;
 				return 0;
 			}
@@ -124,7 +129,7 @@ static int fill(struct backlog *backlog, const struct owing *owing) {
 	for (size_t i = 0; i < home->n_offices && r == 0; i++) {
 		const struct office_row *row = &home->offices[i];
 
-		if (home_is_child(home, row) && row->office.state == OFFICE_ACTIVE)
+		if (home_is_child(home, row) && row->office.state != OFFICE_REVOKED)
 			r = add_neighbour(backlog, owing, row, false);
 	}
 	return r;

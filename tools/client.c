@@ -345,6 +345,15 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: it was revoked, which is for ever; enrol the office anew, with other keys"), what);
 	case CONTROL_NOT_FORKED:
 		return refuse(_("%s: that office has not forked, or it is settled"), what);
+	case CONTROL_RESTORING:
+		return refuse(_("%s: this office's store was put back from a copy; first what the office above has must come back: see lienthong status"),
+			what);
+	case CONTROL_OLD_COPY:
+		return refuse(_("%s: the office above has more of this office than is here: this is an old copy; stop the node, then: lienthong restore --here"),
+			what);
+	case CONTROL_OLD_KEYS:
+		return refuse(_("%s: this office changed its key after the copy was made; put back the file keys from where the newest is kept safe"),
+			what);
 	case CONTROL_CLOSED:
 		return refuse(_("%s: this office was closed by the one above it; it brings what it has to an end and takes nothing new in"),
 			what);

@@ -137,6 +137,10 @@ static void summarise_office(FILE *f, const struct dump *dump, const struct reco
 	office_code(&office, code);
 	fprintf(f, "%s %.*s: %s", code, (int)office.name.len, (const char *)office.name.data,
 		word(dump, &words_office_state, office.state));
+	if (office.has_end)
+		fprintf(f, for_reader(dump->json, N_(", what came before ends in epoch %u at %llu, %llu, %llu")), office.end.epoch,
+			(unsigned long long)office.end.sizes[0], (unsigned long long)office.end.sizes[1],
+			(unsigned long long)office.end.sizes[2]);
 }
 
 static void summarise_fork(FILE *f, const struct dump *dump, const struct record *record) {

@@ -37,6 +37,8 @@ static const struct command {
 	{ "office", "revoke", command_office_revoke, N_("nothing more is accepted from an office below") },
 	{ "office", "unfork", command_office_unfork, N_("settle that an office below ran twice") },
 	{ "key", "rotate", command_key_rotate, N_("sign with another key from now on") },
+	{ NULL, "backup", command_backup, N_("copy this office as it is now") },
+	{ NULL, "restore", command_restore, N_("put a copy back") },
 	{ NULL, "join", command_join, N_("join the office above") },
 	{ NULL, "status", command_status, N_("how this office stands") },
 	{ NULL, "queue", command_queue, N_("what waits for each neighbour, and why") },

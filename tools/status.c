@@ -33,6 +33,8 @@ static const struct column office_columns[] = {
 	{ .key = "records", .title = N_("Records") },
 	{ .key = "oplogs", .title = N_("Oplogs") },
 	{ .key = "offices_forked", .title = N_("FORKED") },
+	{ .key = "restoring", .title = N_("RESTORING") },
+	{ .key = "restored", .title = N_("Put back") },
 	{ .key = "store_bytes", .title = N_("Store") },
 	{ .key = "store_bytes_max" },
 	{ .key = "petitions_open", .title = N_("Open petitions") },
@@ -127,6 +129,38 @@ static void fill_node(struct listing *listing, const struct nodestate *state) {
 	cell_text(listing, running ? state->status.version : span_str(""));
 }
 
+/* Whether the store was put back, and what came of that: see node/recovery.c. */
+static int fill_restored(struct listing *listing, const struct home *home) {
+	struct span going_on, done;
+	char date[DATE_TEXT_MAX], iso[DATE_TEXT_MAX];
+	int r = meta_get(home->txn, "recover", &going_on);
+
+	if (r < 0)
+		return r;
+	if (r == 0 && going_on.len == 12)
+		cell(listing, json_integer(get_be32(going_on.data)),
+			_("from a copy; %u records have come back from the office above; nothing is taken in until all are here"),
+			get_be32(going_on.data));
+	else
+		cell_none(listing);
+	r = meta_get(home->txn, "recovered", &done);
+	if (r < 0)
+		return r;
+	if (r > 0 || done.len != 24) {
+		cell_none(listing);
+		return 0;
+	}
+	date_format_time(get_be64(done.data), date);
+	date_format_iso(get_be64(done.data), iso);
+	cell(listing, json_pack("{s:s, s:i, s:i, s:i, s:i}", "time", iso, "came_back",
+		     (int)get_be32(done.data + 8), "as_hashes", (int)get_be32(done.data + 12), "petitioners_lost",
+		     (int)get_be32(done.data + 16), "written_again", (int)get_be32(done.data + 20)),
+		_("%s: %u records came back from the office above (%u only as hashes), of %u it is not known here any more who asked; %u were written again"),
+		date, get_be32(done.data + 8), get_be32(done.data + 12), get_be32(done.data + 16),
+		get_be32(done.data + 20));
+	return 0;
+}
+
 static int fill_office(struct listing *listing, const struct home *home,
 	const struct nodestate *state, const struct summary *summary) {
 	char max[32];
@@ -155,6 +189,9 @@ static int fill_office(struct listing *listing, const struct home *home,
 			(unsigned long long)summary->quarantined);
 	else
 		cell(listing, json_integer(0), "%s", "");
+	r = fill_restored(listing, home);
+	if (r)
+		return r;
 	format_bytes(summary->used, used, sizeof(used));
 	format_bytes(summary->max, max, sizeof(max));
 	cell(listing, json_integer((json_int_t)summary->used), _("%s of at most %s"), used, max);

@@ -25,6 +25,8 @@ int command_office_close(struct tool *tool, int argc, char **argv);
 int command_office_reopen(struct tool *tool, int argc, char **argv);
 int command_office_unfork(struct tool *tool, int argc, char **argv);
 int command_office_revoke(struct tool *tool, int argc, char **argv);
+int command_backup(struct tool *tool, int argc, char **argv);
+int command_restore(struct tool *tool, int argc, char **argv);
 int command_key_rotate(struct tool *tool, int argc, char **argv);
 int command_log(struct tool *tool, int argc, char **argv);
 int command_meeting_add(struct tool *tool, int argc, char **argv);

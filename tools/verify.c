@@ -100,6 +100,7 @@ struct oplog_check {
 	const struct office_row *row; /* of its office; NULL: unknown */
 	struct verifier *key;         /* of one of its terms; NULL: none that can be used */
 	int term;
+	bool beyond;                  /* there are leaves beyond the oplog's end */
 	struct frontier frontier;
 	uint64_t proved; /* so many are as the last head that fits says */
 	uint64_t bytes;
@@ -213,11 +214,8 @@ static int turn_to_key(struct oplog_check *check, const struct head *head) {
 	int term = office_term_of(&check->row->office, former, &check->oplog->id, head->size);
 	int r;
 
-	if (term == OFFICE_ENDED) {
-		blame(check, N_("the head at %llu lies beyond the end of what its office may sign"),
-			(unsigned long long)head->size);
-		check->key = verifier_free(check->key);
-		check->term = -1;
+	if (term == OFFICE_ENDED) { /* it was signed while it could be, and is kept though it does not count */
+		check->beyond = true;
 		return 0;
 	}
 	if (check->key && term == check->term)
@@ -320,7 +318,9 @@ static void list_oplog(const struct oplog_check *check) {
 	struct listing *listing = &check->checking->oplogs;
 	const struct oplog *oplog = check->oplog;
 	const char *fine = check->row && office_is_quarantined(&check->row->forks, oplog->id.epoch) ?
-		_("in order; its office forked: nothing more is accepted") : _("in order");
+		_("in order; its office forked: nothing more is accepted") :
+		check->beyond ? _("in order; the last of it is kept, and does not count: another life of its office had begun") :
+		_("in order");
 
 	cell_office_id(listing, check->checking->home, &oplog->id.office);
 	cell_id(listing, &oplog->id.office);
@@ -469,7 +469,7 @@ static int check_changes(struct checking *checking) {
 		r = scan_next(scan, &key, &value);
 		if (r)
 			break;
-		if (key.len != 8 || (last && get_be64(key.data) != last + 1)) {
+		if (key.len != 8 || (last && get_be64(key.data) != last + 1 && get_be64(key.data) != last + CHANGES_JUMP)) {
 			add_fault(checking, table_name(checking, TABLE_CHANGES),
 				N_("number %llu is not followed by the next"), (unsigned long long)last);
 			return 0;

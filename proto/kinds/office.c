@@ -153,3 +153,15 @@ bool office_has_key(const struct office *office, const struct office_former *for
 bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch) {
 	return forks->found > 0 && (epoch < forks->found || forks->settled < forks->found);
 }
+
+uint64_t office_limit(const struct office *office, const struct office_former *former, const struct oplog_id *oplog) {
+	if (office->has_end && oplog->epoch >= office->end.epoch)
+		return oplog->epoch > office->end.epoch ? 0 : office->end.sizes[oplog->lane];
+	for (size_t i = 0; i < former->n; i++) {
+		const struct office_term *term = &former->terms[i];
+
+		if (oplog->epoch >= term->end.epoch && oplog->epoch < term->next_epoch)
+			return oplog->epoch > term->end.epoch ? 0 : term->end.sizes[oplog->lane];
+	}
+	return UINT64_MAX;
+}

@@ -100,6 +100,8 @@ int office_term_of(const struct office *office, const struct office_former *form
 uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from);
 /* Whether nothing is accepted of an epoch's oplogs, since the office's word cannot be told from a clone's. */
 bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch);
+/* How far an oplog goes for everybody: what lies beyond, where it was kept, is not passed on. UINT64_MAX: it grows. */
+uint64_t office_limit(const struct office *office, const struct office_former *former, const struct oplog_id *oplog);
 /* Whether the key is or was the office's. */
 bool office_has_key(const struct office *office, const struct office_former *former,
 	const uint8_t key[SIGN_PUBLIC_LEN]);

@@ -305,3 +305,175 @@ Test(lifecycle, whom_a_relay_makes_look_forked_is_not, .timeout = 60) {
 	for (size_t i = 0; i < 3; i++)
 		cr_expect_eq(known(&cores->nodes[i], commune)->forks.found, 0);
 }
+
+/* What `lienthong restore` does to a store. */
+static void mark_restored(struct scratch *copy) {
+	struct store *store;
+	struct txn *txn;
+
+	cr_assert_eq(store_open(copy->path, STORE_WRITE, SCRATCH_MAP, &store), 0);
+	txn = scratch_txn(store);
+	cr_assert_eq(meta_put(txn, recovery_name, span_str("")), 0);
+	cr_assert_eq(store_commit(txn), 0);
+	store_close(store);
+}
+
+static uint32_t epoch_of(struct cores_node *node) {
+	return node->core->author.epoch;
+}
+
+/* Leaves of @of's normal lane of one epoch at @node. */
+static uint64_t leaves_of(struct cores_node *node, const struct cores_node *of, uint32_t epoch) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	const struct oplog_id id = { of->id, epoch, LANE_NORMAL };
+	struct oplog oplog;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	return oplog_load(txn, &id, &oplog) == 0 ? oplog.frontier.size : 0;
+}
+
+/* The derived tables of @node are those that its oplogs make. */
+static void expect_rebuilt(struct cores_node *node) {
+	static const enum table derived[] = { TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING, TABLE_TALLIES };
+	_cleanup_(store_abortp) struct txn *from = NULL, *made = NULL;
+	struct scratch home = scratch_new();
+	struct store *into = scratch_store(&home);
+
+	cr_assert_eq(store_begin_read(node->store, &from), 0);
+	cr_assert_eq(fold_rebuild(from, into), 0);
+	cr_assert_eq(store_begin_read(into, &made), 0);
+	for (size_t i = 0; i < N_ELEMENTS(derived); i++) {
+		struct span key, value, other_key, other_value;
+		struct scan *scan, *other;
+		int r;
+
+		cr_assert_eq(scan_open(from, derived[i], (struct span){ 0 }, &scan), 0);
+		cr_assert_eq(scan_open(made, derived[i], (struct span){ 0 }, &other), 0);
+		do {
+			r = scan_next(scan, &key, &value);
+			cr_assert_eq(scan_next(other, &other_key, &other_value), r, "table %u", derived[i]);
+			if (r == 0)
+				cr_expect(span_eq(key, other_key) && span_eq(value, other_value), "table %u",
+					derived[i]);
+		} while (r == 0);
+		scan_close(scan);
+		scan_close(other);
+	}
+	made = store_abort(made);
+	store_close(into);
+	scratch_done(&home);
+}
+
+Test(lifecycle, a_store_that_is_put_back_takes_what_its_parent_has_and_begins_a_new_life, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 7, false);
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 50);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 100, 300);
+	cores_settle(cores);
+	commune->cut = true;
+	cores_take_petitions(commune, 500, 5); /* never sent: lost with the disk */
+	mark_restored(&copy);
+	exchange(commune, &copy);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_RESTORING);
+	reconnect(cores, 2);
+	cr_expect_eq(epoch_of(commune), 2);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	cores_settle(cores);
+	for (size_t i = 0; i < 3; i++) {
+		cr_expect_eq(cores_count(&cores->nodes[i], commune, MEASURE_RECEIVED), 351, "node %zu", i);
+		cr_expect_eq(leaves_of(&cores->nodes[i], commune, 1), 700);
+		cr_expect_eq(known(&cores->nodes[i], commune)->former.n, 1);
+		cr_expect_eq(known(&cores->nodes[i], commune)->forks.found, 0);
+		expect_rebuilt(&cores->nodes[i]);
+	}
+	cores_down(commune);
+	cores_up(commune);
+	reconnect(cores, 2);
+	cr_expect_eq(epoch_of(commune), 2);
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 351);
+
+	/* the old disk is found again, and begins where it ended */
+	exchange(commune, &copy);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK, "it cannot know yet");
+	reconnect(cores, 2);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 351, "nothing of it is accepted");
+	cores_down(commune);
+	mark_restored(&commune->home); /* told so, it gives what it alone has in a third life */
+	cores_up(commune);
+	reconnect(cores, 2);
+	cr_expect_eq(epoch_of(commune), 3);
+	for (size_t i = 0; i < 2; i++) {
+		cr_expect_eq(known(&cores->nodes[i], commune)->former.n, 2);
+		expect_rebuilt(&cores->nodes[i]);
+	}
+	scratch_done(&copy);
+}
+
+Test(lifecycle, a_store_that_is_put_back_twice_from_one_copy_uses_no_number_twice, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copies[2];
+
+	cores_take_petitions(commune, 0, 20);
+	cores_settle(cores);
+	copies[0] = keep_copy(commune);
+	copies[1] = keep_copy(commune);
+	for (unsigned i = 0; i < 2; i++) {
+		mark_restored(&copies[i]);
+		exchange(commune, &copies[i]);
+		reconnect(cores, 1);
+		cr_expect_eq(epoch_of(commune), 2 + i);
+		cores_take_petitions(commune, 100 + 10 * i, 10);
+		cores_settle(cores);
+	}
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 40);
+	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 40);
+	cr_expect_eq(known(district, commune)->forks.found, 0);
+	expect_rebuilt(district);
+	expect_rebuilt(commune);
+	scratch_done(&copies[0]);
+	scratch_done(&copies[1]);
+}
+
+Test(lifecycle, after_a_fork_nothing_is_lost_that_either_machine_acknowledged, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 50);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 100, 30);
+	cores_settle(cores);
+	exchange(commune, &copy); /* the clone; it is the one that stays */
+	cores_take_petitions(commune, 500, 400);
+	reconnect(cores, 2);
+	cr_assert_eq(known(district, commune)->forks.found, 2);
+	cr_assert_eq(unfork(district, commune), CONTROL_OK);
+	cores_settle(cores);
+	cores_down(commune);
+	mark_restored(&commune->home);
+	cores_up(commune);
+	reconnect(cores, 2);
+	reconnect(cores, 2);
+	cr_expect_eq(epoch_of(commune), 2);
+	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 450);
+	for (size_t i = 0; i < 2; i++) {
+		cr_expect_eq(cores_count(&cores->nodes[i], commune, MEASURE_RECEIVED), 450);
+		expect_rebuilt(&cores->nodes[i]);
+	}
+	cr_expect_eq(leaves_of(district, commune, 1), 160, "the evidence stays");
+	cr_expect_eq(province->core->refusals[REFUSAL_SIGNATURE], 0);
+	scratch_done(&copy);
+}

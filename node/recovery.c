@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/core_internal.h"
+#include "proto/kinds/petition.h"
+#include "store/private.h"
+
+enum {
+	COUNTERS_LEN = 12,
+	SERIALS_A_YEAR = 100000000, /* proto/reference.h */
+};
+
+const char recovery_name[] = "recover";   /* u32 each: leaves that came back, hashes, petitioners not known */
+const char recovered_name[] = "recovered"; /* u64 when, then the same, and u32 records written again */
+
+int core_recovery_load(struct core *core, struct txn *txn) {
+	struct recovery *recovery = &core->recovery;
+	struct span value;
+	int r = meta_get(txn, recovery_name, &value);
+
+	free(recovery->oplogs);
+	*recovery = (struct recovery){ .on = r == 0 };
+	if (r == 0 && value.len == COUNTERS_LEN) {
+		recovery->pulled = get_be32(value.data);
+		recovery->hashes = get_be32(value.data + 4);
+		recovery->lost = get_be32(value.data + 8);
+	}
+	return r < 0 ? r : 0;
+}
+
+static struct recovery_oplog *find(struct recovery *recovery, const struct oplog_id *id) {
+	for (size_t i = 0; i < recovery->n; i++)
+		if (oplog_id_eq(&recovery->oplogs[i].id, id))
+			return &recovery->oplogs[i];
+	return NULL;
+}
+
+static int want(struct recovery *recovery, const struct held *held) {
+	if (find(recovery, &held->oplog) || held->size == 0)
+		return 0;
+	if (recovery->n == recovery->cap) {
+		size_t cap = recovery->cap ? 2 * recovery->cap : 8;
+		struct recovery_oplog *oplogs = realloc(recovery->oplogs, cap * sizeof(*oplogs));
+
+		if (!oplogs)
+			return -ENOMEM;
+		recovery->oplogs = oplogs;
+		recovery->cap = cap;
+	}
+	recovery->oplogs[recovery->n++] = (struct recovery_oplog){ held->oplog, held->size, false, UINT64_MAX };
+	return 0;
+}
+
+/* What of an oplog of ours is here. 0 or -errno. */
+static int size_here(struct txn *txn, const struct oplog_id *id, uint64_t *ret_size) {
+	struct oplog oplog;
+	int r = oplog_load(txn, id, &oplog);
+
+	*ret_size = r == 0 ? oplog.frontier.size : 0;
+	return r < 0 ? r : 0;
+}
+
+/* The parent has more of this life than is here, or knows a later one: this is an old copy. */
+static int look_for_later(struct core *core, const struct held *held) {
+	struct txn *txn;
+	uint64_t size;
+	int r;
+
+	if (held->oplog.epoch < core->author.epoch)
+		return 0;
+	r = core_txn(core, &txn);
+	if (!r)
+		r = size_here(txn, &held->oplog, &size);
+	if (r == 0 && (held->oplog.epoch > core->author.epoch || held->size > size))
+		core->barred = CONTROL_OLD_COPY;
+	return r;
+}
+
+int core_recovery_heads(struct core *core, struct message message) {
+	struct recovery *recovery = &core->recovery;
+	struct held held;
+	int r = 0;
+
+	if (recovery->told) { /* another session begins */
+		recovery->told = false;
+		recovery->n = 0;
+	}
+	while (r == 0 && message_held_next(&message, &held)) {
+		if (!id_eq(&held.oplog.office, &core->author.office))
+			continue;
+		r = recovery->on ? want(recovery, &held) : look_for_later(core, &held);
+	}
+	recovery->told = !message.more;
+	return r;
+}
+
+void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size) {
+	struct recovery_oplog *wanted = find(&core->recovery, oplog);
+
+	if (wanted && size >= wanted->size)
+		wanted->seen = true;
+}
+
+void core_recovery_parted(struct core *core, const struct fork *fork) {
+	struct recovery_oplog *wanted = find(&core->recovery, &fork->oplog);
+
+	if (wanted) {
+		wanted->seen = true;
+		wanted->parted = fork->index;
+	}
+}
+
+/* References that were given out are not given out again. */
+static int keep_serial(struct txn *txn, const struct petition *petition) {
+	uint32_t serial = petition->reference % SERIALS_A_YEAR;
+	struct span value;
+	uint8_t bytes[4];
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "serial-%u", fold_period(petition->received_ms) / 100);
+	r = meta_get(txn, name, &value);
+	if (r < 0 || (r == 0 && value.len == 4 && get_be32(value.data) >= serial))
+		return r;
+	put_be32(bytes, serial);
+	return meta_put(txn, name, (struct span){ bytes, sizeof(bytes) });
+}
+
+int core_recovery_kept(struct core *core, struct txn *txn, const struct record *rec) {
+	struct recovery *recovery = &core->recovery;
+	struct petition petition;
+	int r = 0;
+
+	recovery->pulled++;
+	recovery->hashes += rec == NULL;
+	if (rec && rec->has_commitment) {
+		r = private_state(txn, &rec->id);
+		recovery->lost += r == STORE_NOT_FOUND;
+	}
+	if (r >= 0 && rec && rec->kind == KIND_PETITION && petition_decode(rec->body, &petition) == 0)
+		r = keep_serial(txn, &petition);
+	return r < 0 ? r : 0;
+}
+
+static void put_counters(const struct recovery *recovery, uint8_t ret_bytes[COUNTERS_LEN]) {
+	put_be32(ret_bytes, recovery->pulled);
+	put_be32(ret_bytes + 4, recovery->hashes);
+	put_be32(ret_bytes + 8, recovery->lost);
+}
+
+struct last_life {
+	struct oplog_id id;
+	uint32_t epoch;
+};
+
+static int find_last_life(void *userdata, const struct oplog *oplog) {
+	struct last_life *life = userdata;
+
+	if (oplog->frontier.size > 0 && oplog->id.epoch > life->epoch)
+		life->epoch = oplog->id.epoch;
+	return 0;
+}
+
+/* Whether all that the parent holds is here, and known to be the same or not. 0 (no), 1 or -errno. */
+static int is_complete(struct core *core, struct txn *txn) {
+	struct recovery *recovery = &core->recovery;
+
+	if (!core_parent(core))
+		return 1; /* there is nobody who has it */
+	if (!recovery->told)
+		return 0;
+	for (size_t i = 0; i < recovery->n; i++) {
+		const struct recovery_oplog *wanted = &recovery->oplogs[i];
+		uint64_t size;
+		int r = size_here(txn, &wanted->id, &size);
+
+		if (r)
+			return r;
+		if (!wanted->seen || (wanted->parted == UINT64_MAX && size < wanted->size))
+			return 0;
+	}
+	return 1;
+}
+
+/* Where the oplogs of the last life end for everybody: up to there the parent has what is here. */
+static int find_end(struct core *core, struct txn *txn, uint32_t epoch, struct office_end *ret_end) {
+	*ret_end = (struct office_end){ .epoch = epoch };
+	for (unsigned lane = 0; lane < LANE_N; lane++) {
+		const struct oplog_id id = { core->author.office, epoch, lane };
+		const struct recovery_oplog *wanted = find(&core->recovery, &id);
+		int r = size_here(txn, &id, &ret_end->sizes[lane]);
+
+		if (r)
+			return r;
+		if (!core_parent(core))
+			continue;
+		if (!wanted)
+			ret_end->sizes[lane] = 0;
+		else if (wanted->parted < ret_end->sizes[lane])
+			ret_end->sizes[lane] = wanted->parted;
+		else if (wanted->size < ret_end->sizes[lane])
+			ret_end->sizes[lane] = wanted->size;
+	}
+	return 0;
+}
+
+/* Writes again what the parent does not have; it was folded when it was written, and changes nothing. */
+static int write_again(struct core *core, struct txn *txn, const struct office_end *end, uint32_t *ret_n) {
+	for (unsigned lane = 0; lane < LANE_N; lane++) {
+		const struct oplog_id old_id = { core->author.office, end->epoch, lane };
+		const struct oplog_id new_id = { core->author.office, core->author.epoch, lane };
+		struct oplog old;
+		int r = oplog_load(txn, &old_id, &old);
+
+		for (uint64_t i = end->sizes[lane]; r == 0 && i < old.frontier.size; i++) {
+			struct record rec;
+			struct leaf leaf;
+			uint64_t arrival;
+
+			r = oplog_leaf(txn, &old, i, &leaf, &arrival);
+			if (r == 0 && !leaf.withheld) {
+				const struct span bytes = { core->author.record, leaf.bytes.len };
+
+				r = author_append(&core->author, txn, lane, leaf.bytes, &arrival);
+				++*ret_n;
+				if (r == 0 && record_decode(bytes, &rec) == 0)
+					r = fold_apply(&core->fold, txn, &new_id, core->fold.own, arrival, &rec);
+				r = r < 0 ? r : 0;
+			}
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int begin_life(struct core *core, struct txn *txn) {
+	struct recovery *recovery = &core->recovery;
+	const struct fold_sink *sink = core->fold.sink;
+	struct last_life life = { .epoch = 0 };
+	uint8_t value[8 + COUNTERS_LEN + 4];
+	struct office_end end;
+	uint32_t n_again = 0;
+	int r = oplog_each_of(txn, &core->author.office, find_last_life, &life);
+
+	if (life.epoch < core->author.epoch)
+		life.epoch = core->author.epoch;
+	if (life.epoch == EPOCH_MAX || core->reg.own->row.former.n == OFFICE_FORMER_MAX)
+		return 0; /* there is no life after this one: it stays as it is, to be read */
+	if (r == 0)
+		r = find_end(core, txn, life.epoch, &end);
+	core->author.epoch = core->fold.epoch = life.epoch + 1;
+	if (r == 0)
+		r = offices_set_own(txn, &core->author.office, core->author.epoch);
+	recovery->on = false;
+	if (r == 0)
+		r = core_begin_term(core, &end);
+	core->fold.sink = NULL; /* nobody is told again */
+	if (r == 0)
+		r = write_again(core, txn, &end, &n_again);
+	core->fold.sink = sink;
+	put_be64(value, core->wall_ms);
+	put_counters(recovery, value + 8);
+	put_be32(value + 8 + COUNTERS_LEN, n_again);
+	if (r == 0)
+		r = meta_put(txn, recovered_name, (struct span){ value, sizeof(value) });
+	if (r == 0)
+		r = meta_delete(txn, recovery_name);
+	if (r == 0)
+		r = core_publish_all_counts(core);
+	core->recovered = true;
+	return r < 0 ? r : 0;
+}
+
+int core_recovery_step(struct core *core) {
+	struct recovery *recovery = &core->recovery;
+	uint8_t counters[COUNTERS_LEN], public[SIGN_PUBLIC_LEN];
+	struct txn *txn;
+	int r;
+
+	if (!recovery->on)
+		return 0;
+	r = core_txn(core, &txn);
+	if (r == 0) {
+		put_counters(recovery, counters);
+		r = meta_put(txn, recovery_name, (struct span){ counters, sizeof(counters) });
+	}
+	if (r == 0)
+		r = is_complete(core, txn);
+	if (r <= 0)
+		return r;
+	signer_public(core->signer, public);
+	if (memcmp(public, core->reg.own->row.office.sign_key, sizeof(public)) != 0) {
+		core->barred = CONTROL_OLD_KEYS; /* changed since the copy was made: the keys of that time do not sign */
+		return 0;
+	}
+	return begin_life(core, txn);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * recovery - a store that was put back: what the parent has of this office comes first, then a new life begins
+ *
+ * Whoever goes on from an old copy would write other records under numbers that were used. So until the parent
+ * has said how far it holds this office's oplogs, and all of that is here, nothing is written. Then the next
+ * epoch begins with a record that says where the one before ends: where the parent's copy ends, or where it
+ * parts from what is here. What is here beyond that was acknowledged to somebody, and is written again.
+ */
+#include "proto/message.h"
+#include "store/store.h"
+
+struct core;
+struct fork;
+struct record;
+
+enum {
+	RECOVERY_NAME_LEN = 16,
+};
+
+/* Of an oplog of this office: how far the parent holds it, and whether that is what is here. */
+struct recovery_oplog {
+	struct oplog_id id;
+	uint64_t size;
+	bool seen;        /* the parent sent its last leaf: it is the one that is here, or parted is where not */
+	uint64_t parted;  /* UINT64_MAX: nowhere */
+};
+
+struct recovery {
+	bool on;
+	bool told;              /* the parent's HEADS of this session are all here */
+	struct recovery_oplog *oplogs;
+	size_t n, cap;
+	uint32_t pulled, hashes, lost; /* leaves from the parent; of those, hashes; petitioners that are not known here */
+};
+
+/* How it stands, in the store's meta; see core_recovery_write(). */
+extern const char recovery_name[];
+extern const char recovered_name[];
+
+int core_recovery_load(struct core *core, struct txn *txn);
+/* Looks at HEADS of the parent. 0 or -errno. */
+int core_recovery_heads(struct core *core, struct message message);
+/* A batch of an oplog of this office fits what is here, up to @size. */
+void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size);
+/* It does not, from a number on. */
+void core_recovery_parted(struct core *core, const struct fork *fork);
+/* A leaf of this office came back; @rec NULL: as a hash, or not as a record. 0 or -errno. */
+int core_recovery_kept(struct core *core, struct txn *txn, const struct record *rec);
+/* Begins the new life if all is there. Within the turn's transaction. 0 or -errno. */
+int core_recovery_step(struct core *core);
