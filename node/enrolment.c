@@ -23,8 +23,10 @@ int core_enrol_answer(struct core *core, const struct id *child, struct span add
 		answer.chain[i] = answer.chain[answer.n_chain - 1 - i];
 		answer.chain[answer.n_chain - 1 - i] = office;
 	}
-	r = enrol_answer_write(&answer, core->signer, w);
-	return r || writer_ok(w) ? r : -ENOBUFS;
+	r = enrol_answer_write(&answer, core->author.signer, w);
+	if (r == -EMSGSIZE || (r == 0 && !writer_ok(w)))
+		return ENROL_MALFORMED; /* more levels, and changes of keys, than an answer can name */
+	return r;
 }
 
 static int write_answer(struct core *core, struct span client, uint64_t number, const struct id *child,
@@ -111,19 +113,15 @@ static const struct office *changed_by(const struct core *core, const struct enr
 		const struct office *said = &answer->chain[i].office;
 		const struct register_entry *held = register_find(&core->reg, &said->id);
 
-		/* it may be older than what is known, or newer */
-		if (held && ((!same_keys(held, said) &&
-				     (!office_has_key(said, &answer->chain[i].former, held->row.office.sign_key) ||
-					     memcmp(held->row.office.curve_key, said->curve_key,
-						     sizeof(said->curve_key)) != 0)) ||
-				(!id_is_nil(&held->row.office.parent) &&
+		/* it may be older than what is known; a newer key is learned from the office's own record */
+		if (held && (!same_keys(held, said) || (!id_is_nil(&held->row.office.parent) &&
 					!id_eq(&held->row.office.parent, &said->parent))))
 			return &held->row.office;
 	}
 	return NULL;
 }
 
-/* The keys of an office that is known already come from its own records alone. */
+/* Of an office that is known already only who is above it is new: the rest comes from records. */
 static int put_answered(struct core *core, struct txn *txn, const struct enrol_office *said) {
 	const struct register_entry *held = register_find(&core->reg, &said->office.id);
 	struct enrol_office entry = *said;
@@ -131,8 +129,8 @@ static int put_answered(struct core *core, struct txn *txn, const struct enrol_o
 	int r;
 
 	if (held) {
-		entry.former = held->row.former;
-		memcpy(entry.office.sign_key, held->row.office.sign_key, SIGN_PUBLIC_LEN);
+		entry = (struct enrol_office){ held->row.office, held->row.former };
+		entry.office.parent = said->office.parent;
 	}
 	r = offices_put(txn, &entry.office, &entry.former, &number);
 	return r ? r : register_refresh(&core->reg, txn, &said->office.id);

@@ -265,6 +265,7 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 		break;
 	case REFUSAL_FULL:
 	case REFUSAL_UNKNOWN_OFFICE:
+	case REFUSAL_SIGNATURE: /* they may not have the record yet that names the key */
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
 		break;
 	default:

@@ -26,7 +26,7 @@ enum {
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
 	LINK_SUSPICIONS_MAX = 64,
-	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled */
+	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled, a key not yet known */
 };
 
 enum link_state {

@@ -669,7 +669,8 @@ static int begin_term(const struct oplog_id *origin, const struct office *said, 
  * word, does not come back once it was revoked, and its keys are not its parent's to change.
  */
 static int relabel(const struct id *origin, const struct office *said, bool known, struct office_row *row) {
-	if (!id_eq(origin, id_is_nil(&said->parent) ? &said->id : &said->parent))
+	if (!id_eq(origin, id_is_nil(&said->parent) ? &said->id : &said->parent) ||
+		said->has_end != (said->state == OFFICE_REVOKED))
 		return FOLD_SET_ASIDE;
 	if (known && (!id_eq(&row->office.parent, &said->parent) || row->office.state == OFFICE_REVOKED))
 		return FOLD_SET_ASIDE;

@@ -55,7 +55,7 @@ struct enrolment {
 	bool same_keys;  /* says the first */
 	uint64_t arrival;
 	uint64_t first_arrival;
-	size_t n_terms;  /* that its own records begin */
+	uint32_t terms;  /* those of the register that one of its own records ends: a bit each */
 };
 
 struct checking {
@@ -98,8 +98,8 @@ struct oplog_check {
 	struct checking *checking;
 	const struct oplog *oplog;
 	const struct office_row *row; /* of its office; NULL: unknown */
-	struct verifier *key;         /* of one of its terms; NULL: none that can be used */
-	int term;
+	struct verifier *key;         /* the one that was needed last */
+	uint8_t key_bytes[SIGN_PUBLIC_LEN];
 	bool beyond;                  /* there are leaves beyond the oplog's end */
 	struct frontier frontier;
 	uint64_t proved; /* so many are as the last head that fits says */
@@ -144,6 +144,13 @@ static bool same_office(const struct office *a, const struct office *b) {
 	return writer_ok(&w) && writer_ok(&v) && span_eq(writer_span(&w), writer_span(&v));
 }
 
+/* One that the register does not have was set aside. */
+static void note_term(struct enrolment *enrolment, const struct office_row *row, const struct office_end *end) {
+	for (size_t i = 0; i < row->former.n; i++)
+		if (office_end_compare(&row->former.terms[i].end, end) == 0)
+			enrolment->terms |= UINT32_C(1) << i;
+}
+
 static bool has_first_keys(const struct office_row *row, const struct office *said) {
 	const uint8_t *first = row->former.n ? row->former.terms[0].sign_key : row->office.sign_key;
 
@@ -171,7 +178,7 @@ static void note_enrolment(struct checking *checking, const struct id *origin, s
 	if (!row)
 		return;
 	if (id_eq(origin, &office.id) && office.has_end) {
-		checking->enrolments[row - checking->home->offices].n_terms++;
+		note_term(&checking->enrolments[row - checking->home->offices], row, &office.end);
 		return;
 	}
 	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent) ||
@@ -208,25 +215,36 @@ static void check_leaf(struct oplog_check *check, const struct leaf *leaf, uint6
 	frontier_append(&check->frontier, &hash);
 }
 
-/* The key of the term in which a head was signed: they come in order. 0 or -errno. */
-static int turn_to_key(struct oplog_check *check, const struct head *head) {
-	const struct office_former *former = &check->row->former;
-	int term = office_term_of(&check->row->office, former, &check->oplog->id, head->size);
+/* Whether a key of the office signed a head. 0 (no), 1 or -errno. */
+static int is_signed_with(struct oplog_check *check, const uint8_t key[SIGN_PUBLIC_LEN], const struct head *head) {
 	int r;
 
-	if (term == OFFICE_ENDED) { /* it was signed while it could be, and is kept though it does not count */
-		check->beyond = true;
-		return 0;
-	}
-	if (check->key && term == check->term)
-		return 0;
-	verifier_free(TAKE(check->key));
-	check->term = term;
-	r = verifier_new((size_t)term < former->n ? former->terms[term].sign_key : check->row->office.sign_key,
-		&check->key);
-	if (r == SIGN_BAD_KEY)
-		blame(check, N_("the key of its office in the register cannot be used"));
-	return r < 0 ? r : 0;
+	if (check->key && memcmp(check->key_bytes, key, SIGN_PUBLIC_LEN) != 0)
+		verifier_free(TAKE(check->key));
+	r = check->key ? 0 : verifier_new(key, &check->key);
+	memcpy(check->key_bytes, key, SIGN_PUBLIC_LEN);
+	if (r == 0)
+		r = head_verify(check->key, &check->oplog->id, head);
+	return r < 0 ? r : r == 0;
+}
+
+/*
+ * By the key of its term; or, where the office has said otherwise since, by another of its keys: what it was
+ * accepted with. 0 (no), 1 or -errno.
+ */
+static int is_signed(struct oplog_check *check, const struct head *head) {
+	const struct office_row *row = check->row;
+	int term = office_term_of(&row->office, &row->former, &check->oplog->id, head->size);
+	int r = 0;
+
+	check->beyond |= term == OFFICE_ENDED;
+	if (term >= 0 && (size_t)term < row->former.n)
+		r = is_signed_with(check, row->former.terms[term].sign_key, head);
+	if (r == 0)
+		r = is_signed_with(check, row->office.sign_key, head);
+	for (size_t i = row->former.n; r == 0 && i > 0; i--)
+		r = is_signed_with(check, row->former.terms[i - 1].sign_key, head);
+	return r;
 }
 
 static int check_head(struct oplog_check *check, const struct head *head) {
@@ -241,11 +259,8 @@ static int check_head(struct oplog_check *check, const struct head *head) {
 		return 0;
 	}
 	check->proved = head->size;
-	r = check->row ? turn_to_key(check, head) : 0;
-	if (r < 0 || !check->key)
-		return r < 0 ? r : 0;
-	r = head_verify(check->key, &check->oplog->id, head);
-	if (r == SIGN_BAD_SIGNATURE)
+	r = check->row ? is_signed(check, head) : 1;
+	if (r == 0)
 		blame(check, N_("the head at %llu is not signed by its office"),
 			(unsigned long long)head->size);
 	return r < 0 ? r : 0;
@@ -374,9 +389,9 @@ static void check_register(struct checking *checking) {
 		if (!enrolment->found && !home_is_within(home, &home->own->office.id, &row->office.id))
 			add_fault(checking, label, N_("stands in the register, and no record enrols it"));
 		/* those above may have changed theirs before this office joined */
-		if (enrolment->n_terms > row->former.n || (enrolment->n_terms < row->former.n &&
-				!home_is_within(home, &home->own->office.id, &row->office.id)))
-			add_fault(checking, label, N_("its own records change its key more often or less often than the register says"));
+		if (enrolment->terms != (UINT64_C(1) << row->former.n) - 1 &&
+			!home_is_within(home, &home->own->office.id, &row->office.id))
+			add_fault(checking, label, N_("the register says that its key changed, and no record of it does"));
 		if (enrolment->found && !enrolment->equal)
 			add_fault(checking, label,
 				N_("the register does not say what the newest record of its parent says"));

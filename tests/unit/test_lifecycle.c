@@ -5,6 +5,7 @@
 #include <sys/sendfile.h>
 
 #include "node/core_internal.h"
+#include "proto/enrol.h"
 #include "tests/cores.h"
 
 static enum control_result change(struct cores_node *node, const struct cores_node *of, const char *name,
@@ -284,6 +285,9 @@ Test(lifecycle, an_office_that_runs_twice_is_found_proved_and_set_aside, .timeou
 	cr_expect_eq(unfork(district, commune), CONTROL_NOT_FORKED);
 	cores_settle(cores);
 	cr_expect_eq(known(province, commune)->forks.settled, 2);
+	cores_take_petitions(commune, 2000, 5); /* without a new life: the old one is in doubt for ever */
+	reconnect(cores, 2);
+	cr_expect_eq(cores_leaves(district, commune, LANE_NORMAL, &withheld), before);
 	scratch_done(&copy);
 }
 
@@ -364,6 +368,65 @@ static void expect_rebuilt(struct cores_node *node) {
 	scratch_done(&home);
 }
 
+static int count_case(void *userdata, const struct id *id, const struct case_row *row) {
+	size_t *n = userdata;
+
+	++*n;
+	return 0;
+}
+
+static size_t cases_at(struct cores_node *node) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	size_t n = 0;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	cr_assert_eq(cases_each(txn, count_case, &n), 0);
+	return n;
+}
+
+struct references {
+	uint64_t list[1000];
+	size_t n;
+};
+
+static int look_at_reference(void *userdata, const struct id *id, const struct case_row *row) {
+	struct references *references = userdata;
+
+	for (size_t i = 0; i < references->n; i++)
+		cr_expect_neq(references->list[i], row->reference);
+	references->list[references->n++] = row->reference;
+	return 0;
+}
+
+static void expect_references_differ(struct cores_node *node) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct references references = { .n = 0 };
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	cr_assert_eq(cases_each(txn, look_at_reference, &references), 0);
+}
+
+Test(lifecycle, what_only_the_copy_has_goes_into_the_new_life, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	commune->cut = true;
+	cores_take_petitions(commune, 100, 5);
+	copy = keep_copy(commune);
+	mark_restored(&copy);
+	exchange(commune, &copy);
+	reconnect(cores, 1);
+	cr_expect_eq(leaves_of(district, commune, 1), 20, "where the parent's copy ends, the old life ends");
+	cr_expect_eq(cases_at(district), 15);
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 15);
+	expect_rebuilt(district);
+	expect_rebuilt(commune);
+	scratch_done(&copy);
+}
+
 Test(lifecycle, a_store_that_is_put_back_takes_what_its_parent_has_and_begins_a_new_life, .timeout = 120) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
@@ -394,6 +457,7 @@ Test(lifecycle, a_store_that_is_put_back_takes_what_its_parent_has_and_begins_a_
 		cr_expect_eq(known(&cores->nodes[i], commune)->forks.found, 0);
 		expect_rebuilt(&cores->nodes[i]);
 	}
+	expect_references_differ(commune);
 	cores_down(commune);
 	cores_up(commune);
 	reconnect(cores, 2);
@@ -474,6 +538,129 @@ Test(lifecycle, after_a_fork_nothing_is_lost_that_either_machine_acknowledged, .
 		expect_rebuilt(&cores->nodes[i]);
 	}
 	cr_expect_eq(leaves_of(district, commune, 1), 160, "the evidence stays");
+	cr_expect_eq(cases_at(district), 480, "and the petitions of both can be read");
 	cr_expect_eq(province->core->refusals[REFUSAL_SIGNATURE], 0);
 	scratch_done(&copy);
+}
+
+Test(lifecycle, a_key_may_change_in_the_midst_of_a_turn, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+
+	cores_take_petitions(commune, 0, 1); /* what follows arrives together with it */
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK);
+	cores_take_petitions(commune, 1, 1);
+	cores_settle(cores);
+	expect_all(district, commune);
+	cr_expect_eq(district->core->refusals[REFUSAL_SIGNATURE], 0);
+}
+
+static struct cores_node *full_node;
+static unsigned n_full;
+
+static void be_full_once(struct cores *cores, struct cores_frame *frame) {
+	if (id_eq(&frame->to, &full_node->id) && full_node->core) {
+		full_node->core->full = n_full > 0;
+		n_full -= n_full > 0;
+	}
+}
+
+Test(lifecycle, what_names_the_key_may_be_late, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+
+	full_node = district;
+	n_full = 1;
+	cores->on_frame = be_full_once;
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK); /* there is no room for this one */
+	cores_settle(cores);
+	cores_take_petitions(commune, 1, 1); /* but for the next there is */
+	cores_settle(cores);
+	for (unsigned i = 0; i < 6; i++) {
+		cores->now_ms += 5000;
+		cores_settle(cores);
+	}
+	expect_all(district, commune);
+}
+
+/* The request of an office that is made up. */
+static struct span add_office(struct cores *cores, uint8_t n, uint8_t buf[8192]) {
+	uint8_t seed[SIGN_SEED_LEN] = { n }, file[4096];
+	struct office office = cores_office(cores, 0);
+	struct signer *signer;
+	struct writer f, w;
+
+	cr_assert_eq(signer_new(seed, &signer), 0);
+	memset(office.id.b + 9, n, 7);
+	memset(office.curve_key, n, sizeof(office.curve_key));
+	signer_public(signer, office.sign_key);
+	office.code = 9000 + n;
+	office.code_digits = 5;
+	writer_init(&f, file, sizeof(file));
+	cr_assert_eq(enrol_request_write(&office, signer, &f), 0);
+	signer_free(signer);
+	writer_init(&w, buf, 8192);
+	control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
+	return writer_span(&w);
+}
+
+Test(lifecycle, an_office_is_enrolled_in_the_turn_in_which_its_parent_changes_its_key, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t rotation[64], command[8192], file[ENROL_FILE_MAX];
+	struct enrol_answer read;
+	struct answer answer;
+	struct span bytes;
+	struct writer w;
+
+	node->next_seed = 100;
+	writer_init(&w, rotation, sizeof(rotation));
+	control_write_rotate(&w, 1);
+	cores_begin(node);
+	core_request(node->core, span_str("a"), writer_span(&w));
+	core_request(node->core, span_str("b"), add_office(cores, 77, command));
+	cores_end(node);
+	cr_assert_eq(control_answer_decode((struct span){ node->answer, node->answer_len }, &answer), 0);
+	cr_assert_eq(answer.result, CONTROL_OK);
+	bytes = read_bin(&answer.values, 1, sizeof(file));
+	cr_expect_eq(enrol_answer_read(bytes, &read), 0, "signed by the key that is in it");
+	cr_expect_eq(read.chain[0].former.n, 1);
+}
+
+/* A clerk may be given a file by anybody. */
+Test(lifecycle, no_answer_file_makes_a_known_office_another, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct enrol_answer answer = { .address = span_str("tcp://127.0.0.1:666"), .n_chain = 2 };
+	uint8_t file[ENROL_FILE_MAX], command[ENROL_FILE_MAX + 64], seed[SIGN_SEED_LEN] = { 66 };
+	struct enrol_office true_parent = { .office = known(commune, province)->office };
+	struct signer *thief;
+	struct writer f, w;
+
+	cr_assert_eq(signer_new(seed, &thief), 0);
+	answer.chain[0] = true_parent; /* as if the key that is known had been changed */
+	answer.chain[0].former.n = 1;
+	memcpy(answer.chain[0].former.terms[0].sign_key, true_parent.office.sign_key, SIGN_PUBLIC_LEN);
+	answer.chain[0].former.terms[0].next_epoch = 1;
+	signer_public(thief, answer.chain[0].office.sign_key);
+	answer.chain[1].office = known(commune, commune)->office;
+	writer_init(&f, file, sizeof(file));
+	cr_assert_eq(enrol_answer_write(&answer, thief, &f), 0);
+	signer_free(thief);
+	writer_init(&w, command, sizeof(command));
+	control_write_join(&w, 2, writer_span(&f));
+	cr_expect_eq(cores_ask(commune, writer_span(&w)).result, CONTROL_ALREADY);
+
+	/* an older one of the true parent: it says where that listens, not what this office is by now */
+	cr_assert_eq(change(province, commune, "Phường Mới", OFFICE_CLOSED), CONTROL_OK);
+	cores_settle(cores);
+	answer.chain[0] = true_parent;
+	writer_init(&f, file, sizeof(file));
+	cr_assert_eq(enrol_answer_write(&answer, province->keys.signer, &f), 0);
+	writer_init(&w, command, sizeof(command));
+	control_write_join(&w, 2, writer_span(&f));
+	cr_expect_eq(cores_ask(commune, writer_span(&w)).result, CONTROL_OK);
+	cr_expect_str_eq(core_parent_address(commune->core), "tcp://127.0.0.1:666");
+	cr_expect_eq(known(commune, commune)->office.state, OFFICE_CLOSED);
+	cr_expect(span_eq(known(commune, commune)->office.name, span_str("Phường Mới")));
 }
