@@ -7,20 +7,27 @@ enum {
 	GROUPS = 5,
 };
 
-static void office_hash(const struct office *office, struct hash *ret_hash) {
-	uint8_t bytes[sizeof(office->id.b) + SIGN_PUBLIC_LEN + OFFICE_CURVE_LEN];
+/* Of an office's id and keys; with @parent, of whom it is below too. */
+static void office_hash(const struct office *office, const struct office *parent, struct hash *ret_hash) {
+	uint8_t bytes[2 * sizeof(struct id) + SIGN_PUBLIC_LEN + 2 * OFFICE_CURVE_LEN];
+	struct writer w;
 
-	memcpy(bytes, office->id.b, sizeof(office->id.b));
-	memcpy(bytes + sizeof(office->id.b), office->sign_key, SIGN_PUBLIC_LEN);
-	memcpy(bytes + sizeof(office->id.b) + SIGN_PUBLIC_LEN, office->curve_key, OFFICE_CURVE_LEN);
-	sha256((struct span){ bytes, sizeof(bytes) }, ret_hash);
+	writer_init(&w, bytes, sizeof(bytes));
+	write_raw(&w, (struct span){ office->id.b, sizeof(office->id.b) });
+	write_raw(&w, (struct span){ office->sign_key, SIGN_PUBLIC_LEN });
+	write_raw(&w, (struct span){ office->curve_key, OFFICE_CURVE_LEN });
+	if (parent) {
+		write_raw(&w, (struct span){ parent->id.b, sizeof(parent->id.b) });
+		write_raw(&w, (struct span){ parent->curve_key, OFFICE_CURVE_LEN });
+	}
+	sha256(writer_span(&w), ret_hash);
 }
 
 void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]) {
 	struct hash hash;
 	size_t len = 0;
 
-	office_hash(office, &hash);
+	office_hash(office, NULL, &hash);
 	for (unsigned i = 0; i < GROUPS; i++)
 		len += (size_t)snprintf(ret_text + len, FINGERPRINT_MAX - len, "%s%04x", i ? " " : "",
 			get_be16(hash.b + 2 * i));
@@ -44,11 +51,12 @@ static size_t put_word(uint16_t bits, char *ret_text) {
 		consonants[bits >> 6 & 15], vowels[bits >> 4 & 3], consonants[bits & 15]);
 }
 
-void enrolment_words(const struct office *office, bool vietnamese, char ret_words[WORDS_MAX]) {
+void enrolment_words(const struct office *office, const struct office *parent, bool vietnamese,
+	char ret_words[WORDS_MAX]) {
 	struct hash hash;
 	size_t len = 0;
 
-	office_hash(office, &hash);
+	office_hash(office, parent, &hash);
 	for (unsigned i = 0; i < GROUPS; i++) {
 		if (i > 0)
 			len += (size_t)sprintf(ret_words + len, "%s", vietnamese ? ", " : " ");

@@ -13,7 +13,9 @@ enum {
 /* Of the office's id and keys: five groups of four hexadecimal digits. */
 void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]);
 /*
- * The same bits as five words that can be said over the telephone: Vietnamese, each of two syllables, or
- * such as an English reader can say, each of consonant, vowel, consonant, vowel, consonant.
+ * Of these and of its parent's id and CURVE key, so that both sides see it if an invitation was altered on
+ * its way: five words that can be said over the telephone, Vietnamese, each of two syllables, or such as
+ * an English reader can say, each of consonant, vowel, consonant, vowel, consonant.
  */
-void enrolment_words(const struct office *office, bool vietnamese, char ret_words[WORDS_MAX]);
+void enrolment_words(const struct office *office, const struct office *parent, bool vietnamese,
+	char ret_words[WORDS_MAX]);

@@ -190,7 +190,7 @@ static const char *state_name(uint8_t state) {
 	}
 }
 
-static void cell_words(struct listing *listing, const struct invite_row *row) {
+static void cell_words(struct listing *listing, const struct invite_row *row, const struct office *own) {
 	char english[WORDS_MAX], vietnamese[WORDS_MAX];
 	struct office office;
 
@@ -199,8 +199,8 @@ static void cell_words(struct listing *listing, const struct invite_row *row) {
 			cell_none(listing);
 		return;
 	}
-	enrolment_words(&office, false, english);
-	enrolment_words(&office, true, vietnamese);
+	enrolment_words(&office, own, false, english);
+	enrolment_words(&office, own, true, vietnamese);
 	/* TRANSLATORS: "en" or "vi": in which of the two languages the five words are shown */
 	cell(listing, json_null(), "%s", strcmp(_("en"), "vi") == 0 ? vietnamese : english);
 	cell(listing, json_string(english), "%s", "");
@@ -208,6 +208,7 @@ static void cell_words(struct listing *listing, const struct invite_row *row) {
 }
 
 struct pending {
+	const struct office *own;
 	struct listing listing;
 	bool all;
 };
@@ -225,7 +226,7 @@ static int list_invite(void *userdata, const struct invite_row *row) {
 	cell_text(listing, row->name);
 	cell_text(listing, row->level);
 	cell(listing, json_string(state_name(row->state)), "%s", _(state_name(row->state)));
-	cell_words(listing, row);
+	cell_words(listing, row, pending->own);
 	cell_time(listing, row->expires_ms);
 	cell_id(listing, &row->office);
 	return 0;
@@ -250,6 +251,7 @@ int command_office_pending(struct tool *tool, int argc, char **argv) {
 	ending = home_open(tool, &home);
 	if (ending)
 		return ending;
+	pending.own = &home.own->office;
 	listing_init(&pending.listing, pending_columns, N_ELEMENTS(pending_columns));
 	r = invites_each(home.txn, list_invite, &pending);
 	ending = r ? home_failed(r) : listing_show(&pending.listing, tool->json, _("Nobody was invited."));

@@ -134,13 +134,15 @@ static int ask_once(struct asking *asking, struct message *ret_message) {
 }
 
 static void tell_words(struct asking *asking) {
+	struct office parent = { .id = asking->invite.parent };
 	char english[WORDS_MAX], vietnamese[WORDS_MAX];
 
 	if (asking->told_words)
 		return;
 	asking->told_words = true;
-	enrolment_words(&asking->made.office, false, english);
-	enrolment_words(&asking->made.office, true, vietnamese);
+	memcpy(parent.curve_key, asking->invite.parent_curve_key, OFFICE_CURVE_LEN);
+	enrolment_words(&asking->made.office, &parent, false, english);
+	enrolment_words(&asking->made.office, &parent, true, vietnamese);
 	say(_("The office above has the request. Read these five words to it over the telephone:"));
 	say("\n    %s\n    %s\n", vietnamese, english);
 	say(_("Waiting until it accepts. This may be ended; the same command goes on later."));
