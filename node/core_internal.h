@@ -126,7 +126,7 @@ int core_write_fork(struct core *core, const struct fork *fork);
 /* The answer file for a child that was enrolled. 0, ENROL_MALFORMED (more levels than fit) or -errno. */
 int core_enrol_answer(struct core *core, const struct id *child, struct span address, struct writer *w);
 /*
- * The office below this one that has the code or a key of @office already: references are made of
+ * This office or the one below it that has the code or a key of @office already: references are made of
  * codes, and keys say who speaks. NULL: there is none.
  */
 const struct register_entry *core_taken_by(const struct core *core, const struct office *office);

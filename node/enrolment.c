@@ -55,7 +55,8 @@ const struct register_entry *core_taken_by(const struct core *core, const struct
 	for (size_t i = 0; i < reg->n; i++) {
 		const struct office *other = &reg->entries[i]->row.office;
 
-		if (other->state != OFFICE_ACTIVE || !id_eq(&other->parent, &reg->own->row.office.id))
+		if (reg->entries[i] != reg->own &&
+			(other->state != OFFICE_ACTIVE || !id_eq(&other->parent, &reg->own->row.office.id)))
 			continue;
 		if ((other->code == office->code && other->code_digits == office->code_digits) ||
 			(memcmp(office->sign_key, none, sizeof(none)) != 0 &&

@@ -329,7 +329,7 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: the node has no address for the offices below; set listen in its configuration, or give --address"),
 			what);
 	case CONTROL_TAKEN:
-		return refuse(_("%s: an office below has this code or these keys already: %s; an office that is made anew needs a code of its own"),
+		return refuse(_("%s: %s has this code or these keys already; an office that is made anew needs a code of its own"),
 			what, detail);
 	case CONTROL_NO_PRIVATE:
 		return refuse(_("%s: nobody has recorded who brought it; it would be in the office that took it in"),

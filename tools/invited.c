@@ -61,6 +61,18 @@ static bool old_request(const struct tool *tool, struct asking *asking) {
 	return same;
 }
 
+/* Nothing is written and nobody is asked, with keys that are another office's. */
+static int check_home(const struct tool *tool, const struct asking *asking, bool *ret_made) {
+	struct id office;
+	int ending = newoffice_present(tool, &office);
+
+	*ret_made = id_eq(&office, &asking->invite.office);
+	if (ending == DONE && !*ret_made && !id_is_nil(&office))
+		return refuse(_("there is an office in %s already; it stays as it is. The invitation was not used: take it to an empty directory, named with --home"),
+			tool->home);
+	return ending;
+}
+
 static int prepare(const struct tool *tool, struct asking *asking) {
 	const struct invite *invite = &asking->invite;
 	struct office *office = &asking->made.office;
@@ -228,8 +240,18 @@ static int wait_for_parent(const struct tool *tool, struct asking *asking, unsig
 	return ending;
 }
 
+static int ask_for_office(const struct tool *tool, struct asking *asking, unsigned wait_s) {
+	int ending = prepare(tool, asking);
+
+	if (ending)
+		return ending;
+	asking->context = zmq_ctx_new();
+	return asking->context ? wait_for_parent(tool, asking, wait_s) : fail_memory();
+}
+
 int join_invited(const struct tool *tool, const char *text, unsigned wait_s) {
 	struct asking *asking = calloc(1, sizeof(*asking));
+	bool made = false;
 	int ending;
 
 	if (!asking)
@@ -238,11 +260,11 @@ int join_invited(const struct tool *tool, const char *text, unsigned wait_s) {
 	if (invite_read(span_str(text), asking->bytes, &asking->invite))
 		ending = misuse(_("this is not a whole invitation: a part is missing, or a letter was misread; copy all of it"));
 	else
-		ending = prepare(tool, asking);
-	if (ending == DONE) {
-		asking->context = zmq_ctx_new();
-		ending = asking->context ? wait_for_parent(tool, asking, wait_s) : fail_memory();
-	}
+		ending = check_home(tool, asking, &made);
+	if (ending == DONE && made)
+		say(_("This office is made in %s already. Now start its node: systemctl start lienthongd"), tool->home);
+	else if (ending == DONE)
+		ending = ask_for_office(tool, asking, wait_s);
 	if (asking->socket)
 		(void)zmq_close(asking->socket);
 	if (asking->context)

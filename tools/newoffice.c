@@ -154,6 +154,38 @@ int newoffice_id(struct newoffice *made) {
 	return DONE;
 }
 
+/* 0, an outcome of store.h, or -errno. */
+static int own_office(const char *path, struct id *ret_office) {
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct office_row own;
+	uint32_t epoch;
+	int r;
+
+	r = store_open(path, STORE_READ, 0, &store);
+	if (r == 0)
+		r = store_begin_read(store, &txn);
+	if (r == 0)
+		r = offices_own(txn, &own, &epoch);
+	if (r == 0)
+		*ret_office = own.office.id;
+	return r;
+}
+
+int newoffice_present(const struct tool *tool, struct id *ret_office) {
+	char *path;
+	int r;
+
+	*ret_office = (struct id){ 0 };
+	r = home_become_owner(tool->home);
+	if (r)
+		return r;
+	path = home_path(tool, "store");
+	r = path ? own_office(path, ret_office) : -ENOMEM;
+	free(path);
+	return r == 0 || r == STORE_NOT_FOUND || r == -ENOENT ? DONE : home_open_failed(tool, r);
+}
+
 enum {
 	STORE_HAS_OFFICE = 100, /* beyond the outcomes of store.h, which prepare_store() passes on */
 };

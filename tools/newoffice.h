@@ -23,6 +23,8 @@ void newoffice_done(struct newoffice *made);
 int newoffice_describe(struct newoffice *made, const char *code, const char *name, const char *level);
 /* Makes the home and the keys, or takes those that are there. */
 int newoffice_keys(const struct tool *tool, struct newoffice *made);
+/* The office that is in the home already; @ret_office is nil if there is none. */
+int newoffice_present(const struct tool *tool, struct id *ret_office);
 int newoffice_id(struct newoffice *made);
 /* Writes HOME/request, and @w. */
 int newoffice_request(const struct tool *tool, const struct newoffice *made, struct writer *w);

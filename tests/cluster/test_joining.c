@@ -120,6 +120,7 @@ Test(joining, two_people_compare_five_words_and_the_office_is_at_work, .timeout 
 	cli_done(&joining);
 
 	expect_at_work(office, parent);
+	expect_join(office, text, 0, "");
 	expect_join(thief, text, 3, "another computer");
 	cr_expect_eq(CLI(&cli, parent->home, "office", "accept", "09163"), 3, "it is accepted already");
 	cli_done(&cli);
@@ -164,6 +165,16 @@ Test(joining, who_is_refused_is_told_and_can_be_invited_again, .timeout = 120) {
 	json_decref(pending(parent, "accepted"));
 	expect_at_work(other, parent);
 	json_decref(again);
+	json_decref(invite);
+}
+
+Test(joining, where_there_is_an_office_nothing_is_asked_with_its_keys, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *other = proc_new("Tân Lập", 9200, 5, false);
+	json_t *invite = JSON(parent->home, INVITE, "--auto");
+
+	expect_join(parent, text_at(invite, "text"), 3, "there is an office");
+	expect_join(other, text_at(invite, "text"), 3, "there is an office");
+	json_decref(pending(parent, "not asked yet"));
 	json_decref(invite);
 }
 

@@ -198,6 +198,22 @@ Test(invite, what_is_late_refused_or_for_another_office_is_said_so, .timeout = 6
 	cr_expect_eq(ask(parent, &by.office, request_of(&by, 77, buf)).outcome, ENROL_OUTCOME_EXPIRED);
 }
 
+Test(invite, the_keys_and_the_code_of_the_office_itself_are_taken, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *parent = &cores->nodes[0];
+	uint8_t text[INVITE_TEXT_MAX], buf[4096];
+	struct invite by = invite(parent, true, text);
+	struct office own = *core_own(parent->core);
+	struct writer w;
+
+	cr_expect_eq(ask(parent, &by.office, request_of(&by, 1, buf)).outcome, ENROL_OUTCOME_WAITING,
+		"with the keys of the parent nobody is enrolled");
+	cr_expect_eq(decide(parent, COMMAND_ACCEPT, &by.office), CONTROL_TAKEN);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_invite(&w, 1, &own, span_str("tcp://127.0.0.1:7400"), 1000, false);
+	cr_expect_eq(cores_ask(parent, writer_span(&w)).result, CONTROL_TAKEN);
+}
+
 Test(invite, a_guest_can_say_nothing_else, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
 	struct cores_node *parent = &cores->nodes[0];
