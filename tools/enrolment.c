@@ -2,6 +2,9 @@
 #include "tools/enrolment.h"
 
 #include <stdio.h>
+#include <unistd.h>
+
+#include "tools/home.h"
 
 enum {
 	GROUPS = 5,
@@ -31,6 +34,43 @@ void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRIN
 	for (unsigned i = 0; i < GROUPS; i++)
 		len += (size_t)snprintf(ret_text + len, FINGERPRINT_MAX - len, "%s%04x", i ? " " : "",
 			get_be16(hash.b + 2 * i));
+}
+
+bool enrolment_same_fingerprint(const char *given, const char *made) {
+	for (;; given++, made++) {
+		given += strspn(given, " -:");
+		made += strspn(made, " -:");
+		if ((*given | 0x20) != (*made | 0x20))
+			return *given == '\0' && *made == '\0';
+		if (*given == '\0')
+			return true;
+	}
+}
+
+/* What was typed means yes, in either language. */
+static bool is_answered_yes(void) {
+	char line[64];
+
+	return fgets(line, sizeof(line), stdin) && line[0] && strchr("yYcC", line[0]);
+}
+
+int enrolment_confirm(const struct office *office, const struct comparison *comparison) {
+	char fingerprint[FINGERPRINT_MAX], label[OFFICE_LABEL_MAX];
+
+	enrolment_fingerprint(office, fingerprint);
+	office_label(&(struct office_row){ .office = *office }, label);
+	if (comparison->fingerprint)
+		return enrolment_same_fingerprint(comparison->fingerprint, fingerprint) ? DONE :
+			refuse(_("%s: the fingerprint in the file is another one: %s; nothing was done; ask that office for its file again, in a safer way"),
+				label, fingerprint);
+	if (comparison->yes)
+		return DONE;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return misuse(_("%s: let that office read its fingerprint to you over the telephone, and add what you hear: --fingerprint \"...\" (or --yes, if it is surely %s)"),
+			label, fingerprint);
+	(void)fail(_("%s, fingerprint %s: does that office read the same over the telephone? (yes/no)"), label,
+		fingerprint);
+	return is_answered_yes() ? DONE : refuse(_("not confirmed; nothing was done"));
 }
 
 /* 8 bits: sixteen beginnings and sixteen endings that sound and are spelt alike in all of the country. */

@@ -10,8 +10,21 @@ enum {
 	WORDS_MAX = 128, /* bytes, with the terminating zero */
 };
 
+/* How a file's office is confirmed, from the options of a command. */
+struct comparison {
+	const char *fingerprint; /* what somebody read out; NULL: nobody has, ask */
+	bool yes;                /* it was compared, or need not be */
+};
+
 /* Of the office's id and keys: five groups of four hexadecimal digits. */
 void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]);
+/* Whether @given is @made, also in capitals and with other spaces, as people may have written it down. */
+bool enrolment_same_fingerprint(const char *given, const char *made);
+/*
+ * That @office is who it says it is: by the fingerprint given, or by asking whoever is at the terminal.
+ * DONE, or an ending with its words.
+ */
+int enrolment_confirm(const struct office *office, const struct comparison *comparison);
 /*
  * Of these and of its parent's id and CURVE key, so that both sides see it if an invitation was altered on
  * its way: five words that can be said over the telephone, Vietnamese, each of two syllables, or such as

@@ -3,6 +3,7 @@
 
 #include "proto/enrol.h"
 #include "tools/client.h"
+#include "tools/enrolment.h"
 #include "tools/files.h"
 #include "tools/invited.h"
 
@@ -40,17 +41,21 @@ static int ask_to_join(const struct tool *tool, const char *name, struct span fi
 	return client_order(tool, client, &w, name, &answer);
 }
 
-static int join(const struct tool *tool, const char *name, struct span file) {
+static int join(const struct tool *tool, const char *name, struct span file,
+	const struct comparison *comparison) {
 	const struct office *parent;
 	struct enrol_answer answer;
 	int ending;
 
 	ending = read_answer(name, file, &answer);
+	if (ending)
+		return ending;
+	parent = &answer.chain[answer.n_chain - 2].office;
+	ending = enrolment_confirm(parent, comparison);
 	if (ending == DONE)
 		ending = ask_to_join(tool, name, file);
 	if (ending)
 		return ending;
-	parent = &answer.chain[answer.n_chain - 2].office;
 	say(_("This office now belongs to %.*s, and will connect to %.*s. See: lienthong status"),
 		(int)parent->name.len, (const char *)parent->name.data, (int)answer.address.len,
 		(const char *)answer.address.data);
@@ -71,9 +76,14 @@ static int join_with_text(const struct tool *tool, const char *text, const char 
 
 int command_join(struct tool *tool, int argc, char **argv) {
 	const char *wait = NULL;
+	struct comparison comparison = { 0 };
 	const struct option_def options[] = {
 		{ "wait", N_("SECONDS"), N_("with an invitation: how long to wait for the office above; default 1800"),
 			.value = &wait },
+		{ "fingerprint", N_("TEXT"), N_("with an answer: as the office above reads it out over the telephone; otherwise you are asked"),
+			.value = &comparison.fingerprint },
+		{ "yes", NULL, N_("with an answer: do not ask, the file surely is of that office"),
+			.flag = &comparison.yes },
 	};
 	const struct usage usage = { "join", "TEXT|ANSWER",
 		N_("Makes this office, with the invitation (TEXT) that the office above sent; or joins one that was made with lienthong init, with the file (ANSWER) that the office above made from its request."),
@@ -92,7 +102,7 @@ int command_join(struct tool *tool, int argc, char **argv) {
 	r = file_read(args[0], ENROL_FILE_MAX, &bytes, &len);
 	if (r)
 		return fail(_("cannot read %s: %s"), args[0], strerror(-r));
-	ending = join(tool, args[0], (struct span){ bytes, len });
+	ending = join(tool, args[0], (struct span){ bytes, len }, &comparison);
 	free(bytes);
 	return ending;
 }

@@ -77,13 +77,14 @@ static int read_request(const char *name, struct span file, struct office *ret_o
 }
 
 static int add_office(const struct tool *tool, const char *name, struct span request,
-	const char *address, const char *out) {
-	char fingerprint[FINGERPRINT_MAX];
+	const char *address, const char *out, const struct comparison *comparison) {
 	struct office office;
 	char *path = NULL;
 	int ending;
 
 	ending = read_request(name, request, &office);
+	if (ending == DONE)
+		ending = enrolment_confirm(&office, comparison);
 	if (ending)
 		return ending;
 	if (!out) {
@@ -95,10 +96,9 @@ static int add_office(const struct tool *tool, const char *name, struct span req
 		char code[16];
 
 		office_code(&office, code);
-		enrolment_fingerprint(&office, fingerprint);
-		say(_("Enrolled: %s %.*s. Compare over the telephone: %s"), code, (int)office.name.len,
-			(const char *)office.name.data, fingerprint);
-		say(_("Next: carry %s to that office; there: lienthong join FILE"), out);
+		say(_("Enrolled: %s %.*s."), code, (int)office.name.len, (const char *)office.name.data);
+		say(_("Next: carry %s to that office; there: lienthong join FILE. It asks for the fingerprint of this office, which lienthong office list shows here."),
+			out);
 	}
 	free(path);
 	return ending;
@@ -107,14 +107,18 @@ static int add_office(const struct tool *tool, const char *name, struct span req
 int command_office_add(struct tool *tool, int argc, char **argv) {
 	const char *address = NULL;
 	const char *out = NULL;
+	struct comparison comparison = { 0 };
 	const struct option_def options[] = {
+		{ "fingerprint", N_("TEXT"), N_("as that office reads it out over the telephone; otherwise you are asked"),
+			.value = &comparison.fingerprint },
+		{ "yes", NULL, N_("do not ask: the file surely is of that office"), .flag = &comparison.yes },
 		{ "address", N_("tcp://HOST:PORT"), N_("where that office shall find this one; default: as configured"),
 			.value = &address },
 		{ "out", N_("FILE"), N_("write the answer here; - for standard output; default: beside the request"),
 			.value = &out },
 	};
 	const struct usage usage = { "office add", "REQUEST",
-		N_("Enrols the office that made REQUEST as one directly below this one, and writes the answer that it joins with. Done again, it writes the same answer again."),
+		N_("Enrols the office that made REQUEST as one directly below this one, and writes the answer that it joins with, after its fingerprint was compared. Done again, it writes the same answer again."),
 		options, N_ELEMENTS(options), 1, 1 };
 	uint8_t *bytes = NULL;
 	size_t len = 0;
@@ -131,7 +135,8 @@ int command_office_add(struct tool *tool, int argc, char **argv) {
 	r = file_read(args[0], ENROL_FILE_MAX, &bytes, &len);
 	if (r)
 		return fail(_("cannot read %s: %s"), args[0], strerror(-r));
-	ending = add_office(tool, args[0], (struct span){ bytes, len }, address, out);
+	ending = add_office(tool, args[0], (struct span){ bytes, len }, address, out,
+		&comparison);
 	free(bytes);
 	return ending;
 }

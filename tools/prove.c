@@ -355,18 +355,6 @@ static const char *why_not(int outcome) {
 	}
 }
 
-/* Small letters and no spaces, as people may have written it down otherwise. */
-static bool same_fingerprint(const char *given, const char *made) {
-	for (;; given++, made++) {
-		given += strspn(given, " -:");
-		made += strspn(made, " -:");
-		if ((*given | 0x20) != (*made | 0x20))
-			return *given == '\0' && *made == '\0';
-		if (*given == '\0')
-			return true;
-	}
-}
-
 static int show_proof(const struct tool *tool, const struct proof *proof, const struct office *offices,
 	const char *root) {
 	_cleanup_(listing_done) struct listing card;
@@ -374,7 +362,7 @@ static int show_proof(const struct tool *tool, const struct proof *proof, const 
 	bool known;
 
 	enrolment_fingerprint(&proof->root, fingerprint);
-	known = root && same_fingerprint(root, fingerprint);
+	known = root && enrolment_same_fingerprint(root, fingerprint);
 	listing_init(&card, proof_columns, N_ELEMENTS(proof_columns));
 	fill_proof(&card, proof, offices);
 	if (card.failed)

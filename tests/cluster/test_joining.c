@@ -178,6 +178,61 @@ Test(joining, where_there_is_an_office_nothing_is_asked_with_its_keys, .timeout 
 	json_decref(invite);
 }
 
+/* A command that needs nobody at a terminal: its exit code, and words that are in what it says. */
+static void expect(const char *home, int code, const char *words, const char *const *args) {
+	struct cli cli;
+
+	cr_expect_eq(cli_run(&cli, home, args), code, "%s: %s", args[0], cli.err);
+	cr_expect(strstr(cli.err, words), "%s: no \"%s\" in: %s", args[0], words, cli.err);
+	cli_done(&cli);
+}
+#define EXPECT(home, code, words, ...) expect(home, code, words, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void own_fingerprint(const struct proc *office, char ret_text[64]) {
+	json_t *rows = JSON(office->home, "office", "list", "--json");
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row)
+		if (json_is_true(json_object_get(row, "own")))
+			snprintf(ret_text, 64, "%s", text_at(row, "fingerprint"));
+	json_decref(rows);
+}
+
+static size_t count_offices(const struct proc *office) {
+	json_t *rows = JSON(office->home, "office", "list", "--json");
+	size_t n = json_array_size(rows);
+
+	json_decref(rows);
+	return n;
+}
+
+Test(joining, files_are_taken_only_from_whom_they_are_said_to_be, .timeout = 120) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home();
+	char request[96], answer[96], below[64], above[64];
+
+	snprintf(request, sizeof(request), "%s/request", office->home);
+	snprintf(answer, sizeof(answer), "%s/answer", office->home);
+	EXPECT(office->home, 0, "", "init", "--code", "09163", "--name", "Đại Đồng", "--level", "commune");
+	own_fingerprint(office, below);
+	own_fingerprint(parent, above);
+
+	EXPECT(parent->home, 2, "over the telephone", "office", "add", request, "--out", answer);
+	EXPECT(parent->home, 3, "another one", "office", "add", request, "--out", answer, "--fingerprint", above);
+	cr_expect_eq(count_offices(parent), 1, "nobody is enrolled before it was compared");
+	EXPECT(parent->home, 0, "", "office", "add", request, "--out", answer, "--fingerprint", below);
+	cr_expect_eq(count_offices(parent), 2);
+
+	proc_start(office);
+	EXPECT(office->home, 2, "over the telephone", "join", answer);
+	EXPECT(office->home, 3, "another one", "join", answer, "--fingerprint", below);
+	cr_expect_eq(count_offices(office), 1);
+	EXPECT(office->home, 0, "", "join", answer, "--fingerprint", above);
+	cr_expect_eq(count_offices(office), 2);
+	EXPECT(office->home, 0, "", "join", answer, "--yes");
+	EXPECT(parent->home, 0, "", "office", "add", request, "--out", answer, "--yes");
+}
+
 Test(joining, a_text_that_is_no_invitation_is_said, .timeout = 60) {
 	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home();
 	json_t *invite = JSON(parent->home, INVITE);
