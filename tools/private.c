@@ -4,7 +4,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "proto/kinds/access.h"
 #include "tools/client.h"
@@ -12,13 +11,13 @@
 #include "tools/find.h"
 
 /* Who is at this computer, as the computer knows. */
-static void user_name(char ret_name[ACCESS_WHO_MAX + 1]) {
-	const struct passwd *user = getpwuid(getuid());
+static void user_name(const struct tool *tool, char ret_name[ACCESS_WHO_MAX + 1]) {
+	const struct passwd *user = getpwuid(tool->user);
 
 	if (user && user->pw_name[0])
 		snprintf(ret_name, ACCESS_WHO_MAX + 1, "%s", user->pw_name);
 	else
-		snprintf(ret_name, ACCESS_WHO_MAX + 1, "uid %u", (unsigned)getuid());
+		snprintf(ret_name, ACCESS_WHO_MAX + 1, "uid %u", (unsigned)tool->user);
 }
 
 /* @ret_client owns what the answer points into. DONE, or an ending with its words. */
@@ -28,7 +27,7 @@ static int ask(const struct tool *tool, enum command command, const struct id *r
 	char who[ACCESS_WHO_MAX + 1];
 	int ending;
 
-	user_name(who);
+	user_name(tool, who);
 	writer_init_grow(&w);
 	ending = client_reach(tool, ret_client);
 	if (ending)

@@ -4,6 +4,9 @@
  * wrong with it.
  */
 #include <criterion/criterion.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/cluster/cli.h"
 
@@ -123,6 +126,20 @@ static json_t *json_at(json_t *object, const char *a, const char *b) {
 	return json_object_get(json_object_get(object, a), b);
 }
 
+/* The newest record is that @user looked something up. */
+static void expect_read_by(const struct proc *proc, const char *user) {
+	json_t *rows = JSON(proc->home, "log", "--json");
+	const char *summary = "";
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row)
+		if (strcmp(json_string_value(json_object_get(row, "kind")), "access") == 0)
+			summary = json_string_value(json_object_get(row, "summary"));
+	cr_expect(strstr(summary, user), "no \"%s\" in: %s", user, summary);
+	json_decref(rows);
+}
+
 Test(clerk, can_look_up_who_brought_a_petition_and_forget_it, .timeout = 60) {
 	static const char header[] = "number,received,organisation,kind,village,category,channel,people,"
 		"urgent,text,asked_of,petitioner,contact\n"
@@ -147,6 +164,11 @@ Test(clerk, can_look_up_who_brought_a_petition_and_forget_it, .timeout = 60) {
 	cr_expect_str_eq(json_string_value(json_at(shown, "private", "contact")), "0900 111 222");
 	cr_expect_str_eq(json_string_value(json_at(shown, "private", "address")), "thôn Đông");
 	json_decref(shown);
+	expect_read_by(proc, getpwuid(getuid())->pw_name);
+	(void)setenv("SUDO_UID", "1", 1); /* believed of root alone */
+	EXPECT(proc->home, 0, "", "petition", "show", "1", "--private", "--reason", "z");
+	expect_read_by(proc, getpwuid(getuid() ? getuid() : 1)->pw_name);
+	(void)unsetenv("SUDO_UID");
 	EXPECT(proc->home, 2, "--reason", "petition", "erase", "1");
 	EXPECT(proc->home, 0, "", "petition", "erase", "1", "--reason", "bà yêu cầu");
 	EXPECT(proc->home, 3, "was erased", "petition", "erase", "1", "--reason", "bà yêu cầu");
