@@ -49,6 +49,8 @@ struct core_io {
 	int (*next_key)(void *userdata, struct signer **ret_signer);
 	/* It is the office's key from now on: that is on disk. */
 	void (*rotated)(void *userdata);
+	/* Somebody tried what the invitation of @office (its name) is not for: @outcome is what he was told. */
+	void (*misused)(void *userdata, struct span office, enum enrol_outcome outcome);
 };
 
 struct core;

@@ -25,10 +25,12 @@ struct core_answer {
 	bool to_guest;
 };
 
-/* Whose key may connect to ask to be enrolled. */
+/* Whose key may connect to ask to be enrolled, and until when. */
 struct core_guest {
 	struct id office;
 	uint8_t key[OFFICE_CURVE_LEN];
+	uint64_t until_ms;
+	uint64_t look_at_ms; /* what it asks before is dropped; monotonic */
 };
 
 struct core {

@@ -12,32 +12,47 @@
 #include "proto/invite.h"
 #include "store/invites.h"
 
-/* So long after its end an invitation still says that it has ended. */
-#define GRACE_MS (30ull * 24 * 3600 * 1000)
+enum {
+	LOOK_EVERY_MS = 1000, /* at what is asked with one invitation: each look may verify and sign */
+};
+#define DAY_MS (24ull * 3600 * 1000)
+#define GRACE_MS DAY_MS       /* so long after its end who comes with an invitation still hears that it has ended */
+#define FETCH_MS (7 * DAY_MS) /* and so long who was accepted can fetch the answer */
+
+static struct core_guest *find_guest(const struct core *core, const struct id *office) {
+	for (size_t i = 0; i < core->n_guests; i++)
+		if (id_eq(&core->guests[i].office, office))
+			return &core->guests[i];
+	return NULL;
+}
 
 static int list_guest(void *userdata, const struct invite_row *row) {
 	struct core *core = userdata;
-	struct core_guest *guests;
+	struct core_guest *guest = find_guest(core, &row->office), *guests;
 
-	if (core->wall_ms > row->expires_ms + GRACE_MS)
-		return 0;
-	guests = realloc(core->guests, (core->n_guests + 1) * sizeof(*guests));
-	if (!guests)
-		return -ENOMEM;
-	core->guests = guests;
-	guests[core->n_guests].office = row->office;
-	memcpy(guests[core->n_guests++].key, row->guest_key, OFFICE_CURVE_LEN);
+	if (!guest) {
+		if (core->wall_ms >= row->expires_ms + GRACE_MS)
+			return 0;
+		guests = realloc(core->guests, (core->n_guests + 1) * sizeof(*guests));
+		if (!guests)
+			return -ENOMEM;
+		core->guests = guests;
+		guest = &guests[core->n_guests++];
+		*guest = (struct core_guest){ .office = row->office };
+		memcpy(guest->key, row->guest_key, OFFICE_CURVE_LEN);
+	}
+	guest->until_ms = row->expires_ms + GRACE_MS;
 	return 0;
 }
 
 int core_load_guests(struct core *core, struct txn *txn) {
-	core->n_guests = 0;
 	return invites_each(txn, list_guest, core);
 }
 
 const struct id *core_guest_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]) {
 	for (size_t i = 0; i < core->n_guests; i++)
-		if (memcmp(core->guests[i].key, key, OFFICE_CURVE_LEN) == 0)
+		if (memcmp(core->guests[i].key, key, OFFICE_CURVE_LEN) == 0 &&
+			core->wall_ms < core->guests[i].until_ms)
 			return &core->guests[i].office;
 	return NULL;
 }
@@ -118,6 +133,7 @@ static int accept(struct core *core, struct txn *txn, struct invite_row *row) {
 	if (r)
 		return r;
 	row->state = INVITE_ACCEPTED;
+	row->expires_ms = core->wall_ms + FETCH_MS;
 	return put(core, txn, row);
 }
 
@@ -165,6 +181,7 @@ int core_decide(struct core *core, struct span client, const struct request *req
 		r = accept(core, txn, &owned.row);
 	} else {
 		owned.row.state = INVITE_REFUSED;
+		owned.row.expires_ms = core->wall_ms;
 		r = put(core, txn, &owned.row);
 	}
 	if (r == CONTROL_TAKEN)
@@ -247,15 +264,25 @@ static int guest(struct core *core, struct span client, const struct id *office,
 		r = consider(core, txn, &owned.row, request, &outcome);
 	if (r < 0)
 		return r;
+	if (outcome >= ENROL_OUTCOME_EXPIRED) {
+		core->refusals[REFUSAL_INVITATION]++;
+		core->io->misused(core->io->userdata, owned.row.name, outcome);
+	}
 	return answer_guest(core, client, &owned.row, outcome);
 }
 
 void core_guest(struct core *core, struct span client, const struct id *office, struct span frame) {
+	struct core_guest *from = find_guest(core, office);
 	struct message message;
 	int r;
 
 	if (core->failed || core->full)
 		return; /* it asks again */
+	if (!from || core->wall_ms >= from->until_ms || core->now_ms < from->look_at_ms) {
+		core->refusals[REFUSAL_INVITATION]++;
+		return;
+	}
+	from->look_at_ms = core->now_ms + LOOK_EVERY_MS;
 	if (message_decode(frame, &message) || message.type != MESSAGE_JOIN) {
 		core->refusals[REFUSAL_MALFORMED]++;
 		return;

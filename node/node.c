@@ -309,6 +309,25 @@ static void on_rotated(void *userdata) {
 		log_write(&node->log, LOG_NOTICE, _("this office signs with another key from now on"));
 }
 
+static void on_misused(void *userdata, struct span office, enum enrol_outcome outcome) {
+	struct node *node = userdata;
+	const int len = (int)office.len;
+	const char *name = (const char *)office.data;
+
+	switch (outcome) {
+	case ENROL_OUTCOME_USED:
+		log_cause(&node->log, LOG_WARNING, _("the invitation of %.*s was tried by another computer than the one that asked first"),
+			len, name);
+		break;
+	case ENROL_OUTCOME_EXPIRED:
+		log_cause(&node->log, LOG_WARNING, _("the invitation of %.*s was tried after it had expired"), len, name);
+		break;
+	default:
+		log_cause(&node->log, LOG_WARNING, _("the invitation of %.*s was tried for what it is not for"), len, name);
+		break;
+	}
+}
+
 static int on_random(void *userdata, void *ret, size_t len) {
 	return random_bytes(ret, len);
 }
@@ -327,6 +346,7 @@ static int start_core(struct node *node) {
 		.random = on_random,
 		.next_key = on_next_key,
 		.rotated = on_rotated,
+		.misused = on_misused,
 	};
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	r = core_new(node->store, &node->config, &node->keys, &node->io,

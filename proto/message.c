@@ -254,6 +254,7 @@ const char *refusal_name(uint64_t reason) {
 		[REFUSAL_FULL] = N_("full"),
 		[REFUSAL_QUARANTINED] = N_("quarantined"),
 		[REFUSAL_ENDED] = N_("ended"),
+		[REFUSAL_INVITATION] = N_("invitation misused"),
 	};
 
 	return reason < REFUSAL_N && names[reason] ? names[reason] : N_("unknown reason");

@@ -70,6 +70,7 @@ enum refusal {
 	REFUSAL_FULL = 12,         /* no room: later */
 	REFUSAL_QUARANTINED = 13,  /* the oplog was set aside earlier */
 	REFUSAL_ENDED = 14,        /* the oplog goes no further: its office was revoked, or began another life */
+	REFUSAL_INVITATION = 15,   /* of a guest: late, used, too often, or not as invited; counted, not sent */
 	REFUSAL_N,
 };
 

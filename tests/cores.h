@@ -39,6 +39,7 @@ struct cores_node {
 	uint8_t answer[1 << 20];
 	size_t answer_len;
 	size_t n_published;
+	size_t n_misused;
 	uint8_t next_seed; /* of the key that it is to sign with next; 0: there is none */
 };
 
@@ -145,6 +146,10 @@ static inline void cores_rotated(void *userdata) {
 
 	signer_free(node->keys.signer);
 	cr_assert_eq(signer_new(seed, &node->keys.signer), 0);
+}
+
+static inline void cores_misused(void *userdata, struct span office, enum enrol_outcome outcome) {
+	((struct cores_node *)userdata)->n_misused++;
 }
 
 static inline void cores_up(struct cores_node *node) {
@@ -272,7 +277,7 @@ static inline void cores_add(struct cores *cores) {
 	config_init(&node->config);
 	cr_assert_eq(signer_new(seed, &node->keys.signer), 0);
 	node->io = (struct core_io){ node, cores_send, cores_answer, cores_answer_guest, cores_publish,
-		cores_joined, cores_random, cores_next_key, cores_rotated };
+		cores_joined, cores_random, cores_next_key, cores_rotated, cores_misused };
 	office = cores_office(cores, cores->n);
 	node->id = office.id;
 	node->store = scratch_store(&node->home);

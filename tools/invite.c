@@ -177,10 +177,10 @@ static const struct column pending_columns[] = {
 	{ .key = "id" },
 };
 
-static const char *state_name(uint8_t state) {
-	switch (state) {
+static const char *state_name(const struct invite_row *row) {
+	switch (row->state) {
 	case INVITE_OPEN:
-		return N_("not asked yet");
+		return date_now_ms() < row->expires_ms ? N_("not asked yet") : N_("expired");
 	case INVITE_ASKED:
 		return N_("asks to be accepted");
 	case INVITE_ACCEPTED:
@@ -225,7 +225,7 @@ static int list_invite(void *userdata, const struct invite_row *row) {
 	cell_str(listing, code);
 	cell_text(listing, row->name);
 	cell_text(listing, row->level);
-	cell(listing, json_string(state_name(row->state)), "%s", _(state_name(row->state)));
+	cell(listing, json_string(state_name(row)), "%s", _(state_name(row)));
 	cell_words(listing, row, pending->own);
 	cell_time(listing, row->expires_ms);
 	cell_id(listing, &row->office);

@@ -23,6 +23,8 @@
 enum {
 	ASK_EVERY_MS = 5000,
 	CONNECT_MS = 10000,
+	ANSWER_MS = 2000, /* the parent drops what comes too often, and a line what it likes */
+	ASK_TRIES = 5,
 };
 
 struct asking {
@@ -120,21 +122,32 @@ static int connect_parent(struct asking *asking) {
 	return 0;
 }
 
-/* Asks once. 0 with a message, 1: no answer, or -errno. */
-static int ask_once(struct asking *asking, struct message *ret_message) {
+/* Sends the request until something comes back. 0, 1: no answer, or -errno. */
+static int send_request(struct asking *asking) {
 	zmq_pollitem_t item = { .socket = asking->socket, .events = ZMQ_POLLIN };
 	uint8_t frame[MESSAGE_MAX];
 	struct writer w;
-	int n;
+	int r = 0;
 
 	writer_init(&w, frame, sizeof(frame));
 	message_write_join(&w, writer_span(&asking->request));
 	if (!writer_ok(&w))
 		return -EMSGSIZE;
-	if (zmq_send(asking->socket, w.data, w.len, 0) < 0)
-		return errno == EAGAIN ? 1 : -errno;
-	if (zmq_poll(&item, 1, CONNECT_MS) <= 0)
-		return 1;
+	for (unsigned i = 0; r == 0 && i < ASK_TRIES; i++) {
+		if (zmq_send(asking->socket, w.data, w.len, 0) < 0)
+			return errno == EAGAIN ? 1 : -errno;
+		r = zmq_poll(&item, 1, ANSWER_MS);
+	}
+	return r > 0 ? 0 : 1;
+}
+
+/* Asks once. 0 with a message, 1: no answer, or -errno. */
+static int ask_once(struct asking *asking, struct message *ret_message) {
+	int r = send_request(asking);
+	int n;
+
+	if (r)
+		return r;
 	n = zmq_recv(asking->socket, asking->answer, sizeof(asking->answer), ZMQ_DONTWAIT);
 	if (n < 0 || (size_t)n > sizeof(asking->answer))
 		return 1;

@@ -76,6 +76,21 @@ static void expect_join(const struct proc *office, const char *text, int code, c
 	cli_done(&cli);
 }
 
+/* The node has said @words to whoever runs it. */
+static void expect_logged(const struct proc *proc, const char *words) {
+	char path[96], text[8192];
+	size_t len;
+	FILE *f;
+
+	proc_log_path(proc, path);
+	f = fopen(path, "r");
+	cr_assert(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	text[len] = '\0';
+	fclose(f);
+	cr_expect(strstr(text, words), "no \"%s\" in: %s", words, text);
+}
+
 /* Its node starts, and what it writes arrives above. */
 static void expect_at_work(struct proc *office, const struct proc *parent) {
 	uint64_t until_ms = proc_now_ms() + 30000;
@@ -122,6 +137,7 @@ Test(joining, two_people_compare_five_words_and_the_office_is_at_work, .timeout 
 	expect_at_work(office, parent);
 	expect_join(office, text, 0, "");
 	expect_join(thief, text, 3, "another computer");
+	expect_logged(parent, "tried by another computer");
 	cr_expect_eq(CLI(&cli, parent->home, "office", "accept", "09163"), 3, "it is accepted already");
 	cli_done(&cli);
 	json_decref(row);

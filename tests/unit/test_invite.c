@@ -102,6 +102,7 @@ static struct message say(struct cores_node *parent, const struct id *office, st
 	struct message message;
 
 	parent->answer_len = 0;
+	parent->cores->now_ms += 1000; /* more often it does not listen */
 	cores_begin(parent);
 	core_guest(parent->core, span_str("guest"), office, frame);
 	cores_end(parent);
@@ -166,6 +167,80 @@ Test(invite, who_was_invited_is_enrolled_when_a_person_says_so, .timeout = 60) {
 	cr_expect_eq(ask(parent, &by.office, request_of(&by, 78, other)).outcome, ENROL_OUTCOME_USED);
 }
 
+static size_t count_refused(struct cores_node *node, enum refusal reason) {
+	struct control_status status;
+	struct answer answer;
+	uint8_t buf[16];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_status(&w, 3);
+	answer = cores_ask(node, writer_span(&w));
+	cr_assert_eq(control_status_read(&answer, &status), 0);
+	return status.refusals[reason];
+}
+
+Test(invite, what_others_try_with_it_is_said_and_counted_and_costs_little, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *parent = &cores->nodes[0];
+	uint8_t text[INVITE_TEXT_MAX], buf[4096], frame[4096];
+	struct invite by = invite(parent, false, text);
+	struct span request = request_of(&by, 77, buf);
+	struct writer w;
+
+	cr_expect_eq(ask(parent, &by.office, request).outcome, ENROL_OUTCOME_WAITING);
+	cr_expect_eq(parent->n_misused, 0);
+	cr_expect_eq(ask(parent, &by.office, request_of(&by, 78, buf)).outcome, ENROL_OUTCOME_USED);
+	cr_expect_eq(parent->n_misused, 1);
+	cr_expect_eq(count_refused(parent, REFUSAL_INVITATION), 1);
+
+	writer_init(&w, frame, sizeof(frame));
+	message_write_join(&w, request);
+	parent->answer_len = 0;
+	cores->now_ms += 999;
+	cores_begin(parent);
+	for (unsigned i = 0; i < 100; i++)
+		core_guest(parent->core, span_str("guest"), &by.office, writer_span(&w));
+	cores_end(parent);
+	cr_expect_eq(parent->answer_len, 0, "not looked at within a second of the last");
+	cr_expect_eq(count_refused(parent, REFUSAL_INVITATION), 101);
+	cr_expect_eq(parent->n_misused, 1);
+}
+
+static bool may_connect(struct cores_node *parent, const struct invite *invite) {
+	uint8_t key[OFFICE_CURVE_LEN];
+
+	cr_assert_eq(curve_public(invite->token, key), 0);
+	cores_begin(parent);
+	cores_end(parent);
+	return core_guest_by_curve(parent->core, key);
+}
+
+Test(invite, a_token_is_of_no_use_for_long, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *parent = &cores->nodes[0];
+	const uint64_t day_ms = 24 * 3600 * 1000;
+	uint8_t text[3][INVITE_TEXT_MAX], buf[4096];
+	struct invite open = invite(parent, false, text[0]), refused, accepted;
+
+	cores->now_ms += 7 * day_ms;
+	cr_expect(may_connect(parent, &open), "to hear that it has expired");
+	cores->now_ms += day_ms;
+	cr_expect_not(may_connect(parent, &open));
+
+	refused = invite(parent, false, text[1]);
+	cr_expect_eq(ask(parent, &refused.office, request_of(&refused, 77, buf)).outcome, ENROL_OUTCOME_WAITING);
+	cr_expect_eq(decide(parent, COMMAND_DECLINE, &refused.office), CONTROL_OK);
+	cr_expect(may_connect(parent, &refused));
+	accepted = invite(parent, true, text[2]);
+	cr_expect_eq(ask(parent, &accepted.office, request_of(&accepted, 78, buf)).outcome, ENROL_OUTCOME_ENROLLED);
+	cores->now_ms += day_ms;
+	cr_expect_not(may_connect(parent, &refused));
+	cr_expect(may_connect(parent, &accepted), "for the answer");
+	cores->now_ms += 7 * day_ms;
+	cr_expect_not(may_connect(parent, &accepted));
+}
+
 Test(invite, an_automatic_one_accepts_the_first_and_no_other, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
 	struct cores_node *parent = &cores->nodes[0];
@@ -194,7 +269,7 @@ Test(invite, what_is_late_refused_or_for_another_office_is_said_so, .timeout = 6
 	cr_expect_eq(ask(parent, &by.office, request_of(&by, 77, buf)).outcome, ENROL_OUTCOME_REFUSED);
 
 	by = invite(parent, false, text);
-	cores->now_ms += 8ull * 24 * 3600 * 1000;
+	cores->now_ms += 7ull * 24 * 3600 * 1000;
 	cr_expect_eq(ask(parent, &by.office, request_of(&by, 77, buf)).outcome, ENROL_OUTCOME_EXPIRED);
 }
 
