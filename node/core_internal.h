@@ -125,6 +125,8 @@ int core_begin_term(struct core *core, const struct office_end *end);
 int core_publish_all_counts(struct core *core);
 /* Writes that an office forked, or that this is settled. 0 or -errno. */
 int core_write_fork(struct core *core, const struct fork *fork);
+/* That so many offices are above that an answer could not name one below this one too. */
+bool core_too_deep(const struct core *core);
 /* The answer file for a child that was enrolled. 0, ENROL_MALFORMED (more levels than fit) or -errno. */
 int core_enrol_answer(struct core *core, const struct id *child, struct span address, struct writer *w);
 /*

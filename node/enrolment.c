@@ -6,6 +6,15 @@
 
 #include "proto/enrol.h"
 
+bool core_too_deep(const struct core *core) {
+	const struct register_entry *entry = core->reg.own;
+	size_t levels = 0;
+
+	for (; entry && levels < ENROL_CHAIN_MAX; levels++)
+		entry = register_find(&core->reg, &entry->row.office.parent);
+	return levels == ENROL_CHAIN_MAX;
+}
+
 int core_enrol_answer(struct core *core, const struct id *child, struct span address, struct writer *w) {
 	struct enrol_answer answer = { .address = address };
 	const struct register_entry *entry = register_find(&core->reg, child);
@@ -38,8 +47,7 @@ static int write_answer(struct core *core, struct span client, uint64_t number, 
 	writer_init(&w, file, sizeof(file));
 	r = core_enrol_answer(core, child, address, &w);
 	if (r > 0)
-		return core_answer_failure(core, client, number, CONTROL_FAILED, 0,
-			span_str("more levels than an answer can name"));
+		return core_answer_failure(core, client, number, CONTROL_TOO_DEEP, 0, span_str(""));
 	if (r)
 		return r;
 	core_answer_begin(core, client);
@@ -88,6 +96,8 @@ int core_add_office(struct core *core, struct span client, const struct request 
 	if (address.len == 0 || address.len > ENROL_ADDRESS_MAX)
 		return core_answer_failure(core, client, request->number, CONTROL_NO_ADDRESS, 0,
 			span_str(""));
+	if (core_too_deep(core))
+		return core_answer_failure(core, client, request->number, CONTROL_TOO_DEEP, 0, span_str(""));
 	held = register_find(&core->reg, &office.id);
 	if (held && (held == core->reg.own || !id_eq(&held->row.office.parent, &own->id) ||
 			held->row.office.state == OFFICE_REVOKED || !same_keys(held, &office)))

@@ -88,6 +88,8 @@ int core_invite(struct core *core, struct span client, const struct request *req
 
 	if (address.len == 0 || address.len > ENROL_ADDRESS_MAX)
 		return core_answer_failure(core, client, request->number, CONTROL_NO_ADDRESS, 0, span_str(""));
+	if (core_too_deep(core))
+		return core_answer_failure(core, client, request->number, CONTROL_TOO_DEEP, 0, span_str(""));
 	office = invited(core, &row);
 	taken = core_taken_by(core, &office);
 	if (taken)
@@ -119,7 +121,7 @@ int core_invite(struct core *core, struct span client, const struct request *req
 	return core_answer_end(core);
 }
 
-/* Enrols whoever asked. 0, CONTROL_TAKEN or -errno. */
+/* Enrols whoever asked. 0, CONTROL_TAKEN, CONTROL_TOO_DEEP or -errno. */
 static int accept(struct core *core, struct txn *txn, struct invite_row *row) {
 	struct office office;
 	int r;
@@ -129,6 +131,8 @@ static int accept(struct core *core, struct txn *txn, struct invite_row *row) {
 		return r < 0 ? r : -EIO; /* it was read when it came */
 	if (core_taken_by(core, &office))
 		return CONTROL_TAKEN;
+	if (core_too_deep(core)) /* since it was invited */
+		return CONTROL_TOO_DEEP;
 	r = core_enrol(core, &office);
 	if (r)
 		return r;
@@ -184,10 +188,10 @@ int core_decide(struct core *core, struct span client, const struct request *req
 		owned.row.expires_ms = core->wall_ms;
 		r = put(core, txn, &owned.row);
 	}
-	if (r == CONTROL_TAKEN)
-		return core_answer_failure(core, client, request->number, CONTROL_TAKEN, 0, owned.row.name);
+	if (r > 0)
+		return core_answer_failure(core, client, request->number, r, 0, owned.row.name);
 	if (r)
-		return r < 0 ? r : -EIO;
+		return r;
 	core_answer_begin(core, client);
 	control_write_ok(&core->answers, request->number, 0);
 	return core_answer_end(core);
@@ -227,26 +231,33 @@ static int consider(struct core *core, struct txn *txn, struct invite_row *row, 
 		*ret_outcome = ENROL_OUTCOME_WAITING;
 		r = row->automatic ? accept(core, txn, row) : put(core, txn, row);
 		if (r)
-			return r < 0 ? r : put(core, txn, row); /* the code is taken: a person must look */
+			return r < 0 ? r : put(core, txn, row); /* a person must look why it cannot be */
 	}
 	*ret_outcome = row->state == INVITE_ACCEPTED ? ENROL_OUTCOME_ENROLLED
 		: row->state == INVITE_REFUSED ? ENROL_OUTCOME_REFUSED : ENROL_OUTCOME_WAITING;
 	return 0;
 }
 
+/* @row is looked at only where it was enrolled. */
 static int answer_guest(struct core *core, struct span client, const struct invite_row *row,
 	enum enrol_outcome outcome) {
 	uint8_t file[ENROL_FILE_MAX];
+	struct span answer = { NULL, 0 };
 	struct writer w;
 	int r = 0;
 
 	writer_init(&w, file, sizeof(file));
-	if (outcome == ENROL_OUTCOME_ENROLLED)
+	if (outcome == ENROL_OUTCOME_ENROLLED) {
 		r = core_enrol_answer(core, &row->office, row->address, &w);
-	if (r)
-		return r < 0 ? r : -EIO;
+		if (r < 0)
+			return r;
+		if (r > 0) /* more came above since it was enrolled */
+			outcome = ENROL_OUTCOME_LATER;
+		else
+			answer = writer_span(&w);
+	}
 	core_answer_begin(core, client);
-	message_write_enrol(&core->answers, outcome, writer_span(&w));
+	message_write_enrol(&core->answers, outcome, answer);
 	core->answer_list[core->n_answers].to_guest = true;
 	return core_answer_end(core);
 }
@@ -264,7 +275,7 @@ static int guest(struct core *core, struct span client, const struct id *office,
 		r = consider(core, txn, &owned.row, request, &outcome);
 	if (r < 0)
 		return r;
-	if (outcome >= ENROL_OUTCOME_EXPIRED) {
+	if (outcome >= ENROL_OUTCOME_EXPIRED && outcome <= ENROL_OUTCOME_NOT_INVITED) {
 		core->refusals[REFUSAL_INVITATION]++;
 		core->io->misused(core->io->userdata, owned.row.name, outcome);
 	}
@@ -276,7 +287,7 @@ void core_guest(struct core *core, struct span client, const struct id *office, 
 	struct message message;
 	int r;
 
-	if (core->failed || core->full)
+	if (core->failed)
 		return; /* it asks again */
 	if (!from || core->wall_ms >= from->until_ms || core->now_ms < from->look_at_ms) {
 		core->refusals[REFUSAL_INVITATION]++;
@@ -287,7 +298,8 @@ void core_guest(struct core *core, struct span client, const struct id *office, 
 		core->refusals[REFUSAL_MALFORMED]++;
 		return;
 	}
-	r = guest(core, client, office, message.file);
+	r = core->full || core->barred ? answer_guest(core, client, NULL, ENROL_OUTCOME_LATER)
+					 : guest(core, client, office, message.file);
 	if (r < 0 && !core->failed)
 		core->failed = r;
 }

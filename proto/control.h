@@ -97,6 +97,7 @@ enum control_result {
 	CONTROL_OLD_COPY = 26,       /* the parent has more of this office than is here */
 	CONTROL_OLD_KEYS = 27,       /* the office changed its key after the copy was made */
 	CONTROL_CLOSED = 23,         /* this office was closed: it takes nothing new in */
+	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
 };
 
 enum outcome {

@@ -52,6 +52,7 @@ enum enrol_outcome {
 	ENROL_OUTCOME_EXPIRED = 3,
 	ENROL_OUTCOME_USED = 4,        /* another computer has asked with this invitation */
 	ENROL_OUTCOME_NOT_INVITED = 5, /* the request is for another office than the invitation */
+	ENROL_OUTCOME_LATER = 6,       /* there is no room now: ask again */
 };
 
 /* Why something was refused. The numbers are on the wire. */

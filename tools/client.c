@@ -357,6 +357,8 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_CLOSED:
 		return refuse(_("%s: this office was closed by the one above it; it brings what it has to an end and takes nothing new in"),
 			what);
+	case CONTROL_TOO_DEEP:
+		return refuse(_("%s: too many levels are above this office already; none can be enrolled below it"), what);
 	case CONTROL_NOT_ASKED:
 		return refuse(_("%s: nobody waits to be accepted as that office; see: lienthong office pending"), what);
 	case CONTROL_FAILED:

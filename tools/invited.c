@@ -38,6 +38,7 @@ struct asking {
 	size_t answer_len;
 	bool told_words;   /* once is enough */
 	bool told_silence;
+	bool told_later;
 };
 
 bool is_invitation(const char *text) {
@@ -209,6 +210,11 @@ static int take_answer(const struct tool *tool, struct asking *asking, const str
 		return enrolled(tool, asking, message->file);
 	case ENROL_OUTCOME_WAITING:
 		tell_words(asking);
+		return -1;
+	case ENROL_OUTCOME_LATER:
+		if (!asking->told_later)
+			say(_("The office above has no room for this now; asking again."));
+		asking->told_later = true;
 		return -1;
 	case ENROL_OUTCOME_REFUSED:
 		return refuse(_("the office above has refused; ask it why, and to invite again"));

@@ -289,6 +289,71 @@ Test(invite, the_keys_and_the_code_of_the_office_itself_are_taken, .timeout = 60
 	cr_expect_eq(cores_ask(parent, writer_span(&w)).result, CONTROL_TAKEN);
 }
 
+Test(invite, who_asks_where_there_is_no_room_is_told_to_ask_again, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *parent = &cores->nodes[0];
+	uint8_t text[INVITE_TEXT_MAX], buf[4096];
+	struct invite by = invite(parent, false, text);
+	struct span request = request_of(&by, 77, buf);
+
+	parent->core->full_until_ms = UINT64_MAX;
+	cr_expect_eq(ask(parent, &by.office, request).outcome, ENROL_OUTCOME_LATER);
+	parent->core->full_until_ms = 0;
+	parent->core->barred = CONTROL_RESTORING;
+	cr_expect_eq(ask(parent, &by.office, request).outcome, ENROL_OUTCOME_LATER, "nothing is written in a store put back");
+	parent->core->barred = 0;
+	cr_expect_eq(ask(parent, &by.office, request).outcome, ENROL_OUTCOME_WAITING);
+}
+
+/* Joins @node under so many levels that none fits below it. */
+static void join_deep(struct cores_node *node) {
+	static uint8_t file[ENROL_FILE_MAX], request[ENROL_FILE_MAX + 64];
+	struct enrol_answer answer = { .address = span_str("tcp://127.0.0.1:7400"), .n_chain = ENROL_CHAIN_MAX };
+	struct signer *signer;
+	struct writer w;
+
+	for (size_t i = 0; i < answer.n_chain; i++) {
+		uint8_t seed[SIGN_SEED_LEN] = { (uint8_t)(100 + i) };
+		struct office *office = &answer.chain[i].office;
+
+		*office = *core_own(node->core);
+		if (i + 1 < answer.n_chain) {
+			office->id.b[14] = (uint8_t)(i + 1);
+			cr_assert_eq(signer_new(seed, &signer), 0);
+			signer_public(signer, office->sign_key);
+			if (i + 2 < answer.n_chain)
+				signer_free(signer);
+		}
+		office->parent = i ? answer.chain[i - 1].office.id : (struct id){ 0 };
+	}
+	writer_init(&w, file, sizeof(file));
+	cr_assert_eq(enrol_answer_write(&answer, signer, &w), 0);
+	signer_free(signer);
+	answer.address = writer_span(&w);
+	writer_init(&w, request, sizeof(request));
+	control_write_join(&w, 4, answer.address);
+	cr_assert_eq(cores_ask(node, writer_span(&w)).result, CONTROL_OK);
+}
+
+Test(invite, nobody_is_enrolled_below_the_last_level, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	uint8_t text[INVITE_TEXT_MAX], buf[4096], command[8192];
+	struct invite by = invite(node, true, text);
+	struct span request = request_of(&by, 77, buf);
+	struct writer w;
+
+	join_deep(node);
+	cr_expect_eq(ask(node, &by.office, request).outcome, ENROL_OUTCOME_WAITING);
+	cr_expect_eq(decide(node, COMMAND_ACCEPT, &by.office), CONTROL_TOO_DEEP);
+	writer_init(&w, command, sizeof(command));
+	control_write_add_office(&w, 1, request, span_str("tcp://127.0.0.1:7400"));
+	cr_expect_eq(cores_ask(node, writer_span(&w)).result, CONTROL_TOO_DEEP);
+	writer_init(&w, command, sizeof(command));
+	control_write_invite(&w, 1, &wanted, span_str("tcp://127.0.0.1:7400"), 1000, false);
+	cr_expect_eq(cores_ask(node, writer_span(&w)).result, CONTROL_TOO_DEEP);
+}
+
 Test(invite, a_guest_can_say_nothing_else, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
 	struct cores_node *parent = &cores->nodes[0];
