@@ -179,7 +179,9 @@ int core_decide(struct core *core, struct span client, const struct request *req
 		r = get(txn, &request->record, &owned);
 	if (r < 0)
 		return r;
-	if (r == STORE_NOT_FOUND || owned.row.state != INVITE_ASKED)
+	/* what nobody has asked for yet can be taken back, but not accepted */
+	if (r == STORE_NOT_FOUND || (owned.row.state != INVITE_ASKED &&
+			(owned.row.state != INVITE_OPEN || request->command == COMMAND_ACCEPT)))
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_ASKED, 0, span_str(""));
 	if (request->command == COMMAND_ACCEPT) {
 		r = accept(core, txn, &owned.row);

@@ -263,6 +263,7 @@ int command_office_pending(struct tool *tool, int argc, char **argv) {
 /* Who is meant: the one that asks, under this code, name or id. */
 struct choice {
 	const char *text;
+	bool open; /* or that was invited and has not asked yet */
 	struct id office;
 	unsigned n;
 };
@@ -272,7 +273,8 @@ static int choose(void *userdata, const struct invite_row *row) {
 		.code_digits = row->code_digits, .name = row->name } };
 	struct choice *choice = userdata;
 
-	if (row->state == INVITE_ASKED && office_is_called(&invited, span_str(choice->text))) {
+	if ((row->state == INVITE_ASKED || (choice->open && row->state == INVITE_OPEN)) &&
+		office_is_called(&invited, span_str(choice->text))) {
 		choice->office = row->office;
 		choice->n++;
 	}
@@ -302,7 +304,7 @@ static int find_asking(const struct tool *tool, struct choice *choice) {
 static int decide(const struct tool *tool, const char *text, enum command command) {
 	_cleanup_(client_closep) struct client *client = NULL;
 	_cleanup_(writer_done) struct writer w;
-	struct choice choice = { .text = text };
+	struct choice choice = { .text = text, .open = command == COMMAND_DECLINE };
 	struct answer answer;
 	int ending;
 
@@ -350,7 +352,7 @@ int command_office_accept(struct tool *tool, int argc, char **argv) {
 
 int command_office_refuse(struct tool *tool, int argc, char **argv) {
 	static const struct usage usage = { "office refuse", "OFFICE",
-		N_("Refuses an office that asked with an invitation: its words were others, or it was not to be invited."),
+		N_("Refuses an office that asked with an invitation: its words were others, or it was not to be invited. An invitation that nobody has used yet is taken back."),
 		NULL, 0, 1, 1 };
 
 	return command_decide(tool, argc, argv, &usage, COMMAND_DECLINE);

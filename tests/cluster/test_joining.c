@@ -68,6 +68,16 @@ static struct proc *new_home(void) {
 	return office;
 }
 
+/* A command that needs nobody at a terminal: its exit code, and words that are in what it says. */
+static void expect(const char *home, int code, const char *words, const char *const *args) {
+	struct cli cli;
+
+	cr_expect_eq(cli_run(&cli, home, args), code, "%s: %s", args[0], cli.err);
+	cr_expect(strstr(cli.err, words), "%s: no \"%s\" in: %s", args[0], words, cli.err);
+	cli_done(&cli);
+}
+#define EXPECT(home, code, words, ...) expect(home, code, words, (const char *const[]){ __VA_ARGS__, NULL })
+
 static void expect_join(const struct proc *office, const char *text, int code, const char *words) {
 	struct cli cli;
 
@@ -176,6 +186,10 @@ Test(joining, who_is_refused_is_told_and_can_be_invited_again, .timeout = 120) {
 	cr_expect(strstr(joining.err, "has refused"), "%s", joining.err);
 	cli_done(&joining);
 
+	json_decref(JSON(parent->home, INVITE, "--auto"));
+	EXPECT(parent->home, 0, "", "office", "refuse", "09163");
+	EXPECT(parent->home, 3, "nobody", "office", "refuse", "09163");
+
 	again = JSON(parent->home, INVITE, "--auto");
 	expect_join(other, text_at(again, "text"), 0, "");
 	json_decref(pending(parent, "accepted"));
@@ -193,16 +207,6 @@ Test(joining, where_there_is_an_office_nothing_is_asked_with_its_keys, .timeout 
 	json_decref(pending(parent, "not asked yet"));
 	json_decref(invite);
 }
-
-/* A command that needs nobody at a terminal: its exit code, and words that are in what it says. */
-static void expect(const char *home, int code, const char *words, const char *const *args) {
-	struct cli cli;
-
-	cr_expect_eq(cli_run(&cli, home, args), code, "%s: %s", args[0], cli.err);
-	cr_expect(strstr(cli.err, words), "%s: no \"%s\" in: %s", args[0], words, cli.err);
-	cli_done(&cli);
-}
-#define EXPECT(home, code, words, ...) expect(home, code, words, (const char *const[]){ __VA_ARGS__, NULL })
 
 static void own_fingerprint(const struct proc *office, char ret_text[64]) {
 	json_t *rows = JSON(office->home, "office", "list", "--json");

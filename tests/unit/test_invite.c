@@ -268,6 +268,11 @@ Test(invite, what_is_late_refused_or_for_another_office_is_said_so, .timeout = 6
 	cr_expect_eq(decide(parent, COMMAND_DECLINE, &by.office), CONTROL_OK);
 	cr_expect_eq(ask(parent, &by.office, request_of(&by, 77, buf)).outcome, ENROL_OUTCOME_REFUSED);
 
+	by = invite(parent, true, text);
+	cr_expect_eq(decide(parent, COMMAND_DECLINE, &by.office), CONTROL_OK, "taken back before anybody used it");
+	cr_expect_eq(ask(parent, &by.office, request_of(&by, 77, buf)).outcome, ENROL_OUTCOME_REFUSED);
+	cr_expect_eq(decide(parent, COMMAND_DECLINE, &by.office), CONTROL_NOT_ASKED);
+
 	by = invite(parent, false, text);
 	cores->now_ms += 7ull * 24 * 3600 * 1000;
 	cr_expect_eq(ask(parent, &by.office, request_of(&by, 77, buf)).outcome, ENROL_OUTCOME_EXPIRED);
