@@ -53,16 +53,13 @@ static void read_key(struct reader *r, uint8_t ret_key[32]) {
 		memcpy(ret_key, key.data, key.len);
 }
 
-int invite_read(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct invite *ret_invite) {
+/* What follows the prefix, and nothing else. 0 or INVITE_MALFORMED. */
+static int read_content(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct invite *ret_invite) {
 	struct invite invite = { 0 };
 	uint8_t check[CHECK_LEN];
 	struct reader r;
 	size_t len;
 
-	if (text.len < sizeof(prefix) || memcmp(text.data, prefix, sizeof(prefix) - 1) != 0)
-		return INVITE_MALFORMED;
-	text.data += sizeof(prefix) - 1;
-	text.len -= sizeof(prefix) - 1;
 	if (!base64url_decode(text, buf, BYTES_MAX, &len) || len < CHECK_LEN)
 		return INVITE_MALFORMED;
 	len -= CHECK_LEN;
@@ -89,4 +86,49 @@ int invite_read(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct invite *r
 		return INVITE_MALFORMED;
 	*ret_invite = invite;
 	return 0;
+}
+
+/* Of letters of base64url from @at on; those of spaces and line breaks if @gap. */
+static size_t run_len(struct span text, size_t at, bool gap) {
+	size_t len = 0;
+
+	for (; at + len < text.len; len++) {
+		uint8_t c = text.data[at + len];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			c == '-' || c == '_';
+
+		if (gap ? c != ' ' && c != '\t' && c != '\r' && c != '\n' : !letter)
+			break;
+	}
+	return len;
+}
+
+/* The words behind may be of the text, broken by whoever sent it, or no more: the check tells. */
+static int read_from(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct invite *ret_invite) {
+	size_t len = 0, word;
+
+	while (len < 2 * INVITE_TEXT_MAX) {
+		size_t gap = run_len(text, len, true);
+
+		word = run_len(text, len + gap, false);
+		if (word == 0)
+			break;
+		len += gap + word;
+		if (read_content((struct span){ text.data, len }, buf, ret_invite) == 0)
+			return 0;
+	}
+	return INVITE_MALFORMED;
+}
+
+int invite_read(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct invite *ret_invite) {
+	const uint8_t *at;
+
+	while (text.len > 0 && (at = memmem(text.data, text.len, prefix, sizeof(prefix) - 1))) {
+		at += sizeof(prefix) - 1;
+		text.len -= (size_t)(at - text.data);
+		text.data = at;
+		if (read_from(text, buf, ret_invite) == 0)
+			return 0;
+	}
+	return INVITE_MALFORMED;
 }

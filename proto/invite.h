@@ -38,5 +38,5 @@ struct invite {
 
 /* 0 or -EMSGSIZE. */
 int invite_write(const struct invite *invite, char ret_text[INVITE_TEXT_MAX]);
-/* Spaces and line breaks in @text do no harm. Spans point into @buf. 0 or INVITE_MALFORMED. */
+/* Spaces and line breaks in @text do no harm, nor words around it. Spans point into @buf. 0 or INVITE_MALFORMED. */
 int invite_read(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct invite *ret_invite);

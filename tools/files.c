@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len) {
-	FILE *file = fopen(path, "re");
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 	size_t cap = 0;
@@ -35,7 +35,8 @@ int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len
 		else if (ferror(file))
 			r = errno ? -errno : -EIO;
 	} while (r == 0 && !feof(file));
-	(void)fclose(file);
+	if (file != stdin)
+		(void)fclose(file);
 	if (r) {
 		free(bytes);
 		return r;
@@ -59,7 +60,7 @@ static int write_all(int fd, struct span bytes) {
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int file_write(const char *path, struct span bytes) {
+int file_write(const char *path, struct span bytes, mode_t mode) {
 	char *temporary;
 	int fd;
 	int r;
@@ -69,8 +70,7 @@ int file_write(const char *path, struct span bytes) {
 	fd = mkostemp(temporary, O_CLOEXEC);
 	r = fd < 0 ? -errno : write_all(fd, bytes);
 	if (fd >= 0) {
-		/* it is there to be carried to another office, and holds no secret */
-		if (r == 0 && fchmod(fd, 0644) < 0)
+		if (r == 0 && fchmod(fd, mode) < 0)
 			r = -errno;
 		if (close(fd) < 0 && r == 0)
 			r = -errno;

@@ -3,9 +3,11 @@
 /*
  * files - small files read and written whole
  */
+#include <sys/types.h>
+
 #include "proto/base.h"
 
-/* At most @max bytes (-EFBIG beyond); heap. 0 or -errno. */
+/* At most @max bytes (-EFBIG beyond) of a file, or of standard input if @path is "-"; heap. 0 or -errno. */
 int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len);
 /* Through a temporary file beside it, synced; replaces what was there. 0 or -errno. */
-int file_write(const char *path, struct span bytes);
+int file_write(const char *path, struct span bytes, mode_t mode);

@@ -56,7 +56,8 @@ static int write_text(const char *path, const char *text) {
 	int r;
 
 	snprintf(line, sizeof(line), "%s\n", text);
-	r = file_write(path, span_str(line));
+	r = file_write(path, span_str(line), 0600); /* whoever has it can ask */
+	explicit_bzero(line, sizeof(line));
 	return r ? fail(_("cannot write %s: %s"), path, strerror(-r)) : DONE;
 }
 
@@ -148,7 +149,7 @@ int command_invite(struct tool *tool, int argc, char **argv) {
 			.value = &inviting.address },
 		{ "days", N_("NUMBER"), N_("how long it can be used; default 7"), .value = &inviting.days },
 		{ "auto", NULL, N_("accept the first who asks, without a telephone call"), .flag = &inviting.automatic },
-		{ "file", N_("FILE"), N_("write the text here"), .value = &inviting.file },
+		{ "file", N_("FILE"), N_("write the text here, readable by you alone"), .value = &inviting.file },
 		{ "qr", NULL, N_("show it as a QR code too"), .flag = &inviting.qr },
 	};
 	const struct usage usage = { "invite", NULL,

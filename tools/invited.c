@@ -41,8 +41,10 @@ struct asking {
 	bool told_later;
 };
 
-bool is_invitation(const char *text) {
-	return strncmp(text, "lienthong-", strlen("lienthong-")) == 0;
+bool is_invitation(struct span bytes) {
+	/* an answer begins with an array of msgpack, as no text does */
+	return bytes.len > 0 && (bytes.data[0] & 0xf0) != 0x90 &&
+		memmem(bytes.data, bytes.len, "lienthong-", strlen("lienthong-"));
 }
 
 /* The request that was made before, with the keys that are here; false: there is none. */
@@ -268,7 +270,7 @@ static int ask_for_office(const struct tool *tool, struct asking *asking, unsign
 	return asking->context ? wait_for_parent(tool, asking, wait_s) : fail_memory();
 }
 
-int join_invited(const struct tool *tool, const char *text, unsigned wait_s) {
+int join_invited(const struct tool *tool, struct span text, unsigned wait_s) {
 	struct asking *asking = calloc(1, sizeof(*asking));
 	bool made = false;
 	int ending;
@@ -276,7 +278,7 @@ int join_invited(const struct tool *tool, const char *text, unsigned wait_s) {
 	if (!asking)
 		return fail_memory();
 	writer_init_grow(&asking->request);
-	if (invite_read(span_str(text), asking->bytes, &asking->invite))
+	if (invite_read(text, asking->bytes, &asking->invite))
 		ending = misuse(_("this is not a whole invitation: a part is missing, or a letter was misread; copy all of it"));
 	else
 		ending = check_home(tool, asking, &made);

@@ -5,7 +5,7 @@
  */
 #include "tools/tool.h"
 
-/* Whether an argument of join is an invitation, and not the name of a file. */
-bool is_invitation(const char *text);
+/* Whether there is an invitation in what join was given, and it is no answer. */
+bool is_invitation(struct span bytes);
 /* Makes the office of the invitation, asks to be enrolled, and waits. DONE, or an ending with its words. */
-int join_invited(const struct tool *tool, const char *text, unsigned wait_s);
+int join_invited(const struct tool *tool, struct span text, unsigned wait_s);

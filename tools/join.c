@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/enrol.h"
@@ -10,6 +12,7 @@
 enum {
 	WAIT_DEFAULT_S = 1800,
 	WAIT_MAX_S = 7 * 24 * 3600,
+	ARGS_MAX = 1000, /* words of the message in which a text came */
 };
 
 static int read_answer(const char *name, struct span file, struct enrol_answer *ret_answer) {
@@ -62,7 +65,7 @@ static int join(const struct tool *tool, const char *name, struct span file,
 	return DONE;
 }
 
-static int join_with_text(const struct tool *tool, const char *text, const char *wait) {
+static int join_with_text(const struct tool *tool, struct span text, const char *wait) {
 	unsigned long wait_s = WAIT_DEFAULT_S;
 	char *end;
 
@@ -72,6 +75,38 @@ static int join_with_text(const struct tool *tool, const char *text, const char 
 			return misuse(_("--wait: write a number of seconds, at most %d"), WAIT_MAX_S);
 	}
 	return join_invited(tool, text, (unsigned)wait_s);
+}
+
+/* The words between which an invitation stands; it may have come with spaces and line breaks. */
+static int join_words(char **words, int n, uint8_t **ret_bytes, size_t *ret_len) {
+	char *text = NULL;
+	FILE *f = open_memstream(&text, ret_len);
+
+	if (!f)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++)
+		fprintf(f, "%s ", words[i]);
+	if (fclose(f) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	*ret_bytes = (uint8_t *)text;
+	return 0;
+}
+
+/* What is meant by the arguments: the bytes of a file, or the words themselves. On the heap. */
+static int read_arguments(char **words, int n, uint8_t **ret_bytes, size_t *ret_len) {
+	int r = n > 1 ? -ENOENT : file_read(words[0], ENROL_FILE_MAX, ret_bytes, ret_len);
+
+	if (r == 0)
+		return DONE;
+	if (join_words(words, n, ret_bytes, ret_len))
+		return fail_memory();
+	if (is_invitation((struct span){ *ret_bytes, *ret_len }))
+		return DONE;
+	free(*ret_bytes);
+	return n > 1 ? misuse(_("there is no invitation in these words; copy it whole, from \"lienthong-\" on")) :
+		       fail(_("cannot read %s: %s"), words[0], strerror(-r));
 }
 
 int command_join(struct tool *tool, int argc, char **argv) {
@@ -85,24 +120,25 @@ int command_join(struct tool *tool, int argc, char **argv) {
 		{ "yes", NULL, N_("with an answer: do not ask, the file surely is of that office"),
 			.flag = &comparison.yes },
 	};
-	const struct usage usage = { "join", "TEXT|ANSWER",
-		N_("Makes this office, with the invitation (TEXT) that the office above sent; or joins one that was made with lienthong init, with the file (ANSWER) that the office above made from its request."),
-		options, N_ELEMENTS(options), 1, 1 };
+	const struct usage usage = { "join", "TEXT|FILE",
+		N_("Makes this office, with the invitation that the office above sent (TEXT, or a FILE with it; - is standard input); or joins one that was made with lienthong init, with the FILE that the office above made from its request."),
+		options, N_ELEMENTS(options), 1, ARGS_MAX };
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 	char **args;
 	int n_args;
 	int ending;
-	int r;
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	if (is_invitation(args[0]))
-		return join_with_text(tool, args[0], wait);
-	r = file_read(args[0], ENROL_FILE_MAX, &bytes, &len);
-	if (r)
-		return fail(_("cannot read %s: %s"), args[0], strerror(-r));
-	ending = join(tool, args[0], (struct span){ bytes, len }, &comparison);
+	ending = read_arguments(args, n_args, &bytes, &len);
+	if (ending)
+		return ending;
+	if (is_invitation((struct span){ bytes, len }))
+		ending = join_with_text(tool, (struct span){ bytes, len }, wait);
+	else
+		ending = join(tool, args[0], (struct span){ bytes, len }, &comparison);
+	explicit_bzero(bytes, len);
 	free(bytes);
 	return ending;
 }

@@ -29,7 +29,7 @@ static int put_answer(const char *out, struct span file) {
 	int r;
 
 	if (strcmp(out, "-") != 0) {
-		r = file_write(out, file);
+		r = file_write(out, file, 0644);
 		return r ? fail(_("the office is enrolled, but %s cannot be written: %s; ask again with --out"),
 				   out, strerror(-r)) :
 			   DONE;

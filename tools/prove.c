@@ -224,7 +224,7 @@ static int write_proof(const struct tool *tool, const struct proof *proof, const
 	proof_write(proof, &w);
 	if (!writer_ok(&w))
 		return fail_memory();
-	r = file_write(path, writer_span(&w));
+	r = file_write(path, writer_span(&w), 0644);
 	if (r)
 		return fail(_("cannot write %s: %s"), path, strerror(-r));
 	if (tool->json)

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "tests/cluster/cli.h"
 
@@ -175,6 +176,8 @@ Test(joining, who_was_accepted_while_it_was_away_hears_of_it_later, .timeout = 1
 Test(joining, who_is_refused_is_told_and_can_be_invited_again, .timeout = 120) {
 	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home(), *other = new_home();
 	json_t *invite = JSON(parent->home, INVITE), *again;
+	char path[96];
+	struct stat st;
 	struct cli joining, cli;
 
 	join_start(&joining, office, text_at(invite, "text"));
@@ -190,8 +193,11 @@ Test(joining, who_is_refused_is_told_and_can_be_invited_again, .timeout = 120) {
 	EXPECT(parent->home, 0, "", "office", "refuse", "09163");
 	EXPECT(parent->home, 3, "nobody", "office", "refuse", "09163");
 
-	again = JSON(parent->home, INVITE, "--auto");
-	expect_join(other, text_at(again, "text"), 0, "");
+	snprintf(path, sizeof(path), "%s/text", other->home);
+	again = JSON(parent->home, INVITE, "--auto", "--file", path);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0600, "whoever can read it can ask");
+	expect_join(other, path, 0, "");
 	json_decref(pending(parent, "accepted"));
 	expect_at_work(other, parent);
 	json_decref(again);
@@ -266,6 +272,8 @@ Test(joining, a_text_that_is_no_invitation_is_said, .timeout = 60) {
 	wrong[40] = text[40];
 	wrong[strlen(wrong) - 1] = '\0';
 	expect_join(office, wrong, 2, "not a whole invitation");
+	EXPECT(office->home, 2, "no invitation", "join", "lienthong", text + strlen("lienthong-"));
+	EXPECT(office->home, 1, "cannot read", "join", "no-such-file");
 	cr_expect_eq(CLI(&cli, parent->home, "invite", "--code", "9163", "--name", "x", "--level", "x"), 2);
 	cli_done(&cli);
 	cr_expect_eq(CLI(&cli, parent->home, INVITE, "--days", "0"), 2);

@@ -20,15 +20,16 @@ static struct invite some_invite(void) {
 	return invite;
 }
 
-Test(invite, a_text_is_read_as_it_was_written_also_with_line_breaks) {
+Test(invite, a_text_is_read_as_it_was_written_also_with_line_breaks_and_words_around) {
 	const struct invite want = some_invite();
-	char text[INVITE_TEXT_MAX], broken[INVITE_TEXT_MAX + 32];
+	char text[INVITE_TEXT_MAX], broken[INVITE_TEXT_MAX + 128];
 	uint8_t buf[INVITE_TEXT_MAX];
 	struct invite got;
 
 	cr_assert_eq(invite_write(&want, text), 0);
 	cr_expect_leq(strlen(text), 280, "short enough to paste: %zu", strlen(text));
-	snprintf(broken, sizeof(broken), "%.100s\r\n  %s\n", text, text + 100);
+	snprintf(broken, sizeof(broken), "Mời anh dùng lienthong-xyz, tức là: \"%.100s\r\n  %s\n hoac goi so 0123.", text,
+		text + 100);
 	for (unsigned i = 0; i < 2; i++) {
 		cr_assert_eq(invite_read(span_str(i ? broken : text), buf, &got), 0);
 		cr_expect(id_eq(&got.office, &want.office));
