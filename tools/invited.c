@@ -27,6 +27,12 @@ enum {
 	ASK_TRIES = 5,
 };
 
+/* What becomes of asking once. */
+enum {
+	NO_ANSWER = 1,
+	KEY_REFUSED, /* the invitation's: it does not let anybody in there */
+};
+
 struct asking {
 	struct invite invite;
 	uint8_t bytes[INVITE_TEXT_MAX];
@@ -34,10 +40,13 @@ struct asking {
 	struct writer request;
 	void *context;
 	void *socket;
+	void *monitor;
+	unsigned n_connections;
 	uint8_t answer[MESSAGE_MAX];
 	size_t answer_len;
 	bool told_words;   /* once is enough */
 	bool told_silence;
+	bool told_expired;
 	bool told_later;
 };
 
@@ -98,53 +107,79 @@ static bool set(void *socket, int option, int value) {
 	return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
+static void close_sockets(struct asking *asking) {
+	if (asking->socket)
+		(void)zmq_close(TAKE(asking->socket));
+	if (asking->monitor)
+		(void)zmq_close(TAKE(asking->monitor));
+}
+
 /* A connection anew: libzmq may have given up the one before for good. 0 or -errno. */
 static int connect_parent(struct asking *asking) {
 	const struct invite *invite = &asking->invite;
 	char address[ENROL_ADDRESS_MAX + 1];
 	uint8_t public[OFFICE_CURVE_LEN];
+	char watch[32];
 	int r;
 
-	if (asking->socket)
-		(void)zmq_close(TAKE(asking->socket));
+	close_sockets(asking);
+	snprintf(watch, sizeof(watch), "inproc://join-%u", asking->n_connections++);
 	r = curve_public(invite->token, public);
 	if (r)
 		return r;
 	snprintf(address, sizeof(address), "%.*s", (int)invite->address.len,
 		(const char *)invite->address.data);
 	asking->socket = zmq_socket(asking->context, ZMQ_DEALER);
-	if (!asking->socket || !set(asking->socket, ZMQ_LINGER, 0) || !set(asking->socket, ZMQ_IMMEDIATE, 1) ||
-		!set(asking->socket, ZMQ_SNDTIMEO, CONNECT_MS) || !set(asking->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS) ||
+	asking->monitor = zmq_socket(asking->context, ZMQ_PAIR);
+	if (!asking->socket || !asking->monitor || !set(asking->socket, ZMQ_LINGER, 0) || !set(asking->socket, ZMQ_IMMEDIATE, 1) ||
+		!set(asking->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS) ||
 		!set(asking->socket, ZMQ_IPV6, address[strcspn(address, "[")] == '[') ||
 		zmq_setsockopt(asking->socket, ZMQ_MAXMSGSIZE, &(int64_t){ MESSAGE_MAX }, sizeof(int64_t)) < 0 ||
 		zmq_setsockopt(asking->socket, ZMQ_CURVE_SERVERKEY, invite->parent_curve_key, 32) < 0 ||
 		zmq_setsockopt(asking->socket, ZMQ_CURVE_PUBLICKEY, public, 32) < 0 ||
 		zmq_setsockopt(asking->socket, ZMQ_CURVE_SECRETKEY, invite->token, 32) < 0 ||
-		zmq_connect(asking->socket, address) < 0)
+		zmq_socket_monitor(asking->socket, watch, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) < 0 ||
+		zmq_connect(asking->monitor, watch) < 0 || zmq_connect(asking->socket, address) < 0)
 		return -errno;
 	return 0;
 }
 
-/* Sends the request until something comes back. 0, 1: no answer, or -errno. */
+/* That there is an answer to read (or room to send): 0, or an outcome. */
+static int await(struct asking *asking, short events, long timeout_ms) {
+	zmq_pollitem_t items[] = {
+		{ .socket = asking->socket, .events = events },
+		{ .socket = asking->monitor, .events = ZMQ_POLLIN },
+	};
+
+	if (zmq_poll(items, N_ELEMENTS(items), timeout_ms) <= 0)
+		return NO_ANSWER;
+	return items[1].revents ? KEY_REFUSED : 0; /* the monitor says nothing else */
+}
+
+/* Sends the request until something comes back. 0, an outcome, or -errno. */
 static int send_request(struct asking *asking) {
-	zmq_pollitem_t item = { .socket = asking->socket, .events = ZMQ_POLLIN };
 	uint8_t frame[MESSAGE_MAX];
 	struct writer w;
-	int r = 0;
+	int r = NO_ANSWER;
 
 	writer_init(&w, frame, sizeof(frame));
 	message_write_join(&w, writer_span(&asking->request));
 	if (!writer_ok(&w))
 		return -EMSGSIZE;
-	for (unsigned i = 0; r == 0 && i < ASK_TRIES; i++) {
-		if (zmq_send(asking->socket, w.data, w.len, 0) < 0)
-			return errno == EAGAIN ? 1 : -errno;
-		r = zmq_poll(&item, 1, ANSWER_MS);
+	while (zmq_recv(asking->socket, asking->answer, sizeof(asking->answer), ZMQ_DONTWAIT) >= 0)
+		; /* a second answer to what was asked before */
+	for (unsigned i = 0; r == NO_ANSWER && i < ASK_TRIES; i++) {
+		r = await(asking, ZMQ_POLLOUT, ANSWER_MS);
+		if (r)
+			continue;
+		if (zmq_send(asking->socket, w.data, w.len, ZMQ_DONTWAIT) < 0 && errno != EAGAIN)
+			return -errno;
+		r = await(asking, ZMQ_POLLIN, ANSWER_MS);
 	}
-	return r > 0 ? 0 : 1;
+	return r;
 }
 
-/* Asks once. 0 with a message, 1: no answer, or -errno. */
+/* Asks once. 0 with a message, an outcome, or -errno. */
 static int ask_once(struct asking *asking, struct message *ret_message) {
 	int r = send_request(asking);
 	int n;
@@ -153,11 +188,11 @@ static int ask_once(struct asking *asking, struct message *ret_message) {
 		return r;
 	n = zmq_recv(asking->socket, asking->answer, sizeof(asking->answer), ZMQ_DONTWAIT);
 	if (n < 0 || (size_t)n > sizeof(asking->answer))
-		return 1;
+		return NO_ANSWER;
 	asking->answer_len = (size_t)n;
 	if (message_decode((struct span){ asking->answer, asking->answer_len }, ret_message) ||
 		ret_message->type != MESSAGE_ENROL)
-		return 1;
+		return NO_ANSWER;
 	return 0;
 }
 
@@ -231,6 +266,20 @@ static int take_answer(const struct tool *tool, struct asking *asking, const str
 	}
 }
 
+static void tell_silence(struct asking *asking) {
+	char day[DATE_TEXT_MAX];
+
+	if (!asking->told_silence)
+		say(_("No answer yet from %.*s; asking again."), (int)asking->invite.address.len,
+			(const char *)asking->invite.address.data);
+	asking->told_silence = true;
+	if (asking->told_expired || date_now_ms() < asking->invite.expires_ms)
+		return;
+	date_format_time(asking->invite.expires_ms, day);
+	say(_("By the clock of this computer the invitation has expired (%s); if that is so, ask for another."), day);
+	asking->told_expired = true;
+}
+
 static int wait_for_parent(const struct tool *tool, struct asking *asking, unsigned wait_s) {
 	uint64_t until_ms = date_now_ms() + (uint64_t)wait_s * 1000;
 	struct message message;
@@ -246,12 +295,11 @@ static int wait_for_parent(const struct tool *tool, struct asking *asking, unsig
 				(const char *)asking->invite.address.data, zmq_strerror(-r));
 		if (r == 0) {
 			ending = take_answer(tool, asking, &message);
+		} else if (r == KEY_REFUSED) {
+			return refuse(_("the office above does not know this invitation, or not any more; ask it for another"));
 		} else {
-			(void)zmq_close(TAKE(asking->socket));
-			if (!asking->told_silence)
-				say(_("No answer yet from %.*s; asking again."), (int)asking->invite.address.len,
-					(const char *)asking->invite.address.data);
-			asking->told_silence = true;
+			close_sockets(asking);
+			tell_silence(asking);
 		}
 		if (ending < 0 && date_now_ms() >= until_ms)
 			return fail(_("not enrolled yet; the same command goes on later"));
@@ -286,8 +334,7 @@ int join_invited(const struct tool *tool, struct span text, unsigned wait_s) {
 		say(_("This office is made in %s already. Now start its node: systemctl start lienthongd"), tool->home);
 	else if (ending == DONE)
 		ending = ask_for_office(tool, asking, wait_s);
-	if (asking->socket)
-		(void)zmq_close(asking->socket);
+	close_sockets(asking);
 	if (asking->context)
 		(void)zmq_ctx_term(asking->context);
 	newoffice_done(&asking->made);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "proto/invite.h"
 #include "tests/cluster/cli.h"
 
 #define INVITE "invite", "--code", "09163", "--name", "Đại Đồng", "--level", "commune", "--json"
@@ -257,6 +258,35 @@ Test(joining, files_are_taken_only_from_whom_they_are_said_to_be, .timeout = 120
 	cr_expect_eq(count_offices(office), 2);
 	EXPECT(office->home, 0, "", "join", answer, "--yes");
 	EXPECT(parent->home, 0, "", "office", "add", request, "--out", answer, "--yes");
+}
+
+/* @text with another token, or of another day. */
+static void alter(const char *text, bool token, char ret_text[INVITE_TEXT_MAX]) {
+	uint8_t buf[INVITE_TEXT_MAX];
+	struct invite invite;
+
+	cr_assert_eq(invite_read(span_str(text), buf, &invite), 0);
+	if (token)
+		invite.token[5] ^= 1;
+	else
+		invite.expires_ms = 1717200000000;
+	cr_assert_eq(invite_write(&invite, ret_text), 0);
+}
+
+Test(joining, why_nothing_comes_of_it_is_said, .timeout = 120) {
+	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home();
+	json_t *invite = JSON(parent->home, INVITE);
+	char text[INVITE_TEXT_MAX];
+	struct cli cli;
+
+	alter(text_at(invite, "text"), true, text);
+	expect_join(office, text, 3, "does not know this invitation");
+	proc_kill9(parent);
+	alter(text_at(invite, "text"), false, text);
+	cr_expect_eq(CLI(&cli, office->home, "join", text, "--wait", "1"), 1);
+	cr_expect(strstr(cli.out, "has expired"), "%s%s", cli.out, cli.err);
+	cli_done(&cli);
+	json_decref(invite);
 }
 
 Test(joining, a_text_that_is_no_invitation_is_said, .timeout = 60) {
