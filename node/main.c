@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "node/node.h"
+#include "proto/keyfile.h"
 #include "proto/text.h"
 
 /* What a supervisor is told. Usage is not worth a restart; distrust is a case for the operator. */
@@ -86,11 +87,6 @@ static void allow_many_files(void) {
 	}
 }
 
-/* Keys and private parts are in memory, and would lie in a file for whoever finds it. */
-static void forbid_core_dumps(void) {
-	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-}
-
 /* Before libzmq starts its threads, which then inherit it. */
 static void set_signals(void) {
 	sigset_t signals;
@@ -108,6 +104,7 @@ int main(int argc, char **argv) {
 	struct node *node;
 	int r;
 
+	keyfile_forbid_dumps();
 	(void)setlocale(LC_ALL, "");
 	(void)bindtextdomain("lienthong", LOCALEDIR);
 	(void)textdomain("lienthong");
@@ -119,7 +116,6 @@ int main(int argc, char **argv) {
 
 	(void)umask(umask(0) | 0007); /* the sockets: never for others */
 	allow_many_files();
-	forbid_core_dumps();
 	set_signals();
 	node = calloc(1, sizeof(*node));
 	if (!node)

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +20,11 @@ enum {
 _Static_assert(KEYFILE_LEN == TITLE_LEN + 2 * (HEX_LEN + 1), "the title and two lines");
 
 static const char digits[] = "0123456789abcdef";
+
+void keyfile_forbid_dumps(void) {
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	(void)prctl(PR_SET_DUMPABLE, 0); /* a core that goes to a program knows no limit */
+}
 
 static void closep(int *fd) {
 	if (*fd >= 0)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/keyfile.h"
 #include "tools/tool.h"
 
 #define HOME_DEFAULT "/var/lib/lienthong"
@@ -257,6 +258,7 @@ int main(int argc, char **argv) {
 	const char *home = getenv("LIENTHONG_HOME");
 	struct tool tool = { .home = home && *home ? home : HOME_DEFAULT, .user = find_user() };
 
+	keyfile_forbid_dumps();
 	if (!hold_streams())
 		return FAILED;
 	/* not LC_NUMERIC: numbers in JSON and in messages are written by us */

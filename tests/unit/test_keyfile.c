@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +70,16 @@ Test(keyfile, keys_that_are_there_are_never_replaced) {
 	cr_expect_arr_eq(&again, &first, sizeof(first));
 	cr_expect_eq(entries(folder.scratch.dir), 1);
 	scratch_done(&folder.scratch);
+}
+
+Test(keyfile, a_program_that_has_keys_leaves_no_core_dump) {
+	struct rlimit limit;
+
+	keyfile_forbid_dumps();
+	cr_expect_eq(prctl(PR_GET_DUMPABLE), 0);
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &limit), 0);
+	cr_expect_eq(limit.rlim_cur, 0);
+	cr_expect_eq(limit.rlim_max, 0);
 }
 
 Test(keyfile, a_file_that_others_can_read_or_that_is_none_is_not_used) {
