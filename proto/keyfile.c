@@ -85,43 +85,71 @@ static int write_all(int fd, const char *text, size_t len) {
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* The name in the directory must survive a power cut as well as the file. */
-static int sync_folder(const char *path) {
-	_cleanup_(closep) int fd = -1;
+/* The directory of @path. */
+static int open_folder(const char *path, int flags) {
 	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
 	size_t len = slash ? (size_t)(slash - path) : 0;
+	int fd;
 
 	if (len >= sizeof(folder))
 		return -ENAMETOOLONG;
 	memcpy(folder, path, len);
 	folder[len] = '\0';
-	fd = open(len ? folder : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(len ? folder : slash ? "/" : ".", flags | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The name in the directory must survive a power cut as well as the file. */
+static int sync_folder(const char *path) {
+	_cleanup_(closep) int fd = open_folder(path, O_RDONLY | O_DIRECTORY);
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int keyfile_write(const char *path, const struct keyfile *keys) {
+/* Without a name until it is whole, so that whatever ends us leaves nothing behind. */
+static int write_unnamed(const char *path, const char *text, size_t len) {
+	_cleanup_(closep) int fd = open_folder(path, O_WRONLY | O_TMPFILE);
+	char name[32];
+	int r;
+
+	if (fd < 0)
+		return fd;
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	r = fchmod(fd, 0600) < 0 ? -errno : write_all(fd, text, len);
+	/* and not renamed: keys that are there already are never replaced */
+	return r ? r : linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* Where the file system knows no files without a name. */
+static int write_named(const char *path, const char *text, size_t len) {
 	_cleanup_(closep) int fd = -1;
 	char temporary[PATH_MAX];
-	char text[KEYFILE_LEN];
 	int n, r;
 
 	n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
 	if (n < 0 || (size_t)n >= sizeof(temporary))
 		return -ENAMETOOLONG;
-	keyfile_encode(keys, text);
 	fd = mkostemp(temporary, O_CLOEXEC); /* 0600, whatever the umask */
-	if (fd < 0) {
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text, len);
+	if (!r && link(temporary, path) < 0)
 		r = -errno;
-	} else {
-		r = write_all(fd, text, sizeof(text));
-		/* link() and not rename(): keys that are there already are never replaced */
-		if (!r && link(temporary, path) < 0)
-			r = -errno;
-		(void)unlink(temporary);
-	}
+	(void)unlink(temporary);
+	return r;
+}
+
+int keyfile_write(const char *path, const struct keyfile *keys) {
+	char text[KEYFILE_LEN];
+	int r;
+
+	keyfile_encode(keys, text);
+	r = write_unnamed(path, text, sizeof(text));
+	if (r == -EOPNOTSUPP || r == -EISDIR || r == -ENOENT)
+		r = write_named(path, text, sizeof(text));
 	explicit_bzero(text, sizeof(text));
 	return r ? r : sync_folder(path);
 }

@@ -28,7 +28,7 @@ int keyfile_decode(struct span text, struct keyfile *ret_keys);
 
 /* First thing in a program: what it has of keys and names in its memory is for no other process and no core dump. */
 void keyfile_forbid_dumps(void);
-/* Writes @path through a temporary file, synced. 0 or -errno (-EEXIST: there is one). */
+/* Writes @path, synced, whole or not at all. 0 or -errno (-EEXIST: there is one). */
 int keyfile_write(const char *path, const struct keyfile *keys);
 /* Puts the keys at @next in the place of those at @path, for good. 0 or -errno. */
 int keyfile_replace(const char *path, const char *next);

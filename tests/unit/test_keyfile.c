@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/keyfile.h"
@@ -69,6 +70,29 @@ Test(keyfile, keys_that_are_there_are_never_replaced) {
 	cr_assert_eq(keyfile_read(folder.path, &again), 0);
 	cr_expect_arr_eq(&again, &first, sizeof(first));
 	cr_expect_eq(entries(folder.scratch.dir), 1);
+	scratch_done(&folder.scratch);
+}
+
+Test(keyfile, one_that_is_ended_while_it_is_written_leaves_nothing_behind) {
+	struct folder folder = folder_new();
+	const struct keyfile keys = some_keys(7);
+	int fd = open(folder.scratch.dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	int status;
+	pid_t pid;
+
+	if (fd < 0)
+		cr_skip_test("this file system knows no files without a name");
+	(void)close(fd);
+	pid = fork();
+	if (pid == 0) {
+		keyfile_forbid_dumps();
+		(void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 10, 10 }); /* beyond it the kernel ends us */
+		(void)keyfile_write(folder.path, &keys);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ, "%d", status);
+	cr_expect_eq(entries(folder.scratch.dir), 0);
 	scratch_done(&folder.scratch);
 }
 
