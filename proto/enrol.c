@@ -98,7 +98,8 @@ static int write_office(struct writer *w, const struct enrol_office *entry) {
 
 static void read_office(struct reader *r, struct enrol_office *ret_entry) {
 	read_array(r, OFFICE_PARTS, OFFICE_PARTS);
-	if (office_decode(read_bin(r, 1, ENROL_FILE_MAX), &ret_entry->office) != 0)
+	if (office_decode(read_bin(r, 1, ENROL_FILE_MAX), &ret_entry->office) != 0 ||
+		!curve_public_ok(ret_entry->office.curve_key))
 		reader_fail(r);
 	office_former_read(r, &ret_entry->former);
 	read_end(r);
@@ -121,7 +122,7 @@ int enrol_request_read(struct span file, struct office *ret_office) {
 	r = read_signed(file, &body, &signature);
 	if (r)
 		return r;
-	if (office_decode(body, &office) != 0 || !id_is_nil(&office.parent))
+	if (office_decode(body, &office) != 0 || !id_is_nil(&office.parent) || !curve_public_ok(office.curve_key))
 		return ENROL_MALFORMED;
 	r = check_signed(request_domain, body, signature, office.sign_key);
 	if (r)

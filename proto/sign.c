@@ -122,6 +122,13 @@ int curve_public(const uint8_t secret[32], uint8_t ret_public[32]) {
 	return crypto_scalarmult_base(ret_public, secret) == 0 ? 0 : -EIO;
 }
 
+bool curve_public_ok(const uint8_t key[32]) {
+	static const uint8_t any[32] = { 1 };
+	uint8_t shared[32];
+
+	return crypto_scalarmult(shared, any, key) == 0;
+}
+
 enum {
 	NONCE_LEN = 12,
 	TAG_LEN = 16,

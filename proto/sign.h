@@ -44,6 +44,8 @@ int verifier_check(struct verifier *verifier, struct span bytes, const uint8_t s
 
 /* The public half of a CURVE (X25519) secret key. 0 or -errno. */
 int curve_public(const uint8_t secret[32], uint8_t ret_public[32]);
+/* Whether a secret can be shared with this public key: with one of small order all share the same. */
+bool curve_public_ok(const uint8_t key[32]);
 
 /*
  * Seals @plain with a key of its own; @owner says whose it is, and must be the same to open it.

@@ -35,7 +35,7 @@ static struct node make_node(uint8_t number) {
 
 	cr_assert_eq(signer_new(seed, &node.signer), 0);
 	signer_public(node.signer, node.office.sign_key);
-	memset(node.office.curve_key, number, sizeof(node.office.curve_key));
+	memset(node.office.curve_key, number + 1, sizeof(node.office.curve_key));
 	return node;
 }
 
@@ -228,6 +228,21 @@ Test(enrol, a_key_that_none_can_sign_with_is_a_bad_signature) {
 		writer_span(&content), &w), &office), ENROL_BAD_SIGNATURE);
 }
 
+Test(enrol, a_key_with_which_all_share_one_secret_is_malformed) {
+	_cleanup_(node_done) struct node node = make_node(2);
+	uint8_t file[ENROL_FILE_MAX];
+	struct office office;
+	struct writer w;
+
+	for (uint8_t n = 0; n < 2; n++) { /* of orders 2 and 4 */
+		memset(node.office.curve_key, 0, sizeof(node.office.curve_key));
+		node.office.curve_key[0] = n;
+		writer_init(&w, file, sizeof(file));
+		cr_assert_eq(enrol_request_write(&node.office, node.signer, &w), 0);
+		cr_expect_eq(enrol_request_read(writer_span(&w), &office), ENROL_MALFORMED);
+	}
+}
+
 enum fault {
 	NO_FAULT,
 	PARENT_SKIPPED,
@@ -238,6 +253,7 @@ enum fault {
 	ADDRESS_LONG,
 	ADDRESS_TERMINAL,
 	TOO_SHORT,
+	KEY_OF_SMALL_ORDER,
 	FOLLOWED_BY_MORE,
 	SIGNED_BY_CHILD,
 	SIGNED_BY_TOPMOST,
@@ -286,6 +302,9 @@ Test(enrol, a_well_signed_answer_must_also_be_a_chain) {
 			break;
 		case TOO_SHORT:
 			answer.n_chain = 1;
+			break;
+		case KEY_OF_SMALL_ORDER:
+			memset(answer.chain[LEVELS - 2].office.curve_key, 0, OFFICE_CURVE_LEN);
 			break;
 		case SIGNED_BY_CHILD:
 			signer = child.signer;
