@@ -78,6 +78,9 @@ static int check_home(struct node *node) {
 		return FAIL(node, _("%s is too long a path for sockets in it: choose one of at most "
 				    "%zu bytes"),
 			node->home, most);
+	if (keyfile_check_folder(node->home) == KEYFILE_EXPOSED)
+		return FAIL(node, _("%s belongs to another user, or others can write to it: make it yours, mode 0700"),
+			node->home);
 	return 0;
 }
 

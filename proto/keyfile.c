@@ -85,6 +85,14 @@ static int write_all(int fd, const char *text, size_t len) {
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+int keyfile_check_folder(const char *path) {
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	return st.st_uid != geteuid() || (st.st_mode & 022) ? KEYFILE_EXPOSED : 0;
+}
+
 /* The directory of @path. */
 static int open_folder(const char *path, int flags) {
 	char folder[PATH_MAX];

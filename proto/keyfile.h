@@ -11,7 +11,7 @@
 enum {
 	KEYFILE_MISSING = 1,
 	KEYFILE_MALFORMED = 2,
-	KEYFILE_EXPOSED = 3, /* others can read it, or it belongs to another user */
+	KEYFILE_EXPOSED = 3, /* others can read it (change it, if it is a directory), or it belongs to another user */
 };
 
 struct keyfile {
@@ -28,6 +28,8 @@ int keyfile_decode(struct span text, struct keyfile *ret_keys);
 
 /* First thing in a program: what it has of keys and names in its memory is for no other process and no core dump. */
 void keyfile_forbid_dumps(void);
+/* That nobody else can exchange what is in the directory. 0, KEYFILE_EXPOSED or -errno. */
+int keyfile_check_folder(const char *path);
 /* Writes @path, synced, whole or not at all. 0 or -errno (-EEXIST: there is one). */
 int keyfile_write(const char *path, const struct keyfile *keys);
 /* Puts the keys at @next in the place of those at @path, for good. 0 or -errno. */

@@ -8,15 +8,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A pipe of that name must not make us wait. 0 or -errno. */
+static int open_regular(const char *path, FILE **ret_file) {
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode))
+		r = S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+	else if (!(*ret_file = fdopen(fd, "r")))
+		r = -errno;
+	if (r && fd >= 0)
+		(void)close(fd);
+	return r;
+}
+
 int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len) {
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	FILE *file = stdin;
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 	size_t cap = 0;
-	int r = 0;
+	int r = strcmp(path, "-") == 0 ? 0 : open_regular(path, &file);
 
-	if (!file)
-		return -errno;
+	if (r)
+		return r;
 	do {
 		if (len == cap) {
 			uint8_t *grown = realloc(bytes, cap ? 2 * cap : 4096);

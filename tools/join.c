@@ -100,13 +100,10 @@ static int read_arguments(char **words, int n, uint8_t **ret_bytes, size_t *ret_
 
 	if (r == 0)
 		return DONE;
-	if (join_words(words, n, ret_bytes, ret_len))
-		return fail_memory();
-	if (is_invitation((struct span){ *ret_bytes, *ret_len }))
-		return DONE;
-	free(*ret_bytes);
-	return n > 1 ? misuse(_("there is no invitation in these words; copy it whole, from \"lienthong-\" on")) :
-		       fail(_("cannot read %s: %s"), words[0], strerror(-r));
+	/* names of directories may hold the same letters; a text is too long for a name, or has no slash */
+	if (n == 1 && r != -ENAMETOOLONG && (strchr(words[0], '/') || !strstr(words[0], "lienthong-")))
+		return fail(_("cannot read %s: %s"), words[0], strerror(-r));
+	return join_words(words, n, ret_bytes, ret_len) ? fail_memory() : DONE;
 }
 
 int command_join(struct tool *tool, int argc, char **argv) {
@@ -136,6 +133,8 @@ int command_join(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (is_invitation((struct span){ bytes, len }))
 		ending = join_with_text(tool, (struct span){ bytes, len }, wait);
+	else if (n_args > 1)
+		ending = misuse(_("there is no invitation in these words; copy it whole, from \"lienthong-\" on"));
 	else
 		ending = join(tool, args[0], (struct span){ bytes, len }, &comparison);
 	explicit_bzero(bytes, len);

@@ -134,6 +134,8 @@ int newoffice_keys(const struct tool *tool, struct newoffice *made) {
 	r = make_home(tool->home);
 	if (r == DONE)
 		r = home_become_owner(tool->home);
+	if (r == DONE && keyfile_check_folder(tool->home) == KEYFILE_EXPOSED)
+		r = fail(_("%s belongs to another user, or others can write to it: make it yours, mode 0700"), tool->home);
 	if (r == DONE)
 		r = prepare_keys(tool, &made->keys);
 	if (r)

@@ -533,6 +533,15 @@ Test(cluster, keys_that_others_can_read_are_not_used, .timeout = 60) {
 	must_not_start(proc, 1, "is missing");
 }
 
+Test(cluster, a_home_that_others_can_change_is_not_used, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *proc = made_once();
+
+	cr_assert_eq(chmod(proc->home, 0770), 0);
+	must_not_start(proc, 1, "others can write to it");
+	cr_assert_eq(chmod(proc->home, 0755), 0);
+	proc_start(proc);
+}
+
 Test(cluster, a_store_of_a_newer_version_is_left_alone, .timeout = 60) {
 	_cleanup_(proc_freep) struct proc *proc = made_once();
 	struct store *store = proc_store(proc, STORE_WRITE);

@@ -293,7 +293,7 @@ Test(joining, a_text_that_is_no_invitation_is_said, .timeout = 60) {
 	_cleanup_(proc_freep) struct proc *parent = district(), *office = new_home();
 	json_t *invite = JSON(parent->home, INVITE);
 	const char *text = text_at(invite, "text");
-	char *wrong = strdup(text);
+	char *wrong = strdup(text), path[96];
 	struct cli cli;
 
 	cr_assert(wrong);
@@ -304,6 +304,12 @@ Test(joining, a_text_that_is_no_invitation_is_said, .timeout = 60) {
 	expect_join(office, wrong, 2, "not a whole invitation");
 	EXPECT(office->home, 2, "no invitation", "join", "lienthong", text + strlen("lienthong-"));
 	EXPECT(office->home, 1, "cannot read", "join", "no-such-file");
+	snprintf(path, sizeof(path), "%s/pipe", office->home);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	EXPECT(office->home, 1, "cannot read", "join", path);
+	cr_assert_eq(chmod(office->home, 0707), 0);
+	EXPECT(office->home, 1, "others can write to it", "join", text);
+	EXPECT(office->home, 1, "others can write to it", "init", "--code", "09163", "--name", "x", "--level", "x");
 	cr_expect_eq(CLI(&cli, parent->home, "invite", "--code", "9163", "--name", "x", "--level", "x"), 2);
 	cli_done(&cli);
 	cr_expect_eq(CLI(&cli, parent->home, INVITE, "--days", "0"), 2);
