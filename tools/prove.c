@@ -423,6 +423,7 @@ struct checkpoints {
 	uint64_t since;  /* 0: no proof of consistency */
 	bool vkeys;      /* the keys to check them with, instead */
 	unsigned n;
+	bool ahead;      /* a log has not the size that was asked from */
 };
 
 static void say_base64(struct span bytes) {
@@ -438,7 +439,7 @@ static int say_consistency(const struct checkpoints *all, const struct oplog *op
 	struct merkle_proof proof;
 	int r;
 
-	if (all->since >= oplog->head.size)
+	if (all->since == oplog->head.size)
 		return 0;
 	r = merkle_consistency_prove(all->since, oplog->head.size, leaf_hash, &leaves, &proof);
 	for (size_t i = 0; r == 0 && i < proof.n; i++)
@@ -454,6 +455,10 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 
 	if ((all->has_lane && oplog->id.lane != all->lane) || oplog->head.size == 0)
 		return 0;
+	if (all->since > oplog->head.size) {
+		all->ahead = true;
+		return 0;
+	}
 	term = office_term_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
 	if (term == OFFICE_ENDED)
 		return -EIO;
@@ -472,7 +477,7 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 
 static int find_checkpoints(struct checkpoints *all, const char *office, const char *lane,
 	const char *since) {
-	char *end;
+	int ending;
 
 	all->row = office ? home_find_office(all->home, office) : all->home->own;
 	if (!all->row)
@@ -480,8 +485,9 @@ static int find_checkpoints(struct checkpoints *all, const char *office, const c
 	all->has_lane = lane != NULL;
 	if (lane && !words_find(&words_lane, span_str(lane), &all->lane))
 		return misuse(_("--lane: write urgent, normal or bulk"));
-	all->since = since ? strtoull(since, &end, 10) : 0;
-	if (since && (*end || all->since == 0))
+	if (!option_number("since", since, &all->since, &ending))
+		return ending;
+	if (since && all->since == 0)
 		return misuse(_("--since: write a size that you have seen, a number from 1"));
 	return DONE;
 }
@@ -514,6 +520,8 @@ int command_checkpoint(struct tool *tool, int argc, char **argv) {
 	if (ending == DONE) {
 		r = oplog_each_of(home.txn, &all.row->office.id, say_checkpoint, &all);
 		ending = r ? home_failed(r) : DONE;
+		if (ending == DONE && all.ahead)
+			ending = refuse(_("--since: an oplog has not had that size yet, or not here; see: lienthong checkpoint, and name one with --lane"));
 	}
 	home_close(&home);
 	return ending;

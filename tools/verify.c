@@ -866,6 +866,8 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (n_args > 0)
 		return proof_verify(tool, args[0], root);
+	if (root)
+		return misuse(_("--root is of a proof; name its file"));
 	ending = home_become_owner(tool->home);
 	if (ending)
 		return ending;

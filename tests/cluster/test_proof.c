@@ -99,6 +99,28 @@ Test(proof, heads_and_growth_are_verified_by_another_program, .timeout = 120) {
 	stage_done(&stage);
 }
 
+Test(proof, what_cannot_be_proved_is_refused_in_words, .timeout = 120) {
+	struct stage stage;
+	char path[128];
+	json_t *checked;
+	char *text;
+
+	stage_init(&stage);
+	free(RUN(stage.commune, 3, "checkpoint", "--lane", "normal", "--since", "1000000"));
+	free(RUN(stage.commune, 2, "checkpoint", "--lane", "normal", "--since", "-1"));
+	free(RUN(stage.commune, 2, "checkpoint", "--lane", "normal", "--since", "0"));
+	free(RUN(stage.commune, 2, "verify", "--root", "0123 4567"));
+	snprintf(path, sizeof(path), "%s/record", stage.dir);
+	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", path));
+	text = RUN(stage.district, 0, "verify", path, "--json");
+	checked = json_loads(text, 0, NULL);
+	cr_expect(json_is_true(json_object_get(checked, "ok")));
+	cr_expect(json_is_false(json_object_get(checked, "root_known")), "nobody said which it is");
+	json_decref(checked);
+	free(text);
+	stage_done(&stage);
+}
+
 static void root_key(const struct stage *stage, char ret_hex[2 * SIGN_PUBLIC_LEN + 1]) {
 	for (size_t i = 0; i < SIGN_PUBLIC_LEN; i++)
 		snprintf(ret_hex + 2 * i, 3, "%02x", stage->district->office.sign_key[i]);
