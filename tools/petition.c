@@ -12,6 +12,7 @@
 #include "store/fold.h"
 #include "store/private.h"
 #include "tools/dates.h"
+#include "tools/files.h"
 #include "tools/find.h"
 #include "tools/private.h"
 #include "tools/submit.h"
@@ -21,8 +22,35 @@ enum {
 	VILLAGE_WIDTH = 24,
 };
 
+/* Who asked, from the lines of a file into the cells, which borrow from @ret_text (heap, @ret_len bytes). */
+static int read_petitioner(const char *path, const char *cells[PETITION_COLUMN_N], char **ret_text, size_t *ret_len) {
+	static const unsigned columns[] = { PETITION_COLUMN_PETITIONER, PETITION_COLUMN_CONTACT, PETITION_COLUMN_ADDRESS };
+	uint8_t *bytes;
+	char *rest;
+	int r;
+
+	for (size_t i = 0; i < N_ELEMENTS(columns); i++)
+		if (cells[columns[i]])
+			return misuse(_("give who asked either in the options or in a file"));
+	r = file_read(path, PRIVATE_BYTES_MAX, &bytes, ret_len);
+	if (r)
+		return fail(_("cannot read %s: %s"), path, strerror(-r));
+	*ret_text = rest = strndup((const char *)bytes, *ret_len);
+	r = *ret_text && strlen(*ret_text) == *ret_len ? 0 : 1; /* a zero is in no text */
+	explicit_bzero(bytes, *ret_len);
+	free(bytes);
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(columns) && rest; i++)
+		cells[columns[i]] = strsep(&rest, "\n");
+	if (r || (rest && rest[strspn(rest, " \t\r\n")]))
+		return misuse(_("%s: write up to three lines: the name, how to reach that person, the address"), path);
+	return DONE;
+}
+
 int command_petition_add(struct tool *tool, int argc, char **argv) {
 	const char *cells[PETITION_COLUMN_N] = { 0 };
+	const char *petitioner = NULL;
+	char *who = NULL;
+	size_t who_len = 0;
 	bool urgent = false;
 	const struct option_def options[] = {
 		{ "text", N_("TEXT"), N_("what is asked for"), .value = &cells[PETITION_COLUMN_TEXT] },
@@ -45,6 +73,8 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 			.value = &cells[PETITION_COLUMN_CONTACT] },
 		{ "address", N_("TEXT"), N_("of the petitioner: private too"),
 			.value = &cells[PETITION_COLUMN_ADDRESS] },
+		{ "petitioner-file", N_("FILE"), N_("these three from the lines of a file, or - for standard input: arguments can be seen in the list of processes"),
+			.value = &petitioner },
 		{ "received", N_("DATE"), N_("when it was brought; default today"),
 			.value = &cells[PETITION_COLUMN_RECEIVED] },
 		{ "number", N_("TEXT"), N_("in the paper register"), .value = &cells[PETITION_COLUMN_NUMBER] },
@@ -71,10 +101,15 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 		cells[PETITION_COLUMN_CHANNEL] = "in-person";
 	if (urgent)
 		cells[PETITION_COLUMN_URGENT] = "yes";
-	ending = find_number_free(tool, KIND_PETITION, cells[PETITION_COLUMN_NUMBER],
-		cells[PETITION_COLUMN_RECEIVED]);
+	ending = petitioner ? read_petitioner(petitioner, cells, &who, &who_len) : DONE;
+	if (ending == DONE)
+		ending = find_number_free(tool, KIND_PETITION, cells[PETITION_COLUMN_NUMBER],
+			cells[PETITION_COLUMN_RECEIVED]);
 	if (ending == DONE)
 		ending = submit_one(tool, IMPORT_PETITIONS, cells, &done);
+	if (who)
+		explicit_bzero(who, who_len);
+	free(who);
 	if (ending)
 		return ending;
 	reference_format(done.reference, reference);

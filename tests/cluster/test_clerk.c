@@ -177,6 +177,19 @@ Test(clerk, can_look_up_who_brought_a_petition_and_forget_it, .timeout = 60) {
 	cr_expect_str_eq(json_string_value(json_at(shown, "petition", "petitioner")), "erased");
 	json_decref(shown);
 
+	snprintf(path, sizeof(path), "%s/who", proc->home);
+	f = fopen(path, "w");
+	cr_assert(f && fputs("Trần Thị Tư\r\n0900 333 444\n", f) >= 0 && fclose(f) == 0);
+	EXPECT(proc->home, 2, "either", ADD, "--text", "x", "--contact", "1", "--petitioner-file", path);
+	EXPECT(proc->home, 0, "", ADD, "--text", "x", "--number", "3", "--petitioner-file", path);
+	shown = JSON(proc->home, "petition", "show", "3", "--private", "--reason", "z", "--json");
+	cr_expect_str_eq(json_string_value(json_at(shown, "private", "petitioner")), "Trần Thị Tư");
+	cr_expect_str_eq(json_string_value(json_at(shown, "private", "contact")), "0900 333 444");
+	json_decref(shown);
+	f = fopen(path, "w");
+	cr_assert(f && fputs("a\nb\nc\nd\n", f) >= 0 && fclose(f) == 0);
+	EXPECT(proc->home, 2, "three lines", ADD, "--text", "x", "--petitioner-file", path);
+
 	snprintf(path, sizeof(path), "%s/private.csv", proc->home);
 	f = fopen(path, "w");
 	cr_assert(f && fputs(header, f) >= 0 && fclose(f) == 0);
