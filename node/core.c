@@ -657,6 +657,18 @@ static void give_answers(struct core *core) {
 	forget_answers(core);
 }
 
+/* What was kept lies sealed in the store now; what was not is no business of ours. */
+static void forget_asked(struct core *core) {
+	struct draft draft;
+
+	for (size_t i = 0; core->heard_private && i < core->n_asked; i++)
+		while (control_draft_next(&core->asked[i].request, &draft))
+			if (draft.private.len > 0)
+				explicit_bzero((void *)draft.private.data, draft.private.len);
+	core->heard_private = false;
+	core->n_asked = 0;
+}
+
 static int note_asked(struct core *core, struct span client, const struct request *request,
 	bool writes) {
 	if (core->n_asked == core->cap_asked) {
@@ -982,7 +994,7 @@ int core_turn_end(struct core *core) {
 		r = give_up_turn(core);
 	if (r == 0)
 		r = turn_effects(core);
-	core->n_asked = 0;
+	forget_asked(core);
 	if (r == 0 && core->now_ms >= core->readers_at_ms) {
 		core->readers_at_ms = core->now_ms + READERS_EVERY_MS;
 		r = store_clear_readers(core->store);

@@ -70,7 +70,7 @@ void core_link_lost(struct core *core, const struct id *office, const struct tro
 void core_link_ready(struct core *core, const struct id *office);
 /* A frame from the office whose key the transport proved. */
 void core_message(struct core *core, const struct id *office, struct span frame);
-/* A frame on the control socket; @client comes back with the answer. */
+/* A frame on the control socket, in which private parts are wiped when the turn ends; @client comes back with the answer. */
 void core_request(struct core *core, struct span client, struct span frame);
 /* A frame from who holds the invitation to be @office; @client comes back with the answer. */
 void core_guest(struct core *core, struct span client, const struct id *office, struct span frame);

@@ -75,6 +75,7 @@ struct core {
 	bool joined;
 	bool parted;         /* an office may be no neighbour any more */
 	bool told_private;   /* the answers are wiped when they were given */
+	bool heard_private;  /* and the requests */
 	uint32_t *erased;    /* keys to be destroyed after the commit */
 	size_t n_erased;
 	struct case_row changed_row; /* of the record folded last */

@@ -389,6 +389,7 @@ static int check(struct intake *intake, struct checked *checked) {
 		return refuse(intake, CONTROL_BAD_FIELD, "lane");
 	if (checked->draft.body.len > RECORD_BODY_MAX)
 		return refuse(intake, CONTROL_BAD_FIELD, "text");
+	intake->core->heard_private |= checked->draft.private.len > 0;
 	if (checked->draft.private.len > 0 && (checked->draft.kind != KIND_PETITION ||
 			checked->draft.private.len > PRIVATE_MAX || private_decode(checked->draft.private, &part)))
 		return refuse(intake, CONTROL_BAD_FIELD, "petitioner");

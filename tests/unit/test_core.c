@@ -288,6 +288,23 @@ static struct id submit_private(struct cores_node *node, struct id *id) {
 	return kept;
 }
 
+Test(core, who_asked_does_not_stay_in_the_request, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	uint8_t body[512], part[PRIVATE_MAX], request[2048];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct writer w;
+
+	writer_init(&w, part, sizeof(part));
+	private_encode(&(struct private_part){ .name = span_str("Trần Thị Mộng Điệp") }, &w);
+	draft.private = writer_span(&w);
+	writer_init(&w, request, sizeof(request));
+	control_write_submit(&w, 7, false, 1);
+	control_write_draft(&w, &draft);
+	cr_expect_eq(cores_ask(&cores->nodes[0], writer_span(&w)).result, CONTROL_OK);
+	cr_expect_null(memmem(w.data, w.len, "Mộng", strlen("Mộng")));
+	cr_expect_not_null(memmem(w.data, w.len, "Đường", strlen("Đường")), "the petition itself is no secret");
+}
+
 static struct answer ask_private(struct cores_node *node, enum command command, const struct id *id) {
 	uint8_t buf[512];
 	struct writer w;
