@@ -3,6 +3,7 @@
  * A store of a million records: how long a node takes to start on it, what it holds in memory,
  * what a record costs on disk.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -14,7 +15,7 @@ enum {
 	PART = 100000, /* requests are written in memory beforehand */
 };
 
-/* Where the store is mapped counts as the kernel's cache, not as the node's memory. */
+/* Where the store is mapped counts as the kernel's cache, not as the node's memory. Only root can see it. */
 double node_rss(const struct office_node *node) {
 	char path[64], line[512];
 	unsigned long kilobytes;
@@ -24,14 +25,15 @@ double node_rss(const struct office_node *node) {
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/smaps", (int)node->pid);
 	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
+	if (!file)
+		return NAN;
+	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "Rss: %lu kB", &kilobytes) == 1)
 			bytes += map ? 0 : (double)kilobytes * 1024;
 		else if (line[0] < 'A' || line[0] > 'Z') /* addresses: the next mapping */
 			map = strstr(line, "/data.mdb") != NULL;
 	}
-	if (file)
-		(void)fclose(file);
+	(void)fclose(file);
 	return bytes;
 }
 
