@@ -171,6 +171,22 @@ static int meet_office(struct core *core, struct txn *txn, const struct office *
 	return is_neighbour(core, office, &up) ? meet(core, txn, &office->id, up) : 0;
 }
 
+/* Takes from a link what it does not push any more. */
+static void withdraw(const struct core *core, struct link *link) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < link->n_oplogs; i++) {
+		struct link_oplog *oplog = &link->oplogs[i];
+		int distance = push_distance(core, link, &oplog->held->id.office);
+
+		if (distance < 0 && !id_eq(&oplog->held->id.office, &link->neighbour))
+			continue;
+		link->oplogs[n] = *oplog;
+		link->oplogs[n++].distance = distance < 0 ? 0 : distance;
+	}
+	link->n_oplogs = n;
+}
+
 /* Lets links go to whom this turn made no neighbour any more; not before its end: it works with them. */
 static void part(struct core *core) {
 	size_t n = 0;
@@ -185,6 +201,8 @@ static void part(struct core *core) {
 			link_free(core->links[i]);
 	}
 	core->n_links = n;
+	for (size_t i = 0; i < n; i++)
+		withdraw(core, core->links[i]);
 	for (size_t i = 0; i < core->n_oplogs; i++)
 		if (core->oplogs[i])
 			core->oplogs[i]->size = pass_on(core, &core->oplogs[i]->id, core->oplogs[i]->full);
@@ -831,6 +849,7 @@ static bool command_writes(uint8_t command) {
 	case COMMAND_CHANGE_OFFICE:
 	case COMMAND_ROTATE:
 	case COMMAND_UNFORK:
+	case COMMAND_MOVE_OFFICE:
 		return true;
 	default:
 		return false;
@@ -859,6 +878,8 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_add_office(core, client, &request));
 	else if (request.command == COMMAND_CHANGE_OFFICE)
 		core_fail(core, core_change_office(core, client, &request));
+	else if (request.command == COMMAND_MOVE_OFFICE)
+		core_fail(core, core_move_office(core, client, &request));
 	else if (request.command == COMMAND_UNFORK)
 		core_fail(core, core_unfork(core, client, &request));
 	else if (request.command == COMMAND_ROTATE)

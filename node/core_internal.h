@@ -111,6 +111,7 @@ int core_submit(struct core *core, struct span client, struct request *request);
 int core_add_office(struct core *core, struct span client, const struct request *request);
 int core_join(struct core *core, struct span client, const struct request *request);
 int core_change_office(struct core *core, struct span client, const struct request *request);
+int core_move_office(struct core *core, struct span client, const struct request *request);
 int core_unfork(struct core *core, struct span client, const struct request *request);
 int core_rotate(struct core *core, struct span client, const struct request *request);
 int core_read_private(struct core *core, struct span client, const struct request *request);

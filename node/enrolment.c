@@ -61,15 +61,17 @@ const struct register_entry *core_taken_by(const struct core *core, const struct
 	static const uint8_t none[32];
 
 	for (size_t i = 0; i < reg->n; i++) {
-		const struct office *other = &reg->entries[i]->row.office;
+		const struct office_row *row = &reg->entries[i]->row;
+		const struct office *other = &row->office;
+		bool here = reg->entries[i] == reg->own || id_eq(&other->parent, &reg->own->row.office.id);
 
-		if (reg->entries[i] != reg->own &&
-			(other->state != OFFICE_ACTIVE || !id_eq(&other->parent, &reg->own->row.office.id)))
-			continue;
-		if ((other->code == office->code && other->code_digits == office->code_digits) ||
-			(memcmp(office->sign_key, none, sizeof(none)) != 0 &&
-				(memcmp(other->sign_key, office->sign_key, sizeof(none)) == 0 ||
-					memcmp(other->curve_key, office->curve_key, sizeof(none)) == 0)))
+		if (here && other->state == OFFICE_ACTIVE && other->code == office->code &&
+			other->code_digits == office->code_digits)
+			return reg->entries[i];
+		/* a key is one office's for ever, whatever became of that */
+		if (here && memcmp(office->sign_key, none, sizeof(none)) != 0 &&
+			(office_has_key(other, &row->former, office->sign_key) ||
+				memcmp(other->curve_key, office->curve_key, sizeof(none)) == 0))
 			return reg->entries[i];
 	}
 	return NULL;
@@ -163,7 +165,8 @@ int core_join(struct core *core, struct span client, const struct request *reque
 	parent = &answer.chain[answer.n_chain - 2].office;
 	if (!id_eq(&me->id, &own->id) || !same_keys(core->reg.own, me))
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_FOR_US, 0, me->name);
-	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id))
+	/* to another parent it moves where that one is known from the office above both */
+	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id) && !register_find(&core->reg, &parent->id))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			core_parent(core) ? core_parent(core)->name : span_str(""));
 	other = changed_by(core, &answer);
@@ -172,6 +175,7 @@ int core_join(struct core *core, struct span client, const struct request *reque
 	r = core_txn(core, &txn);
 	for (size_t i = 0; r == 0 && i < answer.n_chain; i++)
 		r = put_answered(core, txn, &answer.chain[i]);
+	core->parted = true;
 	if (!r)
 		r = offices_set_parent_address(txn, answer.address);
 	if (!r)

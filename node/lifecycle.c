@@ -104,6 +104,46 @@ int core_change_office(struct core *core, struct span client, const struct reque
 	return r ? r : answer_done(core, client, request->number);
 }
 
+struct open_cases {
+	uint32_t origin, holder;
+};
+
+static int find_open(void *userdata, const struct id *id, const struct case_row *row) {
+	const struct open_cases *open = userdata;
+
+	return row->kind == KIND_PETITION && row->origin == open->origin && row->holder == open->holder &&
+		row->state < CASE_ANSWERED;
+}
+
+int core_move_office(struct core *core, struct span client, const struct request *request) {
+	const struct register_entry *entry = register_find(&core->reg, &request->record);
+	const struct register_entry *to = register_find(&core->reg, &request->office.id);
+	struct open_cases open;
+	struct office office;
+	struct txn *txn;
+	int r;
+
+	if (!entry || !id_eq(&entry->row.office.parent, &core->reg.own->row.office.id))
+		return core_answer_failure(core, client, request->number, CONTROL_NOT_BELOW, 0, span_str(""));
+	if (entry->row.office.state == OFFICE_REVOKED)
+		return core_answer_failure(core, client, request->number, CONTROL_REVOKED, 0, span_str(""));
+	if (!to || to == core->reg.own || to->row.office.state != OFFICE_ACTIVE ||
+		register_is_within(&core->reg, &to->row.office.id, &entry->row.office.id))
+		return core_answer_failure(core, client, request->number, CONTROL_NOT_THERE, 0, span_str(""));
+	open = (struct open_cases){ entry->row.number, core->fold.own };
+	r = core_txn(core, &txn);
+	if (r == 0)
+		r = cases_each(txn, find_open, &open);
+	if (r > 0) /* what is done about them here would not reach it any more */
+		return core_answer_failure(core, client, request->number, CONTROL_HOLDS_CASES, 0, span_str(""));
+	office = entry->row.office;
+	office.parent = to->row.office.id;
+	office.valid_from_ms = core->wall_ms > office.valid_from_ms ? core->wall_ms : office.valid_from_ms + 1;
+	if (r == 0)
+		r = write_office(core, &office);
+	return r ? r : answer_done(core, client, request->number);
+}
+
 int core_unfork(struct core *core, struct span client, const struct request *request) {
 	const struct register_entry *entry = register_find(&core->reg, &request->record);
 	struct fork fork = { .state = FORK_SETTLED };

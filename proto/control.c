@@ -107,6 +107,10 @@ static void read_arguments(struct reader *r, struct request *request) {
 		request->valid_ms = read_uint(r, VALID_MAX_MS);
 		request->automatic = read_bool(r);
 		break;
+	case COMMAND_MOVE_OFFICE:
+		read_id(r, &request->record);
+		read_id(r, &request->office.id);
+		break;
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
 	case COMMAND_UNFORK:
@@ -263,6 +267,12 @@ void control_write_change_office(struct writer *w, uint64_t number, const struct
 	write_id(w, &office->id);
 	write_labels(w, office);
 	write_uint(w, office->state);
+}
+
+void control_write_move_office(struct writer *w, uint64_t number, const struct id *office, const struct id *parent) {
+	write_request(w, number, COMMAND_MOVE_OFFICE, 2);
+	write_id(w, office);
+	write_id(w, parent);
 }
 
 void control_write_rotate(struct writer *w, uint64_t number) {

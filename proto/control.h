@@ -20,6 +20,7 @@
  *   DECLINE     [office id]                 -> []
  *   CHANGE_OFFICE [office id, code, code digits, level, name, state] -> []  of one directly below, or the topmost itself
  *   UNFORK      [office id]                 -> []
+ *   MOVE_OFFICE [office id, new parent's id] -> []        of one directly below
  *   ROTATE      []                          -> []         to the key in the file beside the present one
  *
  * A draft is [kind, organisation, lane, id or nil, body, private part or nil]: a record that the node
@@ -65,6 +66,7 @@ enum command {
 	COMMAND_CHANGE_OFFICE = 12,
 	COMMAND_ROTATE = 13,
 	COMMAND_UNFORK = 14,
+	COMMAND_MOVE_OFFICE = 15,
 };
 
 /* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
@@ -97,6 +99,8 @@ enum control_result {
 	CONTROL_OLD_COPY = 26,       /* the parent has more of this office than is here */
 	CONTROL_OLD_KEYS = 27,       /* the office changed its key after the copy was made */
 	CONTROL_CLOSED = 23,         /* this office was closed: it takes nothing new in */
+	CONTROL_NOT_THERE = 29,      /* MOVE_OFFICE: the new parent is not known here, or below the office itself */
+	CONTROL_HOLDS_CASES = 30,    /* MOVE_OFFICE: cases of the office are held here */
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
 };
 
@@ -200,6 +204,7 @@ void control_write_invite(struct writer *w, uint64_t number, const struct office
 /* What @office shall be called from now on, and its state. */
 void control_write_change_office(struct writer *w, uint64_t number, const struct office *office);
 void control_write_rotate(struct writer *w, uint64_t number);
+void control_write_move_office(struct writer *w, uint64_t number, const struct id *office, const struct id *parent);
 /* ACCEPT, DECLINE or UNFORK. */
 void control_write_decision(struct writer *w, uint64_t number, enum command command,
 	const struct id *office);

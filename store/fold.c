@@ -687,6 +687,79 @@ static int relabel(const struct id *origin, const struct office *said, bool know
 	return 0;
 }
 
+/* Whether an office would come to be below itself. 0 (no), 1 or -errno. */
+static int makes_ring(struct txn *txn, const struct id *office, const struct id *parent) {
+	struct office_row above = { .office.parent = *parent };
+
+	for (unsigned level = 0; level < LEVELS_MAX; level++) {
+		struct id id = above.office.parent;
+		int r;
+
+		if (id_eq(&id, office))
+			return 1;
+		r = offices_get(txn, &id, &above);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	return 1;
+}
+
+/* The newest record in an oplog of the new parent that says who an office is. */
+struct claim {
+	struct txn *records;
+	const struct id *office;
+	uint64_t arrival; /* 0: none */
+};
+
+static int find_claim(void *userdata, const struct oplog *oplog) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct claim *claim = userdata;
+	uint64_t index, arrival;
+	struct leaf leaf;
+	int r;
+
+	if (oplog->id.lane != LANE_URGENT)
+		return 0;
+	r = oplog_walk_open(claim->records, oplog, 0, &walk);
+	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
+		struct office office;
+		struct record rec;
+
+		if (!leaf.withheld && record_kind(leaf.bytes) == KIND_OFFICE && record_decode(leaf.bytes, &rec) == 0 &&
+			office_decode(rec.body, &office) == 0 && id_eq(&office.id, claim->office) &&
+			id_eq(&office.parent, &oplog->id.office) && arrival > claim->arrival)
+			claim->arrival = arrival;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+/* An office's parent hands it over to another. What that one said of it before counts from now on. */
+static int move(struct fold *fold, struct txn *txn, const struct office *said, struct office_row *row) {
+	struct claim claim = { fold->records ? fold->records : txn, &said->id, 0 };
+	struct office claimed;
+	struct record rec;
+	int r;
+
+	r = makes_ring(txn, &said->id, &said->parent);
+	if (r)
+		return r < 0 ? r : FOLD_SET_ASIDE;
+	row->office.parent = said->parent;
+	row->office.valid_from_ms = said->valid_from_ms;
+	r = oplog_each_of(claim.records, &said->parent, find_claim, &claim);
+	if (r || claim.arrival == 0)
+		return r;
+	r = read_record(claim.records, claim.arrival, &rec);
+	if (r || office_decode(rec.body, &claimed))
+		return r < 0 ? r : -EIO;
+	r = relabel(&said->parent, &claimed, true, row);
+	return r < 0 ? r : 0;
+}
+
+static bool is_move(const struct id *origin, const struct office *said, const struct office_row *row) {
+	return id_eq(origin, &row->office.parent) && !id_is_nil(&said->parent) && !id_eq(origin, &said->parent) &&
+		row->office.state != OFFICE_REVOKED && !said->has_end;
+}
+
 static int apply_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	const struct record *rec) {
 	struct office_row row;
@@ -703,6 +776,8 @@ static int apply_office(struct fold *fold, struct txn *txn, const struct oplog_i
 	known = r == 0;
 	if (known && office.has_end && id_eq(&origin->office, &office.id))
 		r = begin_term(origin, &office, &row);
+	else if (known && is_move(&origin->office, &office, &row))
+		r = move(fold, txn, &office, &row);
 	else
 		r = relabel(&origin->office, &office, known, &row);
 	if (!r)

@@ -34,7 +34,8 @@ struct cores_node {
 	struct core_io io;
 	struct core *core; /* NULL: down */
 	struct id id;
-	bool cut;          /* from its parent */
+	size_t parent;     /* its place */
+	bool cut;          /* from it */
 	uint64_t store_size; /* of the next cores_up(); 0: plenty */
 	uint8_t answer[1 << 20];
 	size_t answer_len;
@@ -217,7 +218,7 @@ static inline void cores_connect(struct cores *cores, size_t child) {
 
 	node->cut = false;
 	cores_begin(node);
-	core_link_open(node->core, &cores->nodes[child - 1].id);
+	core_link_open(node->core, &cores->nodes[node->parent].id);
 	cores_end(node);
 }
 
@@ -265,7 +266,36 @@ static inline struct office cores_office(struct cores *cores, size_t i) {
 }
 
 /* Makes node @i with a store of its own, and enrols it with the one before it. */
-static inline void cores_add(struct cores *cores) {
+/* Enrols a node below another one, with the request that it was made with. */
+static inline void cores_join(struct cores *cores, size_t child, size_t parent) {
+	struct cores_node *node = &cores->nodes[child];
+	const uint8_t seed[SIGN_SEED_LEN] = { (uint8_t)(child + 1) };
+	uint8_t request[4096], command[8192], file[8192];
+	struct office office = cores_office(cores, child);
+	struct signer *signer;
+	struct writer w, f;
+	struct answer answer;
+	struct span bytes;
+
+	cr_assert_eq(signer_new(seed, &signer), 0);
+	signer_public(signer, office.sign_key);
+	writer_init(&f, request, sizeof(request));
+	cr_assert_eq(enrol_request_write(&office, signer, &f), 0);
+	signer_free(signer);
+	writer_init(&w, command, sizeof(command));
+	control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
+	answer = cores_ask(&cores->nodes[parent], writer_span(&w));
+	cr_assert_eq(answer.result, CONTROL_OK, "add: %d", (int)answer.result);
+	bytes = read_bin(&answer.values, 1, sizeof(file));
+	memcpy(file, bytes.data, bytes.len);
+	writer_init(&w, command, sizeof(command));
+	control_write_join(&w, 2, (struct span){ file, bytes.len });
+	answer = cores_ask(node, writer_span(&w));
+	cr_assert_eq(answer.result, CONTROL_OK, "join: %d", (int)answer.result);
+	node->parent = parent;
+}
+
+static inline void cores_add(struct cores *cores, size_t parent) {
 	struct cores_node *node = &cores->nodes[cores->n];
 	uint8_t seed[SIGN_SEED_LEN] = { (uint8_t)(cores->n + 1) };
 	struct office office;
@@ -273,6 +303,7 @@ static inline void cores_add(struct cores *cores) {
 	uint32_t number;
 
 	node->cores = cores;
+	node->parent = parent;
 	node->home = scratch_new();
 	config_init(&node->config);
 	cr_assert_eq(signer_new(seed, &node->keys.signer), 0);
@@ -287,26 +318,8 @@ static inline void cores_add(struct cores *cores) {
 	cr_assert_eq(store_commit(txn), 0);
 	node->store = store_close(node->store);
 	cores_up(node);
-	if (cores->n++ > 0) {
-		struct cores_node *parent = node - 1;
-		uint8_t request[4096], command[8192], file[8192];
-		struct writer w, f;
-		struct answer answer;
-		struct span bytes;
-
-		writer_init(&f, request, sizeof(request));
-		cr_assert_eq(enrol_request_write(&office, node->keys.signer, &f), 0);
-		writer_init(&w, command, sizeof(command));
-		control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
-		answer = cores_ask(parent, writer_span(&w));
-		cr_assert_eq(answer.result, CONTROL_OK);
-		bytes = read_bin(&answer.values, 1, sizeof(file));
-		memcpy(file, bytes.data, bytes.len);
-		writer_init(&w, command, sizeof(command));
-		control_write_join(&w, 2, (struct span){ file, bytes.len });
-		answer = cores_ask(node, writer_span(&w));
-		cr_assert_eq(answer.result, CONTROL_OK, "join: %d", (int)answer.result);
-	}
+	if (cores->n++ > 0)
+		cores_join(cores, cores->n - 1, parent);
 }
 
 static inline struct cores *cores_new(size_t n) {
@@ -315,7 +328,7 @@ static inline struct cores *cores_new(size_t n) {
 	cores->now_ms = CORES_START_MS;
 	cores->seed = 42;
 	for (size_t i = 0; i < n; i++)
-		cores_add(cores);
+		cores_add(cores, i ? i - 1 : 0);
 	for (size_t i = 1; i < n; i++)
 		cores_connect(cores, i);
 	cores_settle(cores);

@@ -343,6 +343,12 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: only the office directly above can change that"), what);
 	case CONTROL_REVOKED:
 		return refuse(_("%s: it was revoked, which is for ever; enrol the office anew, with other keys"), what);
+	case CONTROL_NOT_THERE:
+		return refuse(_("%s: it cannot move there: the office above must be one that is known here, and not below it; see lienthong office list"),
+			what);
+	case CONTROL_HOLDS_CASES:
+		return refuse(_("%s: this office still holds petitions that it took in; answer them first: what is done here would not reach it any more"),
+			what);
 	case CONTROL_NOT_FORKED:
 		return refuse(_("%s: that office has not forked, or it is settled"), what);
 	case CONTROL_RESTORING:

@@ -156,6 +156,45 @@ int command_office_revoke(struct tool *tool, int argc, char **argv) {
 	return change_office(tool, args[0], &change, _("revoked; nothing more is accepted from it"));
 }
 
+int command_office_move(struct tool *tool, int argc, char **argv) {
+	const char *to = NULL;
+	const struct option_def options[] = {
+		{ "to", N_("OFFICE"), N_("the office that is above it from now on"), .value = &to },
+	};
+	const struct usage usage = { "office move", "OFFICE",
+		N_("Hands an office directly below this one over to another office. Then, there: lienthong office add REQUEST, with the file request of the office's home; and in the office itself: lienthong join ANSWER. It sends all its records there; what is here of it stays."),
+		options, N_ELEMENTS(options), 1, 1 };
+	_cleanup_(client_closep) struct client *client = NULL;
+	_cleanup_(writer_done) struct writer w;
+	struct office_row row, above;
+	struct answer answer;
+	struct home home;
+	char **args;
+	int n_args;
+	int ending;
+
+	writer_init_grow(&w);
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	if (!to)
+		return misuse(_("say where it moves: --to OFFICE"));
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	ending = find_office(&home, args[0], &row);
+	if (ending == DONE)
+		ending = find_office(&home, to, &above);
+	home_close(&home);
+	if (ending == DONE)
+		ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	control_write_move_office(&w, client_number(client), &row.office.id, &above.office.id);
+	ending = client_order(tool, client, &w, args[0], &answer);
+	return ending ? ending : show_change(tool, &row,
+		_("moved; nothing more is accepted from it here. Now, in the new office above: lienthong office add REQUEST; then, in the office itself: lienthong join ANSWER"));
+}
+
 int command_office_unfork(struct tool *tool, int argc, char **argv) {
 	static const struct usage usage = { "office unfork", "OFFICE",
 		N_("Settles that an office directly below this one ran twice, or from an old copy. First make sure that only one computer of it is left; there: lienthong restore --here. What is here of both stays; the office goes on with a new life of its store."),

@@ -36,6 +36,7 @@ static const struct command {
 	{ "office", "close", command_office_close, N_("an office below takes nothing new in") },
 	{ "office", "reopen", command_office_reopen, N_("it does again") },
 	{ "office", "revoke", command_office_revoke, N_("nothing more is accepted from an office below") },
+	{ "office", "move", command_office_move, N_("hand an office below over to another office above it") },
 	{ "office", "unfork", command_office_unfork, N_("settle that an office below ran twice") },
 	{ "key", "rotate", command_key_rotate, N_("sign with another key from now on") },
 	{ NULL, "backup", command_backup, N_("copy this office as it is now") },

@@ -26,6 +26,7 @@ int command_office_refuse(struct tool *tool, int argc, char **argv);
 int command_office_rename(struct tool *tool, int argc, char **argv);
 int command_office_close(struct tool *tool, int argc, char **argv);
 int command_office_reopen(struct tool *tool, int argc, char **argv);
+int command_office_move(struct tool *tool, int argc, char **argv);
 int command_office_unfork(struct tool *tool, int argc, char **argv);
 int command_office_revoke(struct tool *tool, int argc, char **argv);
 int command_backup(struct tool *tool, int argc, char **argv);

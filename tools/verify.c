@@ -165,6 +165,14 @@ static bool counts_over(const struct enrolment *held, bool revokes, uint64_t arr
 	return arrival > held->arrival;
 }
 
+/* Whoever was its parent handed it over to the one that the register has; what that one says counts first. */
+static void note_move(struct enrolment *enrolment) {
+	if (enrolment->found)
+		return;
+	*enrolment = (struct enrolment){ .found = true, .equal = true, .same_keys = true, .first_arrival = UINT64_MAX,
+		.terms = enrolment->terms };
+}
+
 /* Only an office's parent, or the topmost itself, may say who it is; its keys are its own to change. */
 static void note_enrolment(struct checking *checking, const struct id *origin, struct span body,
 	uint64_t arrival) {
@@ -181,9 +189,12 @@ static void note_enrolment(struct checking *checking, const struct id *origin, s
 		note_term(&checking->enrolments[row - checking->home->offices], row, &office.end);
 		return;
 	}
-	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent) ||
-		!id_eq(&row->office.parent, &office.parent))
+	if (!id_eq(&row->office.parent, &office.parent))
 		return;
+	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent)) {
+		note_move(&checking->enrolments[row - checking->home->offices]);
+		return;
+	}
 	enrolment = &checking->enrolments[row - checking->home->offices];
 	if (!enrolment->found || arrival < enrolment->first_arrival) {
 		enrolment->first_arrival = arrival;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * A computer is lost and its office put back from a copy, or runs twice; a key is changed while the node is
- * ended at any moment. Nothing that was acknowledged is lost, and everybody goes on believing the office.
+ * ended at any moment; an office moves. Nothing that was acknowledged is lost, and everybody goes on believing
+ * the office.
  */
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -151,4 +152,32 @@ Test(copies, a_key_is_changed_whenever_the_node_is_ended, .timeout = 300) {
 	RUN(district->home, 0, "verify");
 	proc_free(commune);
 	proc_free(district);
+}
+
+Test(copies, an_office_moves_from_one_district_to_another, .timeout = 300) {
+	struct proc *province = proc_new("Bắc Ninh", 27, 2, true), *from = proc_new("Tiên Du", 260, 3, true),
+		    *to = proc_new("Quế Võ", 259, 3, true), *commune = proc_new("Đại Đồng", 9163, 5, false);
+	struct proc *const all[] = { province, from, to, commune };
+	uint8_t answer[16384];
+	size_t len;
+
+	for (size_t i = 0; i < N_ELEMENTS(all); i++)
+		proc_start(all[i]);
+	ctl_enrol(province, from);
+	ctl_enrol(province, to);
+	ctl_enrol(from, commune);
+	ctl_take_petitions(commune, 10, 2);
+	wait_received(province, 10);
+	RUN(from->home, 3, "office", "move", "9163", "--to", "260");
+	RUN(from->home, 0, "office", "move", "09163", "--to", "259");
+	ctl_take_petitions(commune, 5, 1);
+	len = ctl_add_office(to, &commune->office, &commune->keys, answer);
+	ctl_join(commune, (struct span){ answer, len });
+	ctl_take_petitions(commune, 1, 1);
+	wait_received(province, 16);
+	wait_received(to, 16);
+	for (size_t i = 0; i < N_ELEMENTS(all); i++) {
+		RUN(all[i]->home, 0, "verify");
+		proc_free(all[i]);
+	}
 }

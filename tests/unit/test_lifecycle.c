@@ -664,3 +664,96 @@ Test(lifecycle, no_answer_file_makes_a_known_office_another, .timeout = 60) {
 	cr_expect_eq(known(commune, commune)->office.state, OFFICE_CLOSED);
 	cr_expect(span_eq(known(commune, commune)->office.name, span_str("Phường Mới")));
 }
+
+static enum control_result move_office(struct cores_node *node, const struct cores_node *of, const struct cores_node *to) {
+	uint8_t buf[128];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_move_office(&w, 1, &of->id, &to->id);
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+/* A province, two districts, and a commune of the first. */
+static struct cores *two_districts(void) {
+	struct cores *cores = cores_new(2);
+
+	cores_add(cores, 0);
+	cores_add(cores, 1);
+	cores_connect(cores, 2);
+	cores_connect(cores, 3);
+	cores_settle(cores);
+	return cores;
+}
+
+Test(lifecycle, an_office_moves_to_another_parent_with_all_that_it_has, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = two_districts();
+	struct cores_node *province = &cores->nodes[0], *from = &cores->nodes[1], *to = &cores->nodes[2],
+			  *commune = &cores->nodes[3];
+	uint64_t before, withheld;
+
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK); /* its request is of the time before */
+	cores_take_petitions(commune, 0, 40);
+	cores_settle(cores);
+	before = cores_leaves(from, commune, LANE_NORMAL, &withheld);
+	cr_expect_eq(move_office(from, commune, from), CONTROL_NOT_THERE);
+	cr_expect_eq(move_office(province, commune, to), CONTROL_NOT_BELOW);
+	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
+	cores_settle(cores);
+	cr_expect(id_eq(&known(province, commune)->office.parent, &to->id));
+	cr_expect_null(core_child_by_curve(from->core, known(from, commune)->office.curve_key));
+	cores_take_petitions(commune, 100, 10); /* between the two it works on */
+	cores_settle(cores);
+	cr_expect_eq(cores_leaves(from, commune, LANE_NORMAL, &withheld), before);
+
+	cores_join(cores, 3, 2);
+	cores_connect(cores, 3);
+	cores_settle(cores);
+	for (size_t i = 0; i < 4; i++) {
+		if (&cores->nodes[i] == from)
+			continue;
+		cr_expect_eq(cores_count(&cores->nodes[i], commune, MEASURE_RECEIVED), 50, "node %zu", i);
+		expect_all(&cores->nodes[i], commune);
+		cr_expect_eq(known(&cores->nodes[i], commune)->former.n, 1);
+	}
+	for (size_t i = 0; i < 4; i++)
+		cr_expect(id_eq(&known(&cores->nodes[i], commune)->office.parent, &to->id), "node %zu", i);
+	cr_expect_eq(cores_leaves(to, commune, LANE_NORMAL, &withheld), 100);
+	cr_expect_eq(withheld, 0, "the new office above reads all of it");
+	cr_expect_eq(cores_leaves(from, commune, LANE_NORMAL, &withheld), before, "and what the old one had stays");
+	cores_down(commune);
+	cores_up(commune);
+	cores_connect(cores, 3);
+	cores_take_petitions(commune, 200, 1);
+	cores_settle(cores);
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 51);
+	expect_rebuilt(province);
+}
+
+Test(lifecycle, it_does_not_matter_who_says_first_that_an_office_has_moved, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = two_districts();
+	struct cores_node *province = &cores->nodes[0], *from = &cores->nodes[1], *to = &cores->nodes[2],
+			  *commune = &cores->nodes[3];
+
+	from->cut = true; /* the province hears of it from the new one first */
+	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
+	cores_settle(cores);
+	cores_join(cores, 3, 2);
+	cores_connect(cores, 3);
+	cr_assert_eq(change(to, commune, "Xã Mới", OFFICE_ACTIVE), CONTROL_OK);
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	cr_expect(id_eq(&known(province, commune)->office.parent, &from->id), "one district's word takes no office over");
+	cores_connect(cores, 1);
+	cores->now_ms += 20000;
+	cores_settle(cores);
+	cr_expect(id_eq(&known(province, commune)->office.parent, &to->id));
+	cr_expect(span_eq(known(province, commune)->office.name, span_str("Xã Mới")));
+	cores->now_ms += 70000;
+	for (unsigned i = 0; i < 3; i++) {
+		cores->now_ms += 11000;
+		cores_connect(cores, 2);
+		cores_settle(cores);
+	}
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 5);
+}
