@@ -17,6 +17,7 @@
 
 #include "store/changes.h"
 #include "store/fold.h"
+#include "tools/enrolment.h"
 #include "tools/home.h"
 #include "tools/prove.h"
 
@@ -60,6 +61,7 @@ struct enrolment {
 
 struct checking {
 	const struct tool *tool;
+	const char *root;         /* fingerprint of the topmost office; NULL: the register is trusted */
 	const char *scratch;      /* a directory of our own; NULL: the tables are not made again */
 	const struct home *home;
 	struct listing oplogs;
@@ -387,28 +389,49 @@ static int check_oplog(void *userdata, const struct oplog *oplog) {
 	return 0;
 }
 
+/* The topmost office, whom nobody enrols: whether it is the one of the fingerprint that was given. */
+static void check_root(struct checking *checking, const struct office_row *row) {
+	char label[OFFICE_LABEL_MAX], fingerprint[FINGERPRINT_MAX];
+	struct office office = row->office;
+
+	if (row->former.n)
+		memcpy(office.sign_key, row->former.terms[0].sign_key, sizeof(office.sign_key));
+	office_label(row, label);
+	enrolment_fingerprint(&office, fingerprint);
+	if (!enrolment_same_fingerprint(checking->root, fingerprint))
+		add_fault(checking, label, N_("is topmost here, and has another fingerprint: %s"), fingerprint);
+}
+
+/*
+ * This office and those above it were pinned when it joined, perhaps with a newer answer than their records. With
+ * the fingerprint of the topmost, that alone is pinned, and all else follows from records.
+ */
+static bool is_pinned(const struct checking *checking, const struct office_row *row) {
+	if (checking->root)
+		return id_is_nil(&row->office.parent);
+	return home_is_within(checking->home, &checking->home->own->office.id, &row->office.id);
+}
+
 static void check_register(struct checking *checking) {
 	const struct home *home = checking->home;
 
 	for (size_t i = 0; i < home->n_offices; i++) {
 		const struct office_row *row = &home->offices[i];
 		const struct enrolment *enrolment = &checking->enrolments[i];
+		bool pinned = is_pinned(checking, row);
 		char label[OFFICE_LABEL_MAX];
 
 		office_label(row, label);
-		/* this office and those above it were pinned when it joined */
-		if (!enrolment->found && !home_is_within(home, &home->own->office.id, &row->office.id))
+		if (checking->root && pinned)
+			check_root(checking, row);
+		if (!enrolment->found && !pinned)
 			add_fault(checking, label, N_("stands in the register, and no record enrols it"));
-		/* those above may have changed theirs before this office joined */
-		if (enrolment->terms != (UINT64_C(1) << row->former.n) - 1 &&
-			!home_is_within(home, &home->own->office.id, &row->office.id))
+		if (enrolment->terms != (UINT64_C(1) << row->former.n) - 1 && (!pinned || checking->root))
 			add_fault(checking, label, N_("the register says that its key changed, and no record of it does"));
 		if (enrolment->found && !enrolment->equal)
 			add_fault(checking, label,
 				N_("the register does not say what the newest record of its parent says"));
-		/* of this office and those above it the answer was there first, perhaps a newer one */
-		if (enrolment->found && !enrolment->same_keys &&
-			!home_is_within(home, &home->own->office.id, &row->office.id))
+		if (enrolment->found && !enrolment->same_keys && !pinned)
 			add_fault(checking, label, N_("the register has other keys than the record that enrolled it"));
 	}
 }
@@ -863,10 +886,10 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 	bool quick = false;
 	const struct option_def options[] = {
 		{ "quick", NULL, N_("do not make the tables again"), .flag = &quick },
-		{ "root", N_("FINGERPRINT"), N_("of a proof: that of the topmost office"), .value = &root },
+		{ "root", N_("FINGERPRINT"), N_("that of the topmost office, known from elsewhere: all keys must follow from it"), .value = &root },
 	};
 	const struct usage usage = { "verify", "[FILE]",
-		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys. Works with the node down, and on a copy. Or checks a FILE that lienthong prove made, without any store."),
+		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys; with --root, nothing but that fingerprint. Works with the node down, and on a copy. Or checks a FILE that lienthong prove made, without any store."),
 		options, N_ELEMENTS(options), 0, 1 };
 	struct checking checking = { .tool = tool };
 	char **args;
@@ -877,8 +900,7 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (n_args > 0)
 		return proof_verify(tool, args[0], root);
-	if (root)
-		return misuse(_("--root is of a proof; name its file"));
+	checking.root = root;
 	ending = home_become_owner(tool->home);
 	if (ending)
 		return ending;
