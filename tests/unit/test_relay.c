@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * relay - what a district can do to the records of its communes on their way to the province
+ *
+ * Between district and province sits a liar that reads every batch, as the district itself could, and passes
+ * it on unpacked, one of them altered. Whatever it does is refused with a reason, nothing of it is kept, nobody
+ * looks forked by it, and all arrives once it stops.
+ */
+#include "node/core_internal.h"
+#include "tests/cores.h"
+
+enum {
+	LEAVES_MAX = 1024,
+	FRAME_MAX = MESSAGE_MAX,
+};
+
+/* The leaves of the batch that is lied about, on the way. */
+struct load {
+	struct batch batch;
+	struct leaf leaves[LEAVES_MAX];
+	uint8_t altered[RECORD_MAX];
+};
+
+static struct {
+	struct id from, to;
+	struct oplog_id about;
+	void (*lie)(struct load *load);
+	unsigned n_lies;
+	struct compress_work *work;
+	struct decompressor *unpack;
+	struct load load;
+	uint8_t plain[BATCH_PLAIN_MAX], frame[FRAME_MAX + 1];
+} liar;
+
+static void read_leaves(struct load *load, struct span plain) {
+	struct reader r;
+
+	cr_assert_leq(load->batch.n, LEAVES_MAX - 1);
+	reader_init(&r, plain);
+	read_array(&r, load->batch.n, load->batch.n);
+	for (uint64_t i = 0; i < load->batch.n; i++)
+		leaf_read(&r, &load->leaves[i]);
+	read_end(&r);
+	cr_assert_eq(reader_done(&r), 0);
+}
+
+static void pass_on(struct cores *cores, struct cores_frame *frame) {
+	struct load *load = &liar.load;
+	uint8_t payload[BATCH_PLAIN_MAX + 1] = { 0 };
+	struct message message;
+	struct writer w;
+	struct span plain;
+
+	if (!id_eq(&frame->from, &liar.from) || !id_eq(&frame->to, &liar.to) ||
+		message_decode((struct span){ frame->data, frame->len }, &message))
+		return;
+	if (message.type == MESSAGE_HELLO)
+		decompressor_reset(liar.unpack);
+	if (message.type != MESSAGE_BATCH)
+		return;
+	load->batch = message.batch;
+	cr_assert_eq(decompressor_run(liar.unpack, message.batch.payload, &plain), 0);
+	read_leaves(load, plain);
+	if (liar.lie && oplog_id_eq(&liar.about, &load->batch.oplog) && load->batch.n >= 4) {
+		liar.lie(load);
+		liar.n_lies++;
+	}
+	writer_init(&w, payload + 1, sizeof(payload) - 1);
+	write_array(&w, load->batch.n);
+	for (uint64_t i = 0; i < load->batch.n; i++)
+		leaf_write(&w, &load->leaves[i]);
+	cr_assert(writer_ok(&w));
+	load->batch.payload = (struct span){ payload, w.len + 1 };
+	writer_init(&w, liar.frame, sizeof(liar.frame));
+	message_write_batch(&w, &load->batch);
+	cr_assert(writer_ok(&w));
+	free(frame->data);
+	frame->data = malloc(w.len);
+	memcpy(frame->data, liar.frame, w.len);
+	frame->len = w.len;
+}
+
+static void drop(struct load *load) {
+	load->batch.n--;
+	load->batch.head.size--;
+	memmove(load->leaves + 1, load->leaves + 2, (load->batch.n - 1) * sizeof(*load->leaves));
+}
+
+static void drop_the_last(struct load *load) {
+	load->batch.n--;
+	load->batch.head.size--;
+}
+
+static void reorder(struct load *load) {
+	struct leaf leaf = load->leaves[1];
+
+	load->leaves[1] = load->leaves[2];
+	load->leaves[2] = leaf;
+}
+
+static void replace(struct load *load) {
+	load->leaves[1] = load->leaves[2];
+}
+
+static void alter(struct load *load) {
+	struct leaf *leaf = &load->leaves[1];
+
+	if (leaf->withheld) {
+		leaf->hash.b[7] ^= 1;
+		return;
+	}
+	memcpy(load->altered, leaf->bytes.data, leaf->bytes.len);
+	load->altered[leaf->bytes.len - 1] ^= 1;
+	leaf->bytes.data = load->altered;
+}
+
+static void invent(struct load *load) {
+	load->leaves[load->batch.n] = load->leaves[0];
+	load->batch.n++;
+	load->batch.head.size++;
+}
+
+static void give_other_bytes_for_a_hash(struct load *load) {
+	for (uint64_t i = 0; i < load->batch.n; i++) {
+		if (!load->leaves[i].withheld)
+			continue;
+		load->leaves[i] = (struct leaf){ .bytes = span_str("\x96 what was not asked") };
+		return;
+	}
+}
+
+static void call_it_anothers(struct load *load) {
+	load->batch.oplog.office = liar.from;
+}
+
+static void call_it_another_life(struct load *load) {
+	load->batch.oplog.epoch++;
+}
+
+static void call_it_another_lane(struct load *load) {
+	load->batch.oplog.lane = LANE_BULK;
+}
+
+static void sign_anew(struct load *load) {
+	load->batch.head.signature[5] ^= 1;
+}
+
+static const struct {
+	const char *what;
+	void (*lie)(struct load *load);
+} lies[] = {
+	{ "drops one", drop }, { "drops the last", drop_the_last }, { "changes the order", reorder },
+	{ "puts one in the place of another", replace }, { "alters one", alter }, { "invents one", invent },
+	{ "gives other bytes for a hash", give_other_bytes_for_a_hash }, { "calls it its own", call_it_anothers },
+	{ "calls it another life's", call_it_another_life }, { "calls it another lane's", call_it_another_lane },
+	{ "has no signature", sign_anew },
+};
+
+static uint64_t refusals(const struct cores_node *node) {
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < REFUSAL_N; i++)
+		n += node->core->refusals[i];
+	return n;
+}
+
+Test(relay, whatever_a_district_does_to_its_communes_records_is_refused, .timeout = 300) {
+	for (size_t i = 0; i < N_ELEMENTS(lies); i++) {
+		_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+		struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+				  *commune = &cores->nodes[2];
+		uint64_t before, withheld;
+
+		cr_assert_eq(compress_work_new(3, &liar.work), 0);
+		cr_assert_eq(decompressor_new(liar.work, BATCH_PLAIN_MAX, &liar.unpack), 0);
+		liar.from = district->id;
+		liar.to = province->id;
+		liar.about = (struct oplog_id){ commune->id, 1, LANE_NORMAL };
+		liar.lie = NULL;
+		liar.n_lies = 0;
+		cores->on_frame = pass_on;
+		cores->now_ms += 2000;
+		cores_connect(cores, 1); /* a session of which it sees the beginning */
+		cores_take_petitions(commune, 0, 10);
+		cores_settle(cores);
+		before = cores_leaves(province, commune, LANE_NORMAL, &withheld);
+		cr_assert_eq(before, 20);
+
+		commune->cut = true;
+		cores_take_petitions(commune, 100, 20); /* one batch */
+		liar.lie = lies[i].lie;
+		for (unsigned k = 0; k < 3; k++) {
+			cores->now_ms += 2000;
+			cores_connect(cores, 1);
+			cores_connect(cores, 2);
+			cores_settle(cores);
+		}
+		cr_expect_gt(liar.n_lies, 0, "%s", lies[i].what);
+		cr_expect_eq(cores_leaves(province, commune, LANE_NORMAL, &withheld), before, "%s: it was kept",
+			lies[i].what);
+		cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 10, "%s", lies[i].what);
+		cr_expect_gt(refusals(province), 0, "%s: nobody minded", lies[i].what);
+		cr_expect_eq(register_find(&province->core->reg, &commune->id)->row.forks.found, 0,
+			"%s: and an honest office is accused", lies[i].what);
+		cr_expect_eq(register_find(&province->core->reg, &district->id)->row.forks.found, 0, "%s", lies[i].what);
+
+		liar.lie = NULL;
+		cores->now_ms += 2000;
+		cores_connect(cores, 1);
+		cores_settle(cores);
+		cr_expect_eq(cores_leaves(province, commune, LANE_NORMAL, &withheld), 60, "%s", lies[i].what);
+		cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 30, "%s", lies[i].what);
+		decompressor_free(liar.unpack);
+		compress_work_free(liar.work);
+	}
+}
+
+/* The one thing that is not refused: what it hides is missed, and cannot be made up. */
+static void hide(struct load *load) {
+	for (uint64_t i = 0; i < load->batch.n; i++) {
+		if (load->leaves[i].withheld)
+			continue;
+		merkle_leaf(load->leaves[i].bytes, &load->leaves[i].hash);
+		load->leaves[i].withheld = true;
+	}
+}
+
+Test(relay, what_a_district_hides_is_missed_at_the_province_and_not_replaced, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+			  *commune = &cores->nodes[2];
+	uint64_t withheld;
+
+	cr_assert_eq(compress_work_new(3, &liar.work), 0);
+	cr_assert_eq(decompressor_new(liar.work, BATCH_PLAIN_MAX, &liar.unpack), 0);
+	liar.from = district->id;
+	liar.to = province->id;
+	liar.about = (struct oplog_id){ commune->id, 1, LANE_NORMAL };
+	liar.lie = hide;
+	cores->on_frame = pass_on;
+	cores->now_ms += 2000;
+	cores_connect(cores, 1);
+	commune->cut = true;
+	cores_take_petitions(commune, 0, 10);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cr_expect_eq(cores_leaves(province, commune, LANE_NORMAL, &withheld), 20);
+	cr_expect_eq(withheld, 20, "more hashes than a commune's records may be");
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 0);
+	decompressor_free(liar.unpack);
+	compress_work_free(liar.work);
+}
