@@ -181,6 +181,25 @@ int unseal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span seale
 	return SIGN_BAD_SEAL;
 }
 
+_Static_assert(BOX_KEY_LEN == crypto_box_PUBLICKEYBYTES && BOX_KEY_LEN == crypto_box_SECRETKEYBYTES &&
+		BOX_OVERHEAD == crypto_box_SEALBYTES, "X25519");
+
+int box_seal(const uint8_t public[BOX_KEY_LEN], struct span plain, uint8_t *ret_sealed) {
+	if (sodium_init() < 0)
+		return -EIO;
+	return crypto_box_seal(ret_sealed, plain.data, plain.len, public) == 0 ? 0 : SIGN_BAD_KEY;
+}
+
+int box_open(const uint8_t secret[BOX_KEY_LEN], struct span sealed, uint8_t *ret_plain) {
+	uint8_t public[BOX_KEY_LEN];
+
+	if (sodium_init() < 0)
+		return -EIO;
+	if (sealed.len < BOX_OVERHEAD || crypto_scalarmult_base(public, secret) != 0)
+		return SIGN_BAD_SEAL;
+	return crypto_box_seal_open(ret_plain, sealed.data, sealed.len, public, secret) == 0 ? 0 : SIGN_BAD_SEAL;
+}
+
 void sha256(struct span bytes, struct hash *ret_hash) {
 	SHA256_CTX ctx;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), AES-256-GCM (NIST SP 800-38D), random bytes; the
- * only door to libsodium and OpenSSL
+ * sign - Ed25519 (RFC 8032), SHA-256 (FIPS 180-4), AES-256-GCM (NIST SP 800-38D), sealed boxes, random
+ * bytes; the only door to libsodium and OpenSSL
  *
  * Keys are made once and kept: whether one is good is checked when it is made.
  */
@@ -14,6 +14,8 @@ enum {
 	SIGN_SIGNATURE_LEN = 64,
 	SEAL_KEY_LEN = 32,
 	SEAL_OVERHEAD = 12 + 16, /* bytes by which what is sealed is longer: nonce, tag */
+	BOX_KEY_LEN = 32,        /* both halves */
+	BOX_OVERHEAD = 32 + 16,  /* a public key for once, tag */
 };
 
 enum {
@@ -54,6 +56,15 @@ bool curve_public_ok(const uint8_t key[32]);
 int seal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span plain, uint8_t *ret_sealed);
 /* @ret_plain has room for @sealed.len - SEAL_OVERHEAD. 0, SIGN_BAD_SEAL or -errno. */
 int unseal(const uint8_t key[SEAL_KEY_LEN], struct span owner, struct span sealed, uint8_t *ret_plain);
+
+/*
+ * Seals @plain so that only who has the secret half of @public opens it, not even who sealed it
+ * (libsodium's sealed box: X25519, XSalsa20-Poly1305); never twice the same bytes. @ret_sealed has room
+ * for @plain.len + BOX_OVERHEAD. 0, SIGN_BAD_KEY (nobody could open it, or everybody) or -errno.
+ */
+int box_seal(const uint8_t public[BOX_KEY_LEN], struct span plain, uint8_t *ret_sealed);
+/* @ret_plain has room for @sealed.len - BOX_OVERHEAD. 0, SIGN_BAD_SEAL or -errno. */
+int box_open(const uint8_t secret[BOX_KEY_LEN], struct span sealed, uint8_t *ret_plain);
 
 void sha256(struct span bytes, struct hash *ret_hash);
 /* SHA-256 over @prefix || @a || @b without joining them first; the Merkle tree's two shapes. */

@@ -3,8 +3,7 @@
 
 enum {
 	OPEN_FIELDS = 4,
-	SEALED_FIELDS = 2,
-	SEALED_MAX = 2000,
+	SEALED_FIELDS = 3,
 };
 
 void private_encode(const struct private_part *part, struct writer *w) {
@@ -15,7 +14,8 @@ void private_encode(const struct private_part *part, struct writer *w) {
 		write_str(w, part->contact);
 		write_str(w, part->address);
 	} else {
-		write_bin(w, part->sealed);
+		write_bin(w, part->key);
+		write_bin(w, part->box);
 	}
 }
 
@@ -33,7 +33,8 @@ int private_decode(struct span in, struct private_part *ret_part) {
 		if (part.name.len + part.contact.len + part.address.len == 0)
 			reader_fail(&r);
 	} else {
-		part.sealed = read_bin(&r, 1, SEALED_MAX);
+		part.key = read_bin(&r, PRIVATE_KEY_LEN, PRIVATE_KEY_LEN);
+		part.box = read_bin(&r, PRIVATE_BOX_LEN, PRIVATE_BOX_LEN);
 	}
 	if (reader_peek(&r) != VALUE_END) /* what is not understood would be kept in the dark */
 		reader_fail(&r);

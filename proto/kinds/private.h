@@ -3,10 +3,11 @@
 /*
  * private - who brought a petition: never in a record, which has only a commitment to it
  *
- * Part: [form, name, contact, address] in form 0; in form 1, [form, sealed]: the same, sealed to a
- * public key whose other half may be kept off the machine (denunciations).
+ * Part: [form, name, contact, address] in form 0; in form 1, [form, key, box]: the same, sealed to the
+ * public key of that name, whose other half is kept off the machine (proto/denunciation.h).
  */
 #include "proto/codec.h"
+#include "proto/sign.h"
 
 enum private_form {
 	PRIVATE_OPEN = 0,
@@ -17,7 +18,10 @@ enum {
 	PRIVATE_NAME_MAX = 256,
 	PRIVATE_CONTACT_MAX = 256,
 	PRIVATE_ADDRESS_MAX = 512,
-	PRIVATE_BODY_MAX = 1500, /* of a part in form 0, so that it fits sealed */
+	PRIVATE_OPEN_MAX = 2 + 3 * 3 + PRIVATE_NAME_MAX + PRIVATE_CONTACT_MAX + PRIVATE_ADDRESS_MAX,
+	PRIVATE_KEY_LEN = 10,    /* what a key is called by */
+	PRIVATE_BOX_PLAIN = 2 + PRIVATE_OPEN_MAX, /* all boxes have one length, which so says nothing */
+	PRIVATE_BOX_LEN = PRIVATE_BOX_PLAIN + BOX_OVERHEAD,
 };
 
 enum {
@@ -29,7 +33,8 @@ struct private_part {
 	struct span name;    /* form 0; one of the three is not empty */
 	struct span contact; /* a telephone number, an e-mail address */
 	struct span address;
-	struct span sealed;  /* form 1 */
+	struct span key;     /* form 1, of PRIVATE_KEY_LEN */
+	struct span box;     /* of PRIVATE_BOX_LEN */
 };
 
 void private_encode(const struct private_part *part, struct writer *w);

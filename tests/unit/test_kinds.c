@@ -401,10 +401,9 @@ Test(kinds, a_private_part_says_something_and_nothing_that_is_not_understood) {
 		{ "a name", "\x94\x00\xa3" "Hoa" "\xa0\xa0", 8, true },
 		{ "a telephone", "\x94\x00\xa0\xa3" "090" "\xa0", 8, true },
 		{ "nothing", "\x94\x00\xa0\xa0\xa0", 5, false },
-		{ "sealed", "\x92\x01\xc4\x02xy", 6, true },
-		{ "sealed nothing", "\x92\x01\xc4\x00", 4, false },
+		{ "sealed, and too short", "\x93\x01\xc4\x0a" "0123456789" "\xc4\x02xy", 18, false },
+		{ "sealed to no key", "\x92\x01\xc4\x02xy", 6, false },
 		{ "a field more", "\x95\x00\xa3" "Hoa" "\xa0\xa0\xa0", 9, false },
-		{ "sealed, and a field more", "\x93\x01\xc4\x02xy\xa0", 7, false },
 		{ "another form", "\x92\x02\xc4\x02xy", 6, false },
 		{ "a command to the terminal", "\x94\x00\xa3\x1b[m\xa0\xa0", 8, false },
 	};
