@@ -131,6 +131,15 @@ static int write_unnamed(const char *path, const char *text, size_t len) {
 	return r ? r : linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
+/* Some know links, and the FAT of a stick only this. */
+static int rename_new(const char *from, const char *to) {
+	if (link(from, to) == 0)
+		return 0;
+	if (errno != EPERM && errno != EOPNOTSUPP)
+		return -errno;
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
 /* Where the file system knows no files without a name. */
 static int write_named(const char *path, const char *text, size_t len) {
 	_cleanup_(closep) int fd = -1;
@@ -144,10 +153,18 @@ static int write_named(const char *path, const char *text, size_t len) {
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, text, len);
-	if (!r && link(temporary, path) < 0)
-		r = -errno;
+	if (!r)
+		r = rename_new(temporary, path);
 	(void)unlink(temporary);
 	return r;
+}
+
+int keyfile_write_text(const char *path, const char *text, size_t len) {
+	int r = write_unnamed(path, text, len);
+
+	if (r == -EOPNOTSUPP || r == -EISDIR || r == -ENOENT)
+		r = write_named(path, text, len);
+	return r ? r : sync_folder(path);
 }
 
 int keyfile_write(const char *path, const struct keyfile *keys) {
@@ -155,11 +172,9 @@ int keyfile_write(const char *path, const struct keyfile *keys) {
 	int r;
 
 	keyfile_encode(keys, text);
-	r = write_unnamed(path, text, sizeof(text));
-	if (r == -EOPNOTSUPP || r == -EISDIR || r == -ENOENT)
-		r = write_named(path, text, sizeof(text));
+	r = keyfile_write_text(path, text, sizeof(text));
 	explicit_bzero(text, sizeof(text));
-	return r ? r : sync_folder(path);
+	return r;
 }
 
 int keyfile_replace(const char *path, const char *next) {

@@ -32,6 +32,8 @@ void keyfile_forbid_dumps(void);
 int keyfile_check_folder(const char *path);
 /* Writes @path, synced, whole or not at all. 0 or -errno (-EEXIST: there is one). */
 int keyfile_write(const char *path, const struct keyfile *keys);
+/* The same of another secret than an office's keys. */
+int keyfile_write_text(const char *path, const char *text, size_t len);
 /* Puts the keys at @next in the place of those at @path, for good. 0 or -errno. */
 int keyfile_replace(const char *path, const char *next);
 /* 0, an outcome or -errno. */
