@@ -24,6 +24,7 @@ struct checked {
 	struct id id;
 	enum outcome outcome;
 	struct petition petition; /* of a petition: what is still missing is its reference */
+	bool sealed; /* who brought it, to a key that is not on this computer */
 };
 
 /* A case as the drafts so far will have made it. */
@@ -141,7 +142,10 @@ static const char *other_in_meeting(const struct meeting *a, const struct meetin
 					       : NULL;
 }
 
-/* Who brought a petition that is kept already is as it was kept, or was erased; it is not added later. */
+/*
+ * Who brought a petition that is kept already is as it was kept, or was erased; it is not added later. Of
+ * what is sealed only that there is one: what the node could compare, who has the node could guess.
+ */
 static int check_private(struct intake *intake, const struct checked *checked) {
 	uint8_t salt[PRIVATE_SALT_LEN], part[PRIVATE_MAX];
 	struct span kept = { part, 0 };
@@ -152,7 +156,7 @@ static int check_private(struct intake *intake, const struct checked *checked) {
 	r = private_get(intake->txn, intake->core->keys->keyring, &checked->id, salt, part, &kept.len);
 	if (r == PRIVATE_LOST)
 		return refuse(intake, CONTROL_PRIVATE_LOST, "");
-	if (r == STORE_NOT_FOUND || (r == 0 && !span_eq(kept, checked->draft.private)))
+	if (r == STORE_NOT_FOUND || (r == 0 && !checked->sealed && !span_eq(kept, checked->draft.private)))
 		r = refuse(intake, CONTROL_CONFLICT, "petitioner");
 	explicit_bzero(part, sizeof(part));
 	return r == PRIVATE_ERASED ? 0 : r;
@@ -181,6 +185,8 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 		return refuse(intake, CONTROL_BAD_FIELD, "text");
 	if (!date_ok(petition.received_ms))
 		return refuse(intake, CONTROL_BAD_FIELD, "received");
+	if (petition.legal_kind == LEGAL_DENUNCIATION && checked->draft.private.len > 0 && !checked->sealed)
+		return refuse(intake, CONTROL_UNSEALED, "");
 	checked->petition = petition;
 	if (checked->draft.has_id) {
 		r = plan(intake, &checked->id, &planned);
@@ -381,7 +387,7 @@ static int check_step(struct intake *intake, struct checked *checked) {
 }
 
 static int check(struct intake *intake, struct checked *checked) {
-	struct private_part part;
+	struct private_part part = { 0 };
 
 	if (checked->draft.organisation >= ORGANISATION_N)
 		return refuse(intake, CONTROL_BAD_FIELD, "organisation");
@@ -393,6 +399,7 @@ static int check(struct intake *intake, struct checked *checked) {
 	if (checked->draft.private.len > 0 && (checked->draft.kind != KIND_PETITION ||
 			checked->draft.private.len > PRIVATE_MAX || private_decode(checked->draft.private, &part)))
 		return refuse(intake, CONTROL_BAD_FIELD, "petitioner");
+	checked->sealed = part.form == PRIVATE_SEALED;
 	switch (checked->draft.kind) {
 	case KIND_PETITION:
 		return check_petition(intake, checked);

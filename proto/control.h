@@ -102,6 +102,7 @@ enum control_result {
 	CONTROL_NOT_THERE = 29,      /* MOVE_OFFICE: the new parent is not known here, or below the office itself */
 	CONTROL_HOLDS_CASES = 30,    /* MOVE_OFFICE: cases of the office are held here */
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
+	CONTROL_UNSEALED = 31,       /* who brings a denunciation comes sealed, or not at all */
 };
 
 enum outcome {
