@@ -15,7 +15,7 @@
 #include "tools/home.h"
 
 enum {
-	FILES_MAX = 6,
+	FILES_MAX = 7,
 	COPY_CHUNK = 1 << 20,
 	MAP_SIZE = 1 << 30, /* or as much as the store needs */
 	COUNTERS_LEN = 12,  /* of "recover", see node/recovery.c */
@@ -82,7 +82,9 @@ static int make_directory(const char *path, const char *home) {
 static int back_up(const struct home *home, const char *home_dir, const char *path, int to_fd, bool with_private) {
 	const struct part parts[] = {
 		{ .name = "keys" }, { .name = "request", .optional = true },
-		{ .name = "lienthong.yaml", .optional = true }, { .name = "private.keys", .optional = true },
+		{ .name = "lienthong.yaml", .optional = true },
+		{ .name = "denunciation.key", .optional = true }, /* the half that seals */
+		{ .name = "private.keys", .optional = true },
 	};
 	int from_fd = open(home_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char *store;
@@ -240,6 +242,7 @@ static int restore_from(const struct tool *tool, const char *from) {
 	struct part parts[FILES_MAX] = {
 		{ .name = "store/data.mdb" }, { .name = complete_name }, { .name = "keys" },
 		{ .name = "request", .optional = true }, { .name = "lienthong.yaml", .optional = true },
+		{ .name = "denunciation.key", .optional = true },
 		{ .name = "private.keys", .optional = true },
 	};
 	int home_fd = -1, ending, r;

@@ -365,6 +365,9 @@ int client_refused(const struct answer *answer, const char *what) {
 			what);
 	case CONTROL_TOO_DEEP:
 		return refuse(_("%s: too many levels are above this office already; none can be enrolled below it"), what);
+	case CONTROL_UNSEALED:
+		return refuse(_("%s: who brings a denunciation must be sealed before the node gets it, and this program did not; enter it with lienthong of the node's version"),
+			what);
 	case CONTROL_NOT_ASKED:
 		return refuse(_("%s: nobody waits to be accepted as that office; see: lienthong office pending"), what);
 	case CONTROL_FAILED:

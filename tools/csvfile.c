@@ -198,8 +198,11 @@ int csvfile_parse(struct span bytes, struct csvfile *ret_file) {
 }
 
 void csvfile_done(struct csvfile *file) {
-	for (size_t i = 0; i < file->n_cells; i++)
+	for (size_t i = 0; i < file->n_cells; i++) {
+		if (file->cells[i].len > 0)
+			explicit_bzero((void *)file->cells[i].data, file->cells[i].len); /* one is a name, perhaps */
 		free((void *)file->cells[i].data);
+	}
 	free(file->cells);
 	free(file->rows);
 	*file = (struct csvfile){ 0 };

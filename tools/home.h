@@ -5,7 +5,7 @@
  *
  *   HOME/store         the store          HOME/control.sock  where the node takes requests
  *   HOME/keys          private keys       HOME/stream.sock   where it publishes changes
- *   HOME/request       for the parent
+ *   HOME/request       for the parent     HOME/denunciation.key  to which who denounces is sealed
  *
  * Works with the node up or down, and on a copy. All is read in one state of the store.
  */

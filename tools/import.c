@@ -188,8 +188,9 @@ static void place_bodies(struct import *import) {
 		size_t end = i + 1 < import->n_rows ? row[1].body_at : bodies.len;
 		size_t private_end = i + 1 < import->n_rows ? row[1].private_at : privates.len;
 
-		row->draft.private = (struct span){ privates.data + row->private_at,
-			private_end - row->private_at };
+		if (private_end > row->private_at)
+			row->draft.private = (struct span){ privates.data + row->private_at,
+				private_end - row->private_at };
 		row->draft.body = (struct span){ bodies.data + row->body_at, end - row->body_at };
 	}
 }

@@ -94,6 +94,9 @@ struct import_context {
 	void *userdata;
 	struct id own;
 	struct span secret; /* of this office's store: nobody else can say which id a row will have */
+	/* To which who brings a denunciation is sealed (proto/denunciation.h); NULL: there is none. */
+	const uint8_t *denunciation_key;
+	bool denunciation_key_damaged; /* there is one that cannot be used */
 	uint64_t now_ms; /* by this computer's clock; what is done cannot be later than tomorrow */
 	/* The petition with this id, reference or number. */
 	enum import_lookup (*find_case)(void *userdata, struct span name,
@@ -114,6 +117,7 @@ struct import_fault {
 	const char *column; /* NULL: the line as a whole */
 	char *text;         /* a sentence for people, translated */
 	unsigned order;     /* within a line: as its columns are */
+	bool rule;          /* well written, and not allowed in this office */
 };
 
 struct import_row {

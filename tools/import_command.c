@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tools/denunciations.h"
 #include "tools/files.h"
 #include "tools/find.h"
 #include "tools/submit.h"
@@ -91,6 +92,7 @@ static int check_and_send(const struct importing *importing, const struct import
 static int import_bytes(const struct importing *importing, struct span bytes) {
 	_cleanup_(home_close) struct home home = { 0 };
 	_cleanup_(book_done) struct book book = { 0 };
+	uint8_t key[BOX_KEY_LEN];
 	struct import_context context;
 	int ending;
 	int r;
@@ -102,6 +104,7 @@ static int import_bytes(const struct importing *importing, struct span bytes) {
 	if (r)
 		return home_failed(r);
 	book_context(&book, &context);
+	denunciations_context(importing->tool, key, &context);
 	if (importing->progress)
 		context.progress = on_progress;
 	return check_and_send(importing, &context, bytes);
@@ -144,6 +147,8 @@ int command_import(struct tool *tool, int argc, char **argv) {
 	if (r)
 		return fail(_("cannot read %s: %s"), args[1], strerror(-r));
 	ending = import_bytes(&importing, (struct span){ bytes, len });
+	if (len > 0)
+		explicit_bzero(bytes, len);
 	free(bytes);
 	return ending;
 }

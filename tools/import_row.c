@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistr.h>
 
+#include "proto/denunciation.h"
 #include "proto/head.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
@@ -302,15 +303,54 @@ static void key_by_number(struct import_reading *reading, struct import_row *row
 	record_make_id(date_ms, row->key.b, &row->draft.id);
 }
 
+/* The first of the three that says anything. */
+static unsigned private_column(const struct private_part *part) {
+	return part->name.len > 0 ? PETITION_COLUMN_PETITIONER
+		: part->contact.len > 0 ? PETITION_COLUMN_CONTACT
+					: PETITION_COLUMN_ADDRESS;
+}
+
+static void blame_rule(struct import_reading *reading, unsigned column, const char *text) {
+	struct import *import = reading->import;
+	size_t n_faults = import->n_faults;
+
+	FAULT(reading, column, "%s", text);
+	if (import->n_faults > n_faults)
+		import->faults[n_faults].rule = true;
+}
+
+/* Already here: the node, its memory and its disk never have it in the open. */
+static void seal_private(struct import_reading *reading, const struct private_part *part) {
+	const struct import_context *context = reading->context;
+	int r = DENUNCIATION_BAD_KEY;
+
+	if (context->denunciation_key)
+		r = denunciation_seal(context->denunciation_key, part, &reading->import->privates);
+	if (r == -ENOBUFS)
+		return; /* too long, which was said */
+	if (r < 0)
+		reading->error = r;
+	else if (r && (context->denunciation_key || context->denunciation_key_damaged))
+		blame_rule(reading, private_column(part),
+			_("denunciation.key in the home of this office cannot be used; put it there again with lienthong key denunciations --use FILE, or keep the denunciation without name, contact and address"));
+	else if (r)
+		blame_rule(reading, private_column(part),
+			_("who brings a denunciation is sealed to a key that this office does not have yet; make one with lienthong key denunciations FILE, or keep the denunciation without name, contact and address"));
+}
+
 /* Who brought it goes beside the record, never into it. */
-static void read_private(struct import_reading *reading) {
+static void read_private(struct import_reading *reading, uint8_t legal_kind) {
 	const struct private_part part = {
 		.name = get_text(reading, PETITION_COLUMN_PETITIONER, false, PRIVATE_NAME_MAX, false),
 		.contact = get_text(reading, PETITION_COLUMN_CONTACT, false, PRIVATE_CONTACT_MAX, false),
 		.address = get_text(reading, PETITION_COLUMN_ADDRESS, false, PRIVATE_ADDRESS_MAX, false),
 	};
 
-	if (part.name.len + part.contact.len + part.address.len > 0)
+	if (part.name.len + part.contact.len + part.address.len == 0)
+		return;
+	if (legal_kind == LEGAL_DENUNCIATION)
+		seal_private(reading, &part);
+	else
 		private_encode(&part, &reading->import->privates);
 }
 
@@ -343,7 +383,7 @@ static void read_petition(struct import_reading *reading) {
 	row->draft.organisation = organisation;
 	row->draft.lane = petition.urgent ? LANE_URGENT : LANE_NORMAL;
 	petition_encode(&petition, &reading->import->bodies);
-	read_private(reading);
+	read_private(reading, petition.legal_kind);
 	key_by_number(reading, row, petition.received_ms);
 }
 

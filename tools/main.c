@@ -39,6 +39,7 @@ static const struct command {
 	{ "office", "move", command_office_move, N_("hand an office below over to another office above it") },
 	{ "office", "unfork", command_office_unfork, N_("settle that an office below ran twice") },
 	{ "key", "rotate", command_key_rotate, N_("sign with another key from now on") },
+	{ "key", "denunciations", command_key_denunciations, N_("the key to which who denounces is sealed") },
 	{ NULL, "backup", command_backup, N_("copy this office as it is now") },
 	{ NULL, "restore", command_restore, N_("put a copy back") },
 	{ NULL, "join", command_join, N_("join the office above") },
@@ -72,10 +73,10 @@ static int show_help(void) {
 		char name[WORD_MAX];
 
 		full_name(&commands[i], name);
-		printf("  %-16s %s\n", name, _(commands[i].help)); /* names are ASCII */
+		printf("  %-18s %s\n", name, _(commands[i].help)); /* names are ASCII */
 	}
-	printf("  %-16s %s\n", "version", _("the version of this tool"));
-	printf("  %-16s %s\n\n", "help", _("this text"));
+	printf("  %-18s %s\n", "version", _("the version of this tool"));
+	printf("  %-18s %s\n\n", "help", _("this text"));
 	printf("%s\n", _("Every command has --help. All know --home DIRECTORY and --json."));
 	printf("%s\n", _("Endings: 0 done, 1 failed, 2 not understood, 3 refused by a rule."));
 	return DONE;

@@ -129,6 +129,19 @@ void listing_done(struct listing *listing) {
 	*listing = (struct listing){ .failed = true };
 }
 
+void listing_wipe(struct listing *listing) {
+	const char *key;
+	json_t *row, *value;
+	size_t i;
+
+	for (i = 0; i < listing->n_cells; i++)
+		explicit_bzero(listing->cells[i], strlen(listing->cells[i]));
+	json_array_foreach(listing->rows, i, row)
+		json_object_foreach(row, key, value)
+			if (json_is_string(value))
+				explicit_bzero((char *)json_string_value(value), json_string_length(value));
+}
+
 static bool add_value(struct listing *listing, json_t *value) {
 	size_t column = listing->n_cells % listing->n_columns;
 	json_t *row;

@@ -59,6 +59,8 @@ struct listing {
 
 void listing_init(struct listing *listing, const struct column *columns, size_t n_columns);
 void listing_done(struct listing *listing);
+/* Overwrites what it shows, which must not stay in memory; then only listing_done() may follow. */
+void listing_wipe(struct listing *listing);
 
 /* The next cell, in the order of the columns; consumes @value. */
 __attribute__((format(printf, 3, 4))) void cell(struct listing *listing, json_t *value,

@@ -12,6 +12,7 @@
 #include "store/fold.h"
 #include "store/private.h"
 #include "tools/dates.h"
+#include "tools/denunciations.h"
 #include "tools/files.h"
 #include "tools/find.h"
 #include "tools/private.h"
@@ -416,6 +417,7 @@ static const struct column private_columns[] = {
 	{ .key = "petitioner", .title = N_("Petitioner") },
 	{ .key = "contact", .title = N_("Contact") },
 	{ .key = "address", .title = N_("Address") },
+	{ .key = "sealed_to", .title = N_("Sealed to") },
 };
 
 static const struct column step_columns[] = {
@@ -644,26 +646,55 @@ static int show_all(const struct tool *tool, const struct listing *card,
 	return DONE;
 }
 
+/* Who wants to know who brought it. */
+struct looking {
+	const char *reason; /* NULL: nobody */
+	struct denunciations_file key;
+};
+
+/* @open is empty where @kept is sealed and no key was given. */
+static void cell_petitioner(struct listing *listing, const struct private_part *kept, const struct private_part *open) {
+	char key[DENUNCIATION_FINGERPRINT_LEN];
+	bool closed = kept->form == PRIVATE_SEALED && open->name.len + open->contact.len + open->address.len == 0;
+	const struct span cells[] = { open->name, open->contact, open->address };
+
+	for (size_t i = 0; i < N_ELEMENTS(cells); i++) {
+		if (closed)
+			cell_none(listing);
+		else
+			cell_text(listing, cells[i]);
+	}
+	if (kept->form != PRIVATE_SEALED) {
+		cell_none(listing);
+		return;
+	}
+	denunciation_fingerprint(kept->key.data, key);
+	if (closed)
+		cell(listing, json_string(key), _("the key %s; whoever has its file opens it with --key FILE"), key);
+	else
+		cell_str(listing, key);
+}
+
 /* Asks the node, which writes down that somebody did. DONE, or an ending with its words. */
 static int fill_private(const struct tool *tool, struct listing *listing, const struct id *id,
-	const char *name, const char *reason) {
-	uint8_t bytes[PRIVATE_BYTES_MAX];
-	struct private_part part;
-	int ending = private_read(tool, id, name, reason, bytes, &part);
+	const char *name, const struct looking *looking) {
+	uint8_t bytes[PRIVATE_BYTES_MAX], plain[PRIVATE_BOX_PLAIN];
+	struct private_part kept, open = { 0 };
+	int ending = private_read(tool, id, name, looking->reason, bytes, &kept);
 
-	if (ending == DONE && part.form == PRIVATE_SEALED)
-		ending = refuse(_("%s: who brought it is sealed to a key that is not on this computer"), name);
-	if (ending == DONE) {
-		cell_text(listing, part.name);
-		cell_text(listing, part.contact);
-		cell_text(listing, part.address);
-	}
+	if (ending == DONE && kept.form == PRIVATE_OPEN)
+		open = kept;
+	else if (ending == DONE && looking->key.path)
+		ending = denunciations_open(&looking->key, name, &kept, plain, &open);
+	if (ending == DONE)
+		cell_petitioner(listing, &kept, &open);
 	explicit_bzero(bytes, sizeof(bytes));
+	explicit_bzero(plain, sizeof(plain));
 	return ending;
 }
 
 static int show_petition(const struct tool *tool, const struct home *home, const struct id *id,
-	const struct case_row *row, const char *name, const char *reason) {
+	const struct case_row *row, const char *name, const struct looking *looking) {
 	_cleanup_(listing_done) struct listing card;
 	struct history history = { .home = home };
 	struct petition petition;
@@ -689,10 +720,11 @@ static int show_petition(const struct tool *tool, const struct home *home, const
 		r = escalations_each(home->txn, id, list_escalation, &history);
 	if (r)
 		ending = home_failed(r);
-	else if (reason)
-		ending = fill_private(tool, &history.private, id, name, reason);
+	else if (looking->reason)
+		ending = fill_private(tool, &history.private, id, name, looking);
 	if (ending == DONE)
 		ending = show_all(tool, &card, &history);
+	listing_wipe(&history.private);
 	listing_done(&history.private);
 	listing_done(&history.steps);
 	listing_done(&history.escalations);
@@ -700,18 +732,20 @@ static int show_petition(const struct tool *tool, const struct home *home, const
 }
 
 int command_petition_show(struct tool *tool, int argc, char **argv) {
-	const char *reason = NULL;
+	struct looking looking = { 0 };
 	bool private = false;
 	const struct option_def options[] = {
 		{ "private", NULL, N_("also who brought it; the node must run"), .flag = &private },
 		{ "reason", N_("TEXT"), N_("with --private, why: it is written down with your name"),
-			.value = &reason },
+			.value = &looking.reason },
+		{ "key", N_("FILE"), N_("with --private, of a denunciation: what opens who brought it"),
+			.value = &looking.key.path },
 	};
 	const struct usage usage = { "petition show", "REF",
 		N_("Shows a petition with its whole history: who did what when, and where each record is kept. REF is the reference, the number in the paper register, or the id."),
 		options, N_ELEMENTS(options), 1, 1 };
+	struct home home = { 0 };
 	struct case_row row;
-	struct home home;
 	struct id id;
 	char **args;
 	int n_args;
@@ -719,14 +753,18 @@ int command_petition_show(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	if (private != (reason != NULL))
+	if (private != (looking.reason != NULL))
 		return misuse(_("give --private and --reason together, or neither"));
-	ending = home_open(tool, &home);
-	if (ending)
-		return ending;
-	ending = find_petition(&home, args[0], &id, &row);
+	if (looking.key.path && !private)
+		return misuse(_("--key: only with --private"));
+	ending = denunciations_read(&looking.key); /* before this becomes the office's user, who may not reach it */
 	if (ending == DONE)
-		ending = show_petition(tool, &home, &id, &row, args[0], reason);
+		ending = home_open(tool, &home);
+	if (ending == DONE)
+		ending = find_petition(&home, args[0], &id, &row);
+	if (ending == DONE)
+		ending = show_petition(tool, &home, &id, &row, args[0], &looking);
 	home_close(&home);
+	explicit_bzero(&looking, sizeof(looking));
 	return ending;
 }

@@ -10,6 +10,7 @@
 #include "proto/sign.h"
 #include "tools/client.h"
 #include "tools/dates.h"
+#include "tools/denunciations.h"
 #include "tools/find.h"
 
 /* Columns are called as their options: asked_of is --asked-of. The two of a step have none. */
@@ -171,6 +172,13 @@ static int submit_row(const struct tool *tool, struct import *import, const char
 	return submit(tool, import, name, false, ret_done);
 }
 
+static bool only_rules(const struct import *import) {
+	for (size_t i = 0; i < import->n_faults; i++)
+		if (!import->faults[i].rule)
+			return false;
+	return true;
+}
+
 static int check_and_submit(const struct tool *tool, enum import_type type,
 	const struct import_context *context, const struct span *cells, struct submitted *ret_done) {
 	struct import import;
@@ -182,7 +190,7 @@ static int check_and_submit(const struct tool *tool, enum import_type type,
 		ending = fail_memory();
 	} else if (import.n_faults > 0) {
 		submit_say_faults(&import, NULL);
-		ending = MISUSED;
+		ending = only_rules(&import) ? REFUSED : MISUSED;
 	} else {
 		const char *name = cells[0].len ? (const char *)cells[0].data : import_type_name(type);
 
@@ -196,6 +204,7 @@ static int open_book_and_submit(const struct tool *tool, enum import_type type,
 	const struct span *cells, struct submitted *ret_done) {
 	_cleanup_(home_close) struct home home = { 0 };
 	_cleanup_(book_done) struct book book = { 0 };
+	uint8_t key[BOX_KEY_LEN];
 	struct import_context context;
 	int ending;
 	int r;
@@ -207,6 +216,7 @@ static int open_book_and_submit(const struct tool *tool, enum import_type type,
 	if (r)
 		return home_failed(r);
 	book_context(&book, &context);
+	denunciations_context(tool, key, &context);
 	return check_and_submit(tool, type, &context, cells, ret_done);
 }
 
@@ -225,7 +235,10 @@ int submit_one(const struct tool *tool, enum import_type type, const char *const
 	}
 	if (ending == DONE)
 		ending = open_book_and_submit(tool, type, texts, ret_done);
-	for (unsigned i = 0; i < IMPORT_COLUMNS_MAX; i++)
+	for (unsigned i = 0; i < IMPORT_COLUMNS_MAX; i++) {
+		if (texts[i].len > 0)
+			explicit_bzero((void *)texts[i].data, texts[i].len); /* one is a name, perhaps */
 		free((void *)texts[i].data);
+	}
 	return ending;
 }

@@ -31,6 +31,7 @@ int command_office_unfork(struct tool *tool, int argc, char **argv);
 int command_office_revoke(struct tool *tool, int argc, char **argv);
 int command_backup(struct tool *tool, int argc, char **argv);
 int command_restore(struct tool *tool, int argc, char **argv);
+int command_key_denunciations(struct tool *tool, int argc, char **argv);
 int command_key_rotate(struct tool *tool, int argc, char **argv);
 int command_log(struct tool *tool, int argc, char **argv);
 int command_meeting_add(struct tool *tool, int argc, char **argv);

@@ -2,13 +2,14 @@
 /*
  * A CSV file from anywhere. The first byte chooses the type; the rest is the file. Whatever the
  * bytes: each fault has a text and a line of the file; and a row without fault has a body that its
- * kind decodes, and that encodes to the same bytes again.
+ * kind decodes, and that encodes to the same bytes again, and a private part that may go to the node.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
+#include "proto/kinds/private.h"
 #include "proto/kinds/step.h"
 #include "tests/fuzz/fuzz.h"
 #include "tools/import.h"
@@ -62,9 +63,23 @@ static void check_body(const struct draft *draft) {
 	writer_done(&w);
 }
 
+/* Of a denunciation it is sealed, of anything else not. */
+static void check_private(const struct draft *draft) {
+	struct private_part part;
+	struct petition petition;
+
+	if (draft->private.len == 0)
+		return;
+	assert(draft->kind == KIND_PETITION && petition_decode(draft->body, &petition) == 0);
+	assert(private_decode(draft->private, &part) == 0);
+	assert((part.form == PRIVATE_SEALED) == (petition.legal_kind == LEGAL_DENUNCIATION));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	static const uint8_t key[32] = { 9 };
 	const struct import_context context = {
 		.now_ms = 1900000000000,
+		.denunciation_key = key,
 		.find_case = find_case,
 		.list_cases = list_cases,
 		.find_office = find_office,
@@ -86,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	for (size_t i = 0; i < import.n_rows && import.n_faults == 0; i++) {
 		assert(import.rows[i].draft.has_id);
 		check_body(&import.rows[i].draft);
+		check_private(&import.rows[i].draft);
 	}
 	import_done(&import);
 	return 0;

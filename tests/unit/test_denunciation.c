@@ -94,6 +94,16 @@ Test(denunciation, a_box_that_was_altered_or_cut_short_is_said_to_be) {
 	}
 	cr_assert_eq(decode(&sealed, sealed.len, &part), 0);
 	cr_expect_eq(denunciation_open(key.secret, &part, plain, &open), 0);
+	for (int i = 0; i < 2; i++) { /* whole, and of another length */
+		struct private_part other = part;
+		struct sealed cut;
+		struct writer w;
+
+		(i ? &other.key : &other.box)->len--;
+		writer_init(&w, cut.bytes, sizeof(cut.bytes));
+		private_encode(&other, &w);
+		cr_expect_eq(decode(&cut, w.len, &open), PRIVATE_MALFORMED, "%s", i ? "key" : "box");
+	}
 }
 
 /* Anybody can seal to a public key. */

@@ -5,6 +5,7 @@
 #include "proto/head.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
+#include "proto/kinds/private.h"
 #include "proto/kinds/step.h"
 #include "tools/dates.h"
 #include "tools/import.h"
@@ -440,6 +441,70 @@ Test(import, one_record_needs_no_number_and_gets_no_id) {
 	cr_expect(!import.rows[0].draft.has_id);
 	cr_expect_eq(import.rows[0].draft.lane, LANE_NORMAL);
 	import_done(&import);
+}
+
+#define WITH_PRIVATE                                                                               \
+	"number,received,organisation,kind,village,category,channel,people,urgent,text,asked_of,"  \
+	"petitioner,contact\n"
+
+Test(import, seals_who_brings_a_denunciation_and_nobody_else) {
+	static const char text[] = WITH_PRIVATE "1,2024-01-05,women,denunciation,,letters,letter,,,x,,Hoa,0900\n"
+						"2,2024-01-05,women,denunciation,,letters,letter,,,x,,,\n"
+						"3,2024-01-05,women,complaint,,letters,letter,,,x,,Sen,\n";
+	static const uint8_t key[BOX_KEY_LEN] = { 9 };
+	struct import_context with_key = context;
+	struct private_part part;
+	struct import import;
+
+	with_key.denunciation_key = key;
+	cr_assert_eq(import_file(IMPORT_PETITIONS, &with_key, span_str(text), &import), 0);
+	cr_assert_eq(import.n_faults, 0);
+	cr_assert_eq(private_decode(import.rows[0].draft.private, &part), 0);
+	cr_expect_eq(part.form, PRIVATE_SEALED);
+	cr_expect_null(memmem(import.privates.data, import.privates.len, "Hoa", 3));
+	cr_expect_eq(import.rows[1].draft.private.len, 0);
+	cr_assert_eq(private_decode(import.rows[2].draft.private, &part), 0);
+	cr_expect(part.form == PRIVATE_OPEN && span_eq(part.name, span_str("Sen")));
+	import_done(&import);
+}
+
+Test(import, says_of_a_denunciation_that_cannot_be_sealed_that_it_is_a_rule) {
+	static const char text[] = WITH_PRIVATE "1,2024-01-05,women,denunciation,,letters,letter,,,x,,,0900\n";
+	static const uint8_t bad[BOX_KEY_LEN] = { 0 };
+	struct import_context cannot = context;
+	struct import import;
+
+	for (int i = 0; i < 2; i++) {
+		cannot.denunciation_key = i ? bad : NULL;
+		cr_assert_eq(import_file(IMPORT_PETITIONS, &cannot, span_str(text), &import), 0);
+		cr_assert_eq(import.n_faults, 1);
+		cr_expect(import.faults[0].rule);
+		cr_expect_str_eq(import.faults[0].column, "contact");
+		cr_expect_eq(strstr(import.faults[0].text, "--use") != NULL, i, "%s", import.faults[0].text);
+		cr_expect_eq(import.privates.len, 0);
+		import_done(&import);
+	}
+	import = read_file(IMPORT_PETITIONS, WITH_PRIVATE "1,,women,denunciation,,letters,letter,,,x,,,0900\n");
+	cr_expect_eq(import.n_faults, 2);
+	cr_expect_not(import.faults[0].rule, "a date that is missing is none");
+	import_done(&import);
+}
+
+Test(import, says_of_too_long_a_name_only_that) {
+	static const uint8_t key[BOX_KEY_LEN] = { 9 };
+	char text[2048], name[PRIVATE_OPEN_MAX + 2]; /* more than a box has room for */
+	struct import_context with_key = context;
+	struct import import;
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 2; i++, name[PRIVATE_NAME_MAX] = '\0') {
+		snprintf(text, sizeof(text), WITH_PRIVATE "1,2024-01-05,women,denunciation,,letters,letter,,,x,,%s,\n", name);
+		with_key.denunciation_key = key;
+		cr_assert_eq(import_file(IMPORT_PETITIONS, &with_key, span_str(text), &import), 0);
+		cr_expect_eq(import.n_faults, !i, "%zu bytes", strlen(name));
+		import_done(&import);
+	}
 }
 
 Test(dates, are_days_in_vietnam) {
