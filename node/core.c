@@ -91,7 +91,7 @@ static int add_oplog(struct core *core, struct txn *txn, const struct oplog *opl
 	if (!held)
 		return -ENOMEM;
 	*held = (struct held_oplog){ oplog->id, pass_on(core, &oplog->id, oplog->frontier.size),
-		oplog->frontier.size };
+		oplog->frontier.size, oplog->number };
 	core->oplogs[oplog->number - 1] = held;
 	for (size_t i = 0; i < core->n_links; i++) {
 		int r = offer(core, txn, core->links[i], held);
@@ -127,7 +127,7 @@ static size_t link_place(const struct core *core, const struct id *neighbour) {
 	return low;
 }
 
-static struct link *find_link(struct core *core, const struct id *neighbour) {
+struct link *core_find_link(struct core *core, const struct id *neighbour) {
 	size_t at = link_place(core, neighbour);
 
 	return at < core->n_links && id_eq(&core->links[at]->neighbour, neighbour) ? core->links[at] : NULL;
@@ -138,7 +138,7 @@ static int meet(struct core *core, struct txn *txn, const struct id *neighbour, 
 	struct link **links, *link;
 	int r;
 
-	if (find_link(core, neighbour))
+	if (core_find_link(core, neighbour))
 		return 0;
 	links = realloc(core->links, (core->n_links + 1) * sizeof(*links));
 	if (!links)
@@ -270,6 +270,8 @@ static int core_load(struct core *core) {
 	if (!r)
 		r = core_load_guests(core, core->txn);
 	if (!r)
+		r = core_disclosures_load(core);
+	if (!r)
 		r = private_settle(core->txn, core->keys->keyring);
 	core->txn = store_abort(core->txn);
 	return r > 0 ? -EIO : r;
@@ -277,6 +279,7 @@ static int core_load(struct core *core) {
 
 static void core_unload(struct core *core) {
 	receive_clear(core->receive);
+	core_disclosures_clear(core);
 	for (size_t i = 0; i < core->n_links; i++)
 		link_free(core->links[i]);
 	free(TAKE(core->links));
@@ -296,7 +299,7 @@ static void core_unload(struct core *core) {
 static struct link *core_uplink(struct core *core) {
 	const struct office *parent = core_parent(core);
 
-	return parent ? find_link(core, &parent->id) : NULL;
+	return parent ? core_find_link(core, &parent->id) : NULL;
 }
 
 /* What folding reports. */
@@ -371,7 +374,7 @@ static int escalate(struct core *core, const struct id *id, const struct case_ro
 	uint8_t body[256];
 	struct writer w;
 	bool own = origin == core->reg.own;
-	int r;
+	int r, known;
 
 	writer_init(&w, body, sizeof(body));
 	escalation_encode(&escalation, &w);
@@ -380,8 +383,10 @@ static int escalate(struct core *core, const struct id *id, const struct case_ro
 	r = author_make_id(&core->author, core->wall_ms, &rec.id);
 	if (r == 0 && (!writer_ok(&w) || !origin))
 		r = -ENOBUFS;
+	known = r ? r : escalations_by(core->txn, id, core->fold.own);
 	/* the office whose petition it is hears of it too */
-	return r ? r : core_write(core, finding->rule->lane, &rec, &origin->row.office.id, own ? 0 : 1);
+	r = known < 0 ? known : core_write(core, finding->rule->lane, &rec, &origin->row.office.id, own ? 0 : 1);
+	return r || known ? r : core_disclose_case(core, id);
 }
 
 /* What an office above sent down is its own to escalate: the fold would not count it, and ask each time. */
@@ -413,8 +418,9 @@ static int fold_and_judge(struct core *core, const struct oplog_id *origin, uint
 	r = fold_apply(&core->fold, core->txn, origin, origin_number, arrival, rec);
 	if (r)
 		return r < 0 ? r : 0; /* set aside: kept and forwarded all the same */
-	if (rec->kind != KIND_PETITION || !core->changed)
-		return 0;
+	r = core_disclose_record(core, origin_number, arrival, rec);
+	if (r || rec->kind != KIND_PETITION || !core->changed)
+		return r;
 	row = core->changed_row; /* judging folds records of its own */
 	return judge(core, &rec->id, &row);
 }
@@ -434,20 +440,27 @@ int core_write(struct core *core, enum lane lane, const struct record *rec, cons
 	return r ? r : fold_and_judge(core, &own, core->fold.own, arrival, &kept);
 }
 
+int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t arrival, struct span bytes) {
+	const struct register_entry *origin = register_find(&core->reg, &oplog->office);
+	struct record rec;
+
+	if (!origin || record_decode(bytes, &rec))
+		return 0; /* not a record as we know them: kept and forwarded */
+	return fold_and_judge(core, oplog, origin->row.number, arrival, &rec);
+}
+
 static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arrival, const struct leaf *leaf) {
 	struct core *core = userdata;
-	const struct register_entry *origin = register_find(&core->reg, &oplog->office);
-	bool known;
 	struct record rec;
+	bool known;
 	int r = 0;
 
-	core->n_records++;
-	known = origin && !leaf->withheld && record_decode(leaf->bytes, &rec) == 0;
-	if (origin == core->reg.own)
+	if (id_eq(&oplog->office, &core->author.office)) {
+		known = !leaf->withheld && record_decode(leaf->bytes, &rec) == 0;
 		r = core_recovery_kept(core, core->txn, known ? &rec : NULL);
-	if (r || !known)
-		return r; /* not a record as we know them: kept and forwarded */
-	return fold_and_judge(core, oplog, origin->row.number, arrival, &rec);
+	}
+	core->n_records++;
+	return r || leaf->withheld ? r : core_kept(core, oplog, arrival, leaf->bytes);
 }
 
 static void on_seen(void *userdata, const struct oplog_id *oplog, uint64_t size) {
@@ -725,7 +738,7 @@ static struct link_io link_surroundings(struct core *core) {
 
 void core_link_open(struct core *core, const struct id *office) {
 	struct link_io io = link_surroundings(core);
-	struct link *link = find_link(core, office);
+	struct link *link = core_find_link(core, office);
 
 	if (link)
 		link_opened(link, &io);
@@ -733,14 +746,14 @@ void core_link_open(struct core *core, const struct id *office) {
 
 void core_link_lost(struct core *core, const struct id *office, const struct trouble *why) {
 	struct link_io io = link_surroundings(core);
-	struct link *link = find_link(core, office);
+	struct link *link = core_find_link(core, office);
 
 	if (link)
 		link_lost(link, &io, why);
 }
 
 void core_link_ready(struct core *core, const struct id *office) {
-	struct link *link = find_link(core, office);
+	struct link *link = core_find_link(core, office);
 
 	if (link)
 		link->blocked = false;
@@ -789,7 +802,7 @@ static int give_back(struct core *core, struct link *link, struct message messag
 }
 
 void core_message(struct core *core, const struct id *office, struct span frame) {
-	struct link *link = find_link(core, office);
+	struct link *link = core_find_link(core, office);
 	struct link_io io = link_surroundings(core);
 	struct message message;
 	struct txn *txn;
@@ -823,6 +836,14 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 		break;
 	case MESSAGE_REFUSE:
 		link_refused(link, &io, &message.refuse);
+		break;
+	case MESSAGE_DISCLOSE:
+		r = core_take_disclosure(core, link, &message.disclose);
+		break;
+	case MESSAGE_DISCLOSED:
+		r = core_txn(core, &txn);
+		if (!r)
+			r = disclose_answered(link, &io, txn, &message);
 		break;
 	case MESSAGE_JOIN: /* a guest's, and what it is answered: not between neighbours */
 	case MESSAGE_ENROL:
@@ -908,6 +929,8 @@ static int turn_commit(struct core *core) {
 	if (core->txn)
 		r = receive_finish(core->receive, core->txn, core->refusals);
 	if (r == 0)
+		r = core_keep_disclosures(core);
+	if (r == 0)
 		r = core_recovery_step(core);
 	if (r == 0 && core->now_ms >= core->overdue_at_ms) {
 		if (core->full || core->recovery.on)
@@ -915,6 +938,8 @@ static int turn_commit(struct core *core) {
 		else
 			r = look_at_clocks(core);
 	}
+	if (r == 0 && !core->txn)
+		r = core_put_disclosures(core); /* the first of a new parent or rule; otherwise nothing is due */
 	if (r || !core->txn)
 		return r;
 	r = publish_counts(core);
@@ -929,6 +954,8 @@ static int turn_commit(struct core *core) {
 	}
 	if (r == 0)
 		r = author_finish(&core->author, core->txn, oplog_grown, core);
+	if (r == 0)
+		r = core_put_disclosures(core);
 	if (r == 0 && core->first_change && core->wall_ms > keep_ms)
 		r = changes_forget(core->txn, core->wall_ms - keep_ms, FORGET_TURN_MAX);
 	return r ? r : store_commit(TAKE(core->txn));
@@ -1103,6 +1130,7 @@ struct core *core_free(struct core *core) {
 	store_abort(core->txn);
 	core_unload(core);
 	receive_free(core->receive);
+	core_disclosures_done(core);
 	signer_free(core->own_signer);
 	signer_free(core->next_signer);
 	compress_work_free(core->work);

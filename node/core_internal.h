@@ -5,6 +5,7 @@
  */
 #include "node/author.h"
 #include "node/core.h"
+#include "node/disclosure.h"
 #include "node/receive.h"
 #include "node/recovery.h"
 #include "node/rules.h"
@@ -49,6 +50,7 @@ struct core {
 	struct receive_sink receive_sink;
 	struct core_guest *guests;
 	size_t n_guests;
+	struct core_disclosures disclosures;
 	struct compress_work *work;
 	struct link **links; /* sorted by neighbour */
 	size_t n_links;
@@ -98,6 +100,10 @@ int core_txn(struct core *core, struct txn **ret_txn);
 /* Writes, folds and judges one record of our own. 0, AUTHOR_TOO_LONG or -errno. */
 int core_write(struct core *core, enum lane lane, const struct record *rec, const struct id *audience,
 	size_t n_audience);
+/* Folds and judges a record of another office that was just kept. 0 or -errno. */
+int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t arrival, struct span bytes);
+/* NULL: there is none. */
+struct link *core_find_link(struct core *core, const struct id *neighbour);
 /* Begins an answer to @client in the turn's buffer; core_answer_end() closes it. */
 void core_answer_begin(struct core *core, struct span client);
 int core_answer_end(struct core *core);

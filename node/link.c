@@ -34,6 +34,7 @@ struct link *link_free(struct link *link) {
 		return NULL;
 	compressor_free(link->out);
 	decompressor_free(link->in);
+	disclose_done(&link->disclosing);
 	free(link->oplogs);
 	free(link->acks);
 	free(link->refusals);
@@ -87,6 +88,7 @@ static void link_begin(struct link *link, const struct link_io *io) {
 	link->n_suspicions = 0;
 	link->suspect_from = UINT64_MAX;
 	link->say_heads = false;
+	disclose_begin(&link->disclosing);
 	link->last_heard_ms = io->now_ms;
 	compressor_reset(link->out);
 	decompressor_reset(link->in);
@@ -122,6 +124,7 @@ static void link_down(struct link *link, const struct link_io *io, const struct 
 	link_enter(link, io, LINK_DOWN);
 	link->n_flights = 0;
 	link->n_acks = 0;
+	disclose_begin(&link->disclosing);
 	link->say_hello = link->say_heads = link->greeted = false;
 	link->trouble = *why;
 	link->greet_at_ms = io->now_ms + LINK_GREET_AGAIN_MS;
@@ -184,8 +187,10 @@ static int set_acked(struct link *link, const struct link_io *io, struct txn *tx
 	r = cursor_put(txn, &link->neighbour, &oplog->held->id, size);
 	if (r)
 		return r;
+	link->went_back |= size < oplog->acked;
 	oplog->acked = size;
 	link->last_progress_ms = io->wall_ms;
+	link->disclosing.look |= link->disclosing.behind; /* some may have waited for this */
 	return 0;
 }
 
@@ -322,7 +327,7 @@ int link_ack(struct link *link, const struct oplog_id *oplog) {
 	return 0;
 }
 
-static int link_say(struct link *link, const struct link_io *io, const struct writer *w) {
+int link_say(struct link *link, const struct link_io *io, const struct writer *w) {
 	if (!writer_ok(w))
 		return -ENOBUFS; /* ours, not theirs: a message of our own that does not fit */
 	link->last_said_ms = io->now_ms;
@@ -465,8 +470,8 @@ static int write_leaves(struct link *link, const struct link_io *io, struct txn 
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r || index != i)
 			return r < 0 ? r : -EIO; /* the store lacks what its own sizes promise */
-		if (!leaf.withheld && !id_eq(&oplog->id.office, &link->neighbour) &&
-			!may_read(link, io, distance, leaf.bytes)) {
+		if (!leaf.withheld && (leaf.disclosed || (!id_eq(&oplog->id.office, &link->neighbour) &&
+			!may_read(link, io, distance, leaf.bytes)))) {
 			merkle_leaf(leaf.bytes, &leaf.hash);
 			leaf.withheld = true;
 		}
@@ -525,7 +530,11 @@ static bool pushable(const struct link_oplog *oplog, uint64_t now_ms) {
 }
 
 bool link_busy(const struct link *link, uint64_t now_ms) {
-	if (link->state != LINK_STREAMING || link->blocked || link->n_flights == LINK_WINDOW)
+	if (link->state != LINK_STREAMING || link->blocked)
+		return false;
+	if (disclose_busy(&link->disclosing, now_ms))
+		return true;
+	if (link->n_flights == LINK_WINDOW)
 		return false;
 	for (size_t i = 0; i < link->n_oplogs; i++)
 		if (pushable(&link->oplogs[i], now_ms))
@@ -536,10 +545,18 @@ bool link_busy(const struct link *link, uint64_t now_ms) {
 static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t *frame) {
 	uint8_t plain[BATCH_PLAIN_MAX];
 	unsigned pushed = 0;
+	bool urgent = true;
 
 	for (size_t i = 0; i < link->n_oplogs; i++) {
 		struct link_oplog *oplog = &link->oplogs[i];
 
+		if (urgent && oplog->held->id.lane != LANE_URGENT) {
+			int r = disclose_pump(link, io, txn, frame);
+
+			if (r)
+				return r;
+			urgent = false;
+		}
 		if (oplog->aside_until_ms && io->now_ms >= oplog->aside_until_ms) {
 			oplog->aside_until_ms = 0;
 			link->trouble = trouble_of(TROUBLE_NONE, 0, ""); /* they say it again if it lasts */
@@ -556,7 +573,7 @@ static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t 
 			io->batches--;
 		}
 	}
-	return 0;
+	return urgent ? disclose_pump(link, io, txn, frame) : 0;
 }
 
 int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
@@ -590,6 +607,8 @@ int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
 	}
 	if (r == 0 && link->n_acks)
 		r = say_acks(link, io, txn, frame);
+	if (r == 0)
+		r = disclose_say(link, io, frame);
 	if (r == 0 && link->state == LINK_STREAMING)
 		r = pump(link, io, txn, frame);
 	if (r == 0 && link->state == LINK_STREAMING && io->now_ms >= link->last_said_ms + LINK_IDLE_MS) {
@@ -606,6 +625,8 @@ uint64_t link_wakeup_ms(const struct link *link) {
 	if (link->state == LINK_DOWN)
 		return link->up && link->open ? link->greet_at_ms : UINT64_MAX;
 	at = link->last_heard_ms + LINK_SILENCE_MAX_MS;
+	if (disclose_wakeup_ms(&link->disclosing) < at)
+		at = disclose_wakeup_ms(&link->disclosing);
 	if (link->state == LINK_STREAMING && link->last_said_ms + LINK_IDLE_MS < at)
 		at = link->last_said_ms + LINK_IDLE_MS;
 	for (size_t i = 0; i < link->n_oplogs; i++) {

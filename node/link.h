@@ -13,6 +13,7 @@
  * in the store: the neighbour's ACK moves the cursor, and a new session begins there.
  * Owns no socket, no clock, no randomness. What it is given borrows from the caller.
  */
+#include "node/disclose.h"
 #include "node/register.h"
 #include "proto/compress.h"
 #include "proto/message.h"
@@ -40,6 +41,7 @@ struct held_oplog {
 	struct oplog_id id;
 	uint64_t size; /* as far as it is passed on */
 	uint64_t full; /* and as far as it is here */
+	uint32_t number; /* its short name in the store */
 };
 
 /* What the neighbour holds of an oplog that we push, and what is under way. */
@@ -86,6 +88,8 @@ struct link {
 	uint64_t suspect_from;      /* UINT64_MAX: none is */
 	struct refuse *refusals;    /* of this turn */
 	size_t n_refusals, cap_refusals;
+	struct link_disclosing disclosing;
+	bool went_back;             /* they hold less than they once acknowledged: a store of theirs was lost */
 	struct compressor *out;
 	struct decompressor *in;
 };
@@ -123,6 +127,9 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 /* Before a batch is looked at: its place in the session, and its bytes. 0, a refusal, or -errno. */
 int link_unpack(struct link *link, const struct link_io *io, const struct batch *batch,
 	struct span *ret_plain);
+
+/* Sends what was written, and is a message. 0 or -errno. */
+int link_say(struct link *link, const struct link_io *io, const struct writer *w);
 
 /* Notes for the end of the turn. 0 or -errno. */
 int link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why);

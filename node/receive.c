@@ -137,8 +137,7 @@ static int incoming_get(struct receive *receive, struct txn *txn, struct link *l
 	return 0;
 }
 
-/* Whether this neighbour may send an oplog of that office: 0 or a refusal. */
-static enum refusal permitted(const struct receive *receive, const struct link *link,
+enum refusal receive_permitted(const struct receive *receive, const struct link *link,
 	const struct id *origin) {
 	const struct id *own = &receive->reg->own->row.office.id;
 
@@ -312,13 +311,13 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	enum refusal why;
 	int r;
 
-	why = permitted(receive, link, &batch->oplog.office);
+	why = receive_permitted(receive, link, &batch->oplog.office);
 	if (why == REFUSAL_UNKNOWN_OFFICE && receive->oplogs) {
 		/* its enrolment may be among what waits */
 		r = receive_finish(receive, txn, refusals);
 		if (r)
 			return r;
-		why = permitted(receive, link, &batch->oplog.office);
+		why = receive_permitted(receive, link, &batch->oplog.office);
 	}
 	if (why) {
 		refusals[why]++;

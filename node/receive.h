@@ -41,6 +41,9 @@ void receive_clear(struct receive *receive);
  */
 int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]);
+/* Whether this neighbour may send an oplog of that office: 0 or a refusal. */
+enum refusal receive_permitted(const struct receive *receive, const struct link *link,
+	const struct id *origin);
 /* The work that waits: leaves, whose number or length makes them worth so many records. */
 size_t receive_waiting(const struct receive *receive);
 /* Verifies and keeps all that waits, and notes the acknowledgements. 0 or -errno. */

@@ -15,7 +15,10 @@ enum {
 	REFUSE_FIELDS = 7,
 	JOIN_FIELDS = 2,
 	ENROL_FIELDS = 3,
+	DISCLOSE_FIELDS = 6,
+	DISCLOSED_FIELDS = 2,
 	HELD_FIELDS = 4,
+	OUTCOME_FIELDS = 5,
 };
 
 static void read_oplog_id(struct reader *r, struct oplog_id *ret_oplog) {
@@ -46,6 +49,30 @@ static void read_held_list(struct reader *r, struct message *m) {
 	for (uint64_t i = 0; i < m->n_held; i++)
 		read_held(r, &held);
 	read_end(r);
+}
+
+static void read_outcome(struct reader *r, struct disclosed *ret_disclosed) {
+	read_array(r, OUTCOME_FIELDS, OUTCOME_FIELDS);
+	read_oplog_id(r, &ret_disclosed->oplog);
+	ret_disclosed->index = read_uint(r, UINT64_MAX);
+	ret_disclosed->outcome = read_uint(r, UINT64_MAX);
+	read_end(r);
+}
+
+static void read_outcomes(struct reader *r, struct message *m) {
+	struct disclosed disclosed;
+
+	m->n_held = read_array(r, 0, MESSAGE_HELD_MAX);
+	m->held = *r;
+	for (uint64_t i = 0; i < m->n_held; i++)
+		read_outcome(r, &disclosed);
+	read_end(r);
+}
+
+static void read_disclose(struct reader *r, struct disclose *disclose) {
+	read_oplog_id(r, &disclose->oplog);
+	disclose->index = read_uint(r, UINT64_MAX);
+	disclose->record = read_bin(r, 1, RECORD_MAX);
 }
 
 static void read_hello(struct reader *r, struct hello *hello) {
@@ -88,7 +115,7 @@ int message_decode(struct span in, struct message *ret_message) {
 		return MESSAGE_MALFORMED;
 	reader_init(&r, in);
 	n = read_array(&r, 1, UINT64_MAX);
-	m.type = read_uint(&r, MESSAGE_ENROL);
+	m.type = read_uint(&r, MESSAGE_TYPE_LAST);
 	switch (m.type) {
 	case MESSAGE_HELLO:
 		read_hello(&r, &m.hello);
@@ -120,6 +147,14 @@ int message_decode(struct span in, struct message *ret_message) {
 		m.file = read_bin(&r, 0, MESSAGE_FILE_MAX);
 		n_fields = ENROL_FIELDS;
 		break;
+	case MESSAGE_DISCLOSE:
+		read_disclose(&r, &m.disclose);
+		n_fields = DISCLOSE_FIELDS;
+		break;
+	case MESSAGE_DISCLOSED:
+		read_outcomes(&r, &m);
+		n_fields = DISCLOSED_FIELDS;
+		break;
 	default:
 		return MESSAGE_MALFORMED;
 	}
@@ -142,6 +177,13 @@ bool message_held_next(struct message *message, struct held *ret_held) {
 	if (reader_peek(&message->held) == VALUE_END)
 		return false;
 	read_held(&message->held, ret_held);
+	return true;
+}
+
+bool message_disclosed_next(struct message *message, struct disclosed *ret_disclosed) {
+	if (reader_peek(&message->held) == VALUE_END)
+		return false;
+	read_outcome(&message->held, ret_disclosed);
 	return true;
 }
 
@@ -212,8 +254,29 @@ void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct sp
 	write_bin(w, answer);
 }
 
+void message_write_disclose(struct writer *w, const struct disclose *disclose) {
+	write_array(w, DISCLOSE_FIELDS);
+	write_uint(w, MESSAGE_DISCLOSE);
+	write_oplog_id(w, &disclose->oplog);
+	write_uint(w, disclose->index);
+	write_bin(w, disclose->record);
+}
+
+void message_write_disclosed(struct writer *w, const struct disclosed *disclosed, size_t n) {
+	assert(n <= MESSAGE_HELD_MAX);
+	write_array(w, DISCLOSED_FIELDS);
+	write_uint(w, MESSAGE_DISCLOSED);
+	write_array(w, n);
+	for (size_t i = 0; i < n; i++) {
+		write_array(w, OUTCOME_FIELDS);
+		write_oplog_id(w, &disclosed[i].oplog);
+		write_uint(w, disclosed[i].index);
+		write_uint(w, disclosed[i].outcome);
+	}
+}
+
 size_t leaf_weight(const struct leaf *leaf) {
-	return leaf->withheld || leaf->bytes.len < sizeof(leaf->hash.b) ? sizeof(leaf->hash.b) : leaf->bytes.len;
+	return leaf->withheld || leaf->disclosed || leaf->bytes.len < sizeof(leaf->hash.b) ? sizeof(leaf->hash.b) : leaf->bytes.len;
 }
 
 void leaf_write(struct writer *w, const struct leaf *leaf) {

@@ -10,6 +10,8 @@
  *   REFUSE  [5, office, epoch, lane, size, reason, text]      set aside; office nil: the session
  *   JOIN    [6, request file]                                 of who was invited (invite.h), to be enrolled
  *   ENROL   [7, outcome, answer file]                         how that stands; the file where it was done
+ *   DISCLOSE  [8, office, epoch, lane, index, record]         the bytes of what went as its hash
+ *   DISCLOSED [9, [[office, epoch, lane, index, outcome], ...]]  on my disk (0), or why not
  *
  * The payload is compressed (compress.h); plain, it is an array of n leaves, each the record's
  * bytes (bin) or, where they are withheld, an array of one hash. A batch ends at a head. One
@@ -21,7 +23,7 @@
 enum {
 	MESSAGE_VERSION = 1,
 	MESSAGE_MAX = 64 * 1024,
-	MESSAGE_HELD_MAX = 1024,           /* entries in one HEADS or ACK */
+	MESSAGE_HELD_MAX = 1024,           /* entries in one HEADS, ACK or DISCLOSED */
 	MESSAGE_SOFTWARE_MAX = 64,
 	MESSAGE_TEXT_MAX = 256,
 	MESSAGE_FILE_MAX = 16 * 1024,      /* of JOIN and ENROL */
@@ -42,6 +44,9 @@ enum message_type {
 	MESSAGE_REFUSE = 5,
 	MESSAGE_JOIN = 6,
 	MESSAGE_ENROL = 7,
+	MESSAGE_DISCLOSE = 8,
+	MESSAGE_DISCLOSED = 9,
+	MESSAGE_TYPE_LAST = MESSAGE_DISCLOSED,
 };
 
 /* What became of a JOIN. The numbers are on the wire. */
@@ -64,7 +69,7 @@ enum refusal {
 	REFUSAL_OUT_OF_STEP = 5,   /* a batch was lost on the way: begin the session again */
 	REFUSAL_UNKNOWN_OFFICE = 6, /* an oplog of an office not (yet) enrolled */
 	REFUSAL_GAP = 7,           /* the batch begins beyond our size */
-	REFUSAL_ROOT = 8,          /* the leaves do not give the head's root */
+	REFUSAL_ROOT = 8,          /* the leaves do not give the head's root, or a record not its leaf's hash */
 	REFUSAL_SIGNATURE = 9,     /* the head is not signed by the origin's key */
 	REFUSAL_FORK = 10,         /* another record is already held under this number */
 	REFUSAL_NOT_YOURS = 11,    /* an oplog that this neighbour has no business to send */
@@ -104,15 +109,30 @@ struct refuse {
 	struct span text; /* for people, may be empty */
 };
 
+/* A record of a leaf that the receiver has only the hash of. */
+struct disclose {
+	struct oplog_id oplog;
+	uint64_t index;
+	struct span record;
+};
+
+/* What became of one. */
+struct disclosed {
+	struct oplog_id oplog;
+	uint64_t index;
+	uint64_t outcome; /* 0: it is on disk; else why not: a refusal */
+};
+
 struct message {
 	enum message_type type;
 	bool more;             /* HEADS: another one follows */
-	uint64_t n_held;       /* HEADS, ACK */
-	struct reader held;    /* HEADS, ACK: see message_held_next() */
+	uint64_t n_held;       /* HEADS, ACK, DISCLOSED */
+	struct reader held;    /* of these: see message_held_next(), message_disclosed_next() */
 	union {
 		struct hello hello;
 		struct batch batch;
 		struct refuse refuse;
+		struct disclose disclose;
 		struct {
 			uint64_t outcome; /* ENROL */
 			struct span file; /* JOIN, ENROL */
@@ -123,6 +143,7 @@ struct message {
 /* A leaf of an oplog as it travels: the record's bytes, or only their hash. */
 struct leaf {
 	bool withheld;
+	bool disclosed;    /* in a store: the bytes came after the hash, as which it goes on counting and travelling */
 	struct span bytes; /* of the record, where it is not withheld */
 	struct hash hash;  /* where it is: merkle_leaf() of the bytes */
 };
@@ -136,6 +157,8 @@ int message_decode(struct span in, struct message *ret_message);
 bool message_is_hello(struct span in);
 /* The next of a HEADS or ACK; false at the end. */
 bool message_held_next(struct message *message, struct held *ret_held);
+/* The next of a DISCLOSED. */
+bool message_disclosed_next(struct message *message, struct disclosed *ret_disclosed);
 
 /* All of these leave the sticky state of @w to be checked by the caller. */
 void message_write_hello(struct writer *w, const struct hello *hello);
@@ -145,6 +168,8 @@ void message_write_ack(struct writer *w, const struct held *held, size_t n);
 void message_write_refuse(struct writer *w, const struct refuse *refuse);
 void message_write_join(struct writer *w, struct span request);
 void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct span answer);
+void message_write_disclose(struct writer *w, const struct disclose *disclose);
+void message_write_disclosed(struct writer *w, const struct disclosed *disclosed, size_t n);
 
 /* The plain payload: write_array(w, n), then each leaf. */
 void leaf_write(struct writer *w, const struct leaf *leaf);

@@ -205,16 +205,23 @@ static bool has_clock(const struct case_row *row) {
 	return (clocked & STATE(row->state)) && !row->overdue;
 }
 
+static int stop_clock(struct txn *txn, const struct id *id, const struct case_row *row) {
+	int r = 0;
+
+	if (has_clock(row))
+		r = waiting_delete(txn, row->due_ms != 0, row->state, row->due_ms ? row->due_ms : row->since_ms, id);
+	return r <= 0 ? r : -EIO; /* an index that lost an entry is not to be trusted */
+}
+
 /* Puts @row where @old (NULL: nothing) was, and everything that follows from a row with it. */
 static int case_replace(struct fold *fold, struct txn *txn, const struct id *id,
 	const struct case_row *old, const struct case_row *row) {
 	int r;
 
-	if (old && has_clock(old)) {
-		r = waiting_delete(txn, old->due_ms != 0, old->state,
-			old->due_ms ? old->due_ms : old->since_ms, id);
+	if (old) {
+		r = stop_clock(txn, id, old);
 		if (r)
-			return r < 0 ? r : -EIO; /* an index that lost an entry is not to be trusted */
+			return r;
 	}
 	if (has_clock(row)) {
 		r = waiting_put(txn, row->due_ms != 0, row->state, row->due_ms ? row->due_ms : row->since_ms,
@@ -431,17 +438,27 @@ static int refold(struct fold *fold, struct txn *txn, const struct id *id, struc
 	return r ? r : remark(txn, id, row);
 }
 
+/*
+ * Of two first records under one id the one that arrived first makes the case. A disclosure may bring that one
+ * after the other; a case of this office is not taken by what somebody else discloses.
+ */
+static bool stays(const struct fold *fold, const struct case_row *held, uint64_t arrival) {
+	return held->arrival < arrival || held->origin == fold->own;
+}
+
 static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, uint64_t arrival,
 	const struct record *rec) {
 	struct petition petition;
 	struct case_row row, held;
+	bool known;
 	int r;
 
 	if (petition_decode(rec->body, &petition))
 		return FOLD_SET_ASIDE;
 	r = cases_get(txn, &rec->id, &held);
-	if (r != STORE_NOT_FOUND)
+	if (r < 0 || (r == 0 && stays(fold, &held, arrival)))
 		return r < 0 ? r : FOLD_HELD;
+	known = r == 0;
 	petition_row(&petition, rec, origin, arrival, &row);
 	if (origin != fold->own) {
 		/* A step of ours cannot come before the petition; another office's may, by another way. */
@@ -449,7 +466,7 @@ static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, u
 		if (r)
 			return r;
 	}
-	return case_replace(fold, txn, &rec->id, NULL, &row);
+	return case_replace(fold, txn, &rec->id, known ? &held : NULL, &row);
 }
 
 struct place {
@@ -598,8 +615,13 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 	if (meeting_decode(rec->body, &meeting))
 		return FOLD_SET_ASIDE;
 	r = cases_get(txn, &rec->id, &row);
-	if (r != STORE_NOT_FOUND)
+	if (r < 0 || (r == 0 && stays(fold, &row, arrival)))
 		return r < 0 ? r : FOLD_HELD;
+	if (r == 0) {
+		r = stop_clock(txn, &rec->id, &row);
+		if (r)
+			return r;
+	}
 	row = (struct case_row){
 		.kind = KIND_MEETING,
 		.state = CASE_HELD,

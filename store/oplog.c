@@ -8,6 +8,7 @@
 enum {
 	LEAF_RECORD = 0, /* the first byte of a row of TABLE_RECORDS: the record follows */
 	LEAF_WITHHELD = 1, /* its hash follows */
+	LEAF_DISCLOSED = 2, /* the record follows; what came of it was its hash, as which it counts */
 
 	NUMBERED_KEY_LEN = 12, /* oplog number, then first (runs) or size (heads) */
 	RUN_VALUE_LEN = 16,
@@ -268,11 +269,13 @@ int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf) {
 	r = txn_get(txn, TABLE_RECORDS, (struct span){ key, sizeof(key) }, &value);
 	if (r)
 		return r;
-	if (value.len > 0 && value.data[0] == LEAF_RECORD) {
+	if (value.len > 0 && (value.data[0] == LEAF_RECORD || value.data[0] == LEAF_DISCLOSED)) {
 		ret_leaf->withheld = false;
+		ret_leaf->disclosed = value.data[0] == LEAF_DISCLOSED;
 		ret_leaf->bytes = (struct span){ value.data + 1, value.len - 1 };
 	} else if (value.len == 33 && value.data[0] == LEAF_WITHHELD) {
 		ret_leaf->withheld = true;
+		ret_leaf->disclosed = false;
 		memcpy(ret_leaf->hash.b, value.data + 1, 32);
 	} else {
 		return -EIO;
@@ -293,6 +296,42 @@ int oplog_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index, struc
 		return r == STORE_NOT_FOUND ? -EIO : r; /* a run without its leaves */
 	*ret_arrival = run.arrival + (index - run.first);
 	return 0;
+}
+
+int oplog_disclose(struct txn *txn, uint64_t arrival, struct span bytes) {
+	uint8_t key[8], *room;
+	int r;
+
+	put_be64(key, arrival);
+	r = txn_reserve(txn, TABLE_RECORDS, (struct span){ key, sizeof(key) }, 1 + bytes.len, &room);
+	if (r)
+		return r;
+	room[0] = LEAF_DISCLOSED;
+	memcpy(room + 1, bytes.data, bytes.len);
+	return 0;
+}
+
+/* Within an oplog, a later leaf arrived later. */
+int oplog_index_of(struct txn *txn, const struct oplog *oplog, uint64_t arrival, uint64_t *ret_index) {
+	uint64_t low = 0, high = oplog->frontier.size;
+
+	while (low < high) {
+		uint64_t mid = low + (high - low) / 2;
+		struct oplog_run run;
+		int r = find_run(txn, oplog->number, &oplog->run, mid, &run);
+
+		if (r)
+			return r < 0 ? r : -EIO;
+		if (arrival < run.arrival) {
+			high = run.first;
+		} else if (arrival - run.arrival >= run.length) {
+			low = run.first + run.length;
+		} else {
+			*ret_index = run.first + (arrival - run.arrival);
+			return 0;
+		}
+	}
+	return STORE_NOT_FOUND;
 }
 
 static void freep(void *ptr) {

@@ -59,6 +59,14 @@ int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head
 /* Writes the working copy back if it changed. */
 int oplog_flush(struct txn *txn, struct oplog *oplog);
 
+/*
+ * Puts the record's bytes where the leaf that arrived at @arrival has only their hash; the caller has compared
+ * them. Nothing else changes: to sizes, heads and batches the leaf is what it was. 0 or -errno.
+ */
+int oplog_disclose(struct txn *txn, uint64_t arrival, struct span bytes);
+/* The number of the leaf of @oplog that arrived at @arrival. 0, STORE_NOT_FOUND (it is of another) or -errno. */
+int oplog_index_of(struct txn *txn, const struct oplog *oplog, uint64_t arrival, uint64_t *ret_index);
+
 /* One leaf by its number, or by its arrival. Spans are borrowed from the store. */
 int oplog_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index, struct leaf *ret_leaf,
 	uint64_t *ret_arrival);

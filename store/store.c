@@ -43,6 +43,7 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_CHANGES] = "changes",
 	[TABLE_INVITES] = "invites",
 	[TABLE_PRIVATE] = "private",
+	[TABLE_DISCLOSURES] = "disclosures",
 };
 
 struct store {

@@ -48,6 +48,7 @@ enum table {
 	TABLE_CHANGES,     /* number -> change row */
 	TABLE_INVITES,     /* office id -> invitation, and what became of it */
 	TABLE_PRIVATE,     /* record id -> sealed part, or that it was erased */
+	TABLE_DISCLOSURES, /* neighbour, oplog number, index -> nothing: what it is to be told in full */
 	TABLE_N,
 };
 

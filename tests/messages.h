@@ -22,6 +22,7 @@ static inline size_t take_held(struct message *m, struct held ret_held[MESSAGE_H
 }
 
 static inline void reencode_message(struct message *m, struct writer *w) {
+	struct disclosed disclosed[MESSAGE_HELD_MAX + 1];
 	struct held held[MESSAGE_HELD_MAX];
 	size_t n;
 
@@ -48,6 +49,16 @@ static inline void reencode_message(struct message *m, struct writer *w) {
 		break;
 	case MESSAGE_ENROL:
 		message_write_enrol(w, m->outcome, m->file);
+		break;
+	case MESSAGE_DISCLOSE:
+		message_write_disclose(w, &m->disclose);
+		break;
+	case MESSAGE_DISCLOSED:
+		n = 0;
+		while (message_disclosed_next(m, &disclosed[n]))
+			n++;
+		assert(n == m->n_held);
+		message_write_disclosed(w, disclosed, n);
 		break;
 	}
 }

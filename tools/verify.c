@@ -89,6 +89,7 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_CHANGES] = N_("changes"),
 	[TABLE_INVITES] = N_("invitations"),
 	[TABLE_PRIVATE] = N_("private parts"),
+	[TABLE_DISCLOSURES] = N_("disclosures"),
 };
 
 static const char *table_name(const struct checking *checking, enum table table) {

@@ -10,6 +10,7 @@
 #include "store/cases.h"
 #include "store/changes.h"
 #include "store/cursor.h"
+#include "store/disclosures.h"
 #include "store/offices.h"
 #include "store/oplog.h"
 #include "store/invites.h"
@@ -34,7 +35,7 @@ struct example {
 
 static const char *const headings[TABLE_N] = {
 	"meta", "offices", "oplogs", "records", "runs", "heads", "cursors", "cases", "steps",
-	"escalations", "waiting", "tallies", "changes", "invites", "private",
+	"escalations", "waiting", "tallies", "changes", "invites", "private", "disclosures",
 };
 
 static const struct id office_id = { "\x01\x8f\x3a\0\0\0\x70\0\x80\0\0\0\0\0\0\x01" };
@@ -52,6 +53,7 @@ static void write_register(struct txn *txn, const struct signer *signer) {
 		.state = OFFICE_ACTIVE, .valid_from_ms = received_ms - 86400000,
 		.level = span_str("commune"), .name = span_str("Hòa Vang"),
 	};
+	uint8_t state[16 + 4 + 1] = { [19] = 1 };
 	uint32_t number;
 
 	signer_public(signer, office.sign_key);
@@ -59,6 +61,8 @@ static void write_register(struct txn *txn, const struct signer *signer) {
 	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_assert_eq(offices_set_own(txn, &office_id, 1), 0);
 	cr_assert_eq(offices_set_parent_address(txn, span_str("tcp://10.1.2.3:7250")), 0);
+	memcpy(state, parent_id.b, sizeof(parent_id.b));
+	cr_assert_eq(meta_put(txn, "disclosed-to", (struct span){ state, sizeof(state) }), 0);
 }
 
 static void sign_here(struct txn *txn, struct signer *signer, struct oplog *oplog) {
@@ -120,6 +124,8 @@ static void write_oplogs(struct txn *txn, struct signer *signer) {
 	sign_here(txn, signer, &oplog);
 	cr_assert_eq(oplog_flush(txn, &oplog), 0);
 	cr_assert_eq(cursor_put(txn, &parent_id, &id, 1), 0);
+	cr_assert_eq(oplog_disclose(txn, 3, span_str("what its parent may not read")), 0);
+	cr_assert_eq(disclosures_put(txn, &parent_id, &(struct disclosure){ oplog.number, 2 }), 0);
 }
 
 static void write_case(struct txn *txn) {

@@ -149,6 +149,7 @@ static void write_kind(struct writer *w, enum message_type type) {
 	struct batch batch = a_batch();
 	struct refuse refuse = a_refuse();
 	struct held held[2];
+	const struct disclosed disclosed[2] = { { batch.oplog, 41, 0 }, { batch.oplog, UINT64_MAX, REFUSAL_ROOT } };
 
 	make_held(held, N_ELEMENTS(held));
 	switch (type) {
@@ -173,11 +174,17 @@ static void write_kind(struct writer *w, enum message_type type) {
 	case MESSAGE_ENROL:
 		message_write_enrol(w, ENROL_OUTCOME_ENROLLED, span_str("an answer"));
 		break;
+	case MESSAGE_DISCLOSE:
+		message_write_disclose(w, &(struct disclose){ batch.oplog, 41, span_str("a record") });
+		break;
+	case MESSAGE_DISCLOSED:
+		message_write_disclosed(w, disclosed, N_ELEMENTS(disclosed));
+		break;
 	}
 }
 
 Test(message, every_cut_and_every_byte_too_many_is_malformed) {
-	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_ENROL; type++) {
+	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_TYPE_LAST; type++) {
 		uint8_t buf[1024];
 		struct message m;
 		struct writer w;
@@ -195,7 +202,7 @@ Test(message, every_cut_and_every_byte_too_many_is_malformed) {
 }
 
 Test(message, only_a_hello_may_have_elements_of_a_later_version) {
-	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_ENROL; type++) {
+	for (enum message_type type = MESSAGE_HELLO; type <= MESSAGE_TYPE_LAST; type++) {
 		int want = type == MESSAGE_HELLO ? 0 : MESSAGE_MALFORMED;
 		uint8_t buf[1024];
 		struct message m = { 0 };
@@ -513,4 +520,53 @@ Test(message, a_join_and_its_answer_are_read_as_they_are_written) {
 	cr_expect_eq(m.type, MESSAGE_ENROL);
 	cr_expect_eq(m.outcome, ENROL_OUTCOME_USED);
 	cr_expect_eq(m.file.len, 0);
+}
+
+Test(message, a_disclosure_and_what_became_of_it_are_read_as_they_are_written) {
+	static const size_t counts[] = { 0, 1, 15, 16, MESSAGE_HELD_MAX };
+	static uint8_t record[RECORD_MAX], buf[MESSAGE_MAX];
+	const struct disclose want = { { office, EPOCH_MAX, LANE_BULK }, UINT64_MAX, { record, sizeof(record) } };
+	struct disclosed said[MESSAGE_HELD_MAX], got;
+	struct message m;
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	message_write_disclose(&w, &want);
+	cr_assert(writer_ok(&w), "the largest fits a message");
+	cr_assert_eq(message_decode(writer_span(&w), &m), 0);
+	cr_expect_eq(m.type, MESSAGE_DISCLOSE);
+	cr_expect(oplog_id_eq(&m.disclose.oplog, &want.oplog));
+	cr_expect_eq(m.disclose.index, want.index);
+	cr_expect(span_eq(m.disclose.record, want.record));
+	for (size_t i = 0; i < MESSAGE_HELD_MAX; i++)
+		said[i] = (struct disclosed){ { office, EPOCH_MAX, LANE_BULK }, UINT64_MAX - i, UINT64_MAX };
+	for (size_t i = 0; i < N_ELEMENTS(counts); i++) {
+		writer_init(&w, buf, sizeof(buf));
+		message_write_disclosed(&w, said, counts[i]);
+		cr_assert(writer_ok(&w), "the largest fits a message");
+		cr_assert_eq(message_decode(writer_span(&w), &m), 0);
+		cr_expect_eq(m.type, MESSAGE_DISCLOSED);
+		cr_expect_eq(m.n_held, counts[i]);
+		for (size_t k = 0; k < counts[i]; k++) {
+			cr_assert(message_disclosed_next(&m, &got));
+			cr_expect_eq(got.index, said[k].index);
+			cr_expect_eq(got.outcome, UINT64_MAX);
+		}
+		cr_expect_not(message_disclosed_next(&m, &got));
+	}
+}
+
+Test(message, a_disclosure_of_nothing_or_of_more_than_a_record_is_malformed) {
+	static const size_t lengths[] = { 0, 1, RECORD_MAX, RECORD_MAX + 1 };
+	static uint8_t record[RECORD_MAX + 1], buf[MESSAGE_MAX];
+	struct message m;
+	struct writer w;
+
+	for (size_t i = 0; i < N_ELEMENTS(lengths); i++) {
+		writer_init(&w, buf, sizeof(buf));
+		message_write_disclose(&w, &(struct disclose){ { office, 1, 0 }, 0, { record, lengths[i] } });
+		cr_assert(writer_ok(&w));
+		cr_expect_eq(message_decode(writer_span(&w), &m), i == 1 || i == 2 ? 0 : MESSAGE_MALFORMED,
+			"%zu bytes", lengths[i]);
+	}
 }

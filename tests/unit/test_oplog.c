@@ -426,3 +426,75 @@ Test(oplog, a_row_that_is_not_ours_is_an_error_and_no_crash) {
 		cr_assert_lt(oplog_leaf_at(txn, 1, &leaf), 0);
 	}
 }
+
+/* Two oplogs by turns, so that there are many runs. */
+Test(oplog, says_which_number_arrived_when_and_which_is_of_another) {
+	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
+	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
+	_cleanup_(store_abortp) struct txn *txn = scratch_txn(store);
+	struct oplog oplogs[2];
+	uint64_t index;
+
+	for (unsigned log = 0; log < 2; log++)
+		cr_assert_eq(oplog_load_or_create(txn, &(struct oplog_id){ scratch_id(log), 1, 1 }, &oplogs[log]), 0);
+	for (unsigned i = 0; i < 300; i++)
+		append(txn, &oplogs[i / 7 % 2], i / 7 % 2);
+	for (unsigned i = 0; i < 300; i++) {
+		unsigned log = i / 7 % 2;
+		struct leaf leaf;
+		uint64_t arrival;
+
+		cr_assert_eq(oplog_index_of(txn, &oplogs[log], i + 1, &index), 0);
+		cr_assert_eq(oplog_leaf(txn, &oplogs[log], index, &leaf, &arrival), 0);
+		cr_expect_eq(arrival, i + 1);
+		cr_expect_eq(oplog_index_of(txn, &oplogs[!log], i + 1, &index), STORE_NOT_FOUND);
+	}
+	cr_expect_eq(oplog_index_of(txn, &oplogs[0], 0, &index), STORE_NOT_FOUND);
+	cr_expect_eq(oplog_index_of(txn, &oplogs[0], 301, &index), STORE_NOT_FOUND);
+}
+
+Test(oplog, a_leaf_that_is_disclosed_is_read_in_full_and_counts_as_before) {
+	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
+	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
+	const struct oplog_id id = log_id(7, 1, 1);
+	struct txn *txn = scratch_txn(store);
+	struct leaf leaf, want;
+	struct oplog oplog;
+	uint8_t buf[3000];
+	struct head head, again;
+	uint64_t arrival;
+
+	cr_assert_eq(oplog_load_or_create(txn, &id, &oplog), 0);
+	for (unsigned i = 0; i < 400; i++) {
+		append(txn, &oplog, 2);
+		if (i % 20 == 19) {
+			head = make_head(&oplog);
+			cr_assert_eq(oplog_put_head(txn, &oplog, &head, false), 0);
+		}
+	}
+	cr_assert_eq(oplog_flush(txn, &oplog), 0);
+	cr_assert_eq(oplog_head_after(txn, &oplog, 13, UINT64_MAX, &head), 0);
+	for (uint64_t i = 4; i < 400; i += 9) {
+		cr_assert_eq(oplog_leaf(txn, &oplog, i, &leaf, &arrival), 0);
+		cr_assert(leaf.withheld);
+		cr_assert_eq(oplog_disclose(txn, arrival, leaf_bytes(2, i, buf)), 0);
+	}
+	cr_assert_eq(store_commit(txn), 0);
+
+	txn = scratch_txn(store);
+	cr_assert_eq(oplog_load(txn, &id, &oplog), 0);
+	for (uint64_t i = 0; i < 400; i++) {
+		uint64_t weight;
+
+		cr_assert_eq(oplog_leaf(txn, &oplog, i, &leaf, &arrival), 0);
+		want = make_leaf(2, i, buf);
+		weight = leaf_weight(&want);
+		cr_expect_not(leaf.withheld);
+		cr_expect_eq(leaf.disclosed, want.withheld);
+		cr_expect(span_eq(leaf.bytes, leaf_bytes(2, i, buf)));
+		cr_expect_eq(leaf_weight(&leaf), weight, "leaf %lu", i);
+	}
+	cr_assert_eq(oplog_head_after(txn, &oplog, 13, UINT64_MAX, &again), 0);
+	cr_expect_eq(again.size, head.size, "a batch ends where it would have ended");
+	store_abort(txn);
+}

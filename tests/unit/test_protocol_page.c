@@ -190,6 +190,8 @@ static const struct example {
 	{ "refuse", check_message, MESSAGE_REFUSE },
 	{ "join", check_message, MESSAGE_JOIN },
 	{ "enrol", check_message, MESSAGE_ENROL },
+	{ "disclose", check_message, MESSAGE_DISCLOSE },
+	{ "disclosed", check_message, MESSAGE_DISCLOSED },
 };
 
 Test(protocol_page, says_what_the_code_does) {

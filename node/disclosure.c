@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/disclosure.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "node/core_internal.h"
+#include "proto/kinds/step.h"
+
+static const char state_name[] = "disclosed-to"; /* in TABLE_META */
+
+int core_disclosures_load(struct core *core) {
+	struct core_disclosures *own = &core->disclosures;
+	struct span value;
+	int r = meta_get(core->txn, state_name, &value);
+
+	memset(own->state, 0, sizeof(own->state));
+	if (r == 0 && value.len == sizeof(own->state))
+		memcpy(own->state, value.data, sizeof(own->state));
+	return r < 0 ? r : 0;
+}
+
+void core_disclosures_clear(struct core *core) {
+	core->disclosures.n_notes = core->disclosures.n_come = 0;
+}
+
+void core_disclosures_done(struct core *core) {
+	free(core->disclosures.notes);
+	free(core->disclosures.come);
+}
+
+/* What becomes due */
+
+static int note(struct core *core, const struct disclosure_note *what) {
+	struct core_disclosures *own = &core->disclosures;
+
+	if (own->n_notes > 0 && memcmp(&own->notes[own->n_notes - 1], what, sizeof(*what)) == 0)
+		return 0;
+	if (own->n_notes == own->cap_notes) {
+		size_t cap = own->cap_notes ? 2 * own->cap_notes : 64;
+		struct disclosure_note *notes = realloc(own->notes, cap * sizeof(*notes));
+
+		if (!notes)
+			return -ENOMEM;
+		own->notes = notes;
+		own->cap_notes = cap;
+	}
+	own->notes[own->n_notes++] = *what;
+	return 0;
+}
+
+int core_disclose_case(struct core *core, const struct id *petition) {
+	struct disclosure_note what;
+
+	if (!register_parent(&core->reg))
+		return 0;
+	memset(&what, 0, sizeof(what)); /* also between its members: it is compared as bytes */
+	what.petition = *petition;
+	return note(core, &what);
+}
+
+/* Whether the office above reads the case by what was found or done here. 0 (no), 1 or -errno. */
+static int is_read_above(struct core *core, const struct id *petition) {
+	return escalations_by(core->txn, petition, core->fold.own);
+}
+
+static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {
+	struct disclosure_note what;
+	struct step step;
+	int r;
+
+	if ((core->changed && !core->changed_row.escalated) || step_decode(rec->body, &step))
+		return 0;
+	r = is_read_above(core, &step.petition);
+	if (r <= 0)
+		return r;
+	memset(&what, 0, sizeof(what));
+	what.petition = step.petition;
+	what.office = origin;
+	what.arrival = arrival;
+	return note(core, &what);
+}
+
+int core_disclose_record(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {
+	int r = 0;
+
+	if (!register_parent(&core->reg))
+		return 0;
+	if (rec->kind == KIND_STEP)
+		return disclose_step(core, origin, arrival, rec);
+	/* what was found of it may have been here before the petition: in an oplog that was fetched back */
+	if (rec->kind == KIND_PETITION && core->changed && core->changed_row.escalated)
+		r = is_read_above(core, &rec->id);
+	return r > 0 ? core_disclose_case(core, &rec->id) : r;
+}
+
+/* Rows for the records of one case. */
+struct putting {
+	struct core *core;
+	const struct id *parent;
+	const struct id *origin; /* of the case */
+	uint64_t arrival;
+	bool any;
+};
+
+static int put_place(void *userdata, const struct oplog *oplog) {
+	struct putting *putting = userdata;
+	struct disclosure due = { .oplog = oplog->number };
+	int r = oplog_index_of(putting->core->txn, oplog, putting->arrival, &due.index);
+
+	if (r)
+		return r < 0 ? r : 0;
+	putting->any = true;
+	r = disclosures_put(putting->core->txn, putting->parent, &due);
+	return r ? r : 1;
+}
+
+/* Whether the office above gets the records that this office wrote as hashes, or has them in full. */
+static bool goes_as_hash(const struct core *core, const struct id *writer) {
+	const struct id *own = &core->reg.own->row.office.id;
+	int distance = register_depth(&core->reg, writer, own);
+
+	return distance > 0;
+}
+
+/* Of a case only what those wrote who can have held it: anybody may write a step that says it is of it. */
+static int put_record(struct putting *putting, uint32_t office, uint64_t arrival) {
+	struct core *core = putting->core;
+	const struct register_entry *writer = register_by_number(&core->reg, office);
+	int r;
+
+	if (!writer || !goes_as_hash(core, &writer->row.office.id) ||
+		!register_is_within(&core->reg, putting->origin, &writer->row.office.id))
+		return 0;
+	putting->arrival = arrival;
+	r = oplog_each_of(core->txn, &writer->row.office.id, put_place, putting);
+	return r < 0 ? r : 0;
+}
+
+static int put_step(void *userdata, const struct step_row *row) {
+	return put_record(userdata, row->office, row->arrival);
+}
+
+static int put_note(struct putting *putting, const struct disclosure_note *what) {
+	struct core *core = putting->core;
+	const struct register_entry *origin;
+	struct case_row row;
+	int r = cases_get(core->txn, &what->petition, &row);
+
+	if (r)
+		return r < 0 ? r : 0; /* what is here of it is noted when its petition comes */
+	origin = register_by_number(&core->reg, row.origin);
+	if (!origin)
+		return -EIO;
+	putting->origin = &origin->row.office.id;
+	if (what->office)
+		return put_record(putting, what->office, what->arrival);
+	r = put_record(putting, row.origin, row.arrival);
+	return r ? r : steps_each(core->txn, &what->petition, put_step, putting);
+}
+
+/* Everything again */
+
+static int note_escalation(void *userdata, const struct id *petition, const struct escalation_row *row) {
+	struct core *core = userdata;
+
+	return row->office == core->fold.own ? core_disclose_case(core, petition) : 0;
+}
+
+static int note_all(struct core *core) {
+	int r = disclosures_clear(core->txn);
+
+	return r ? r : escalations_each(core->txn, NULL, note_escalation, core);
+}
+
+/* The rows were made for another parent, in another life of this office, by another rule, or the parent lost some. */
+static int look_at_state(struct core *core, const struct id *parent) {
+	struct core_disclosures *own = &core->disclosures;
+	struct link *link = core_find_link(core, parent);
+	uint8_t state[DISCLOSURE_STATE_LEN] = { 0 };
+	struct txn *txn;
+	int r;
+
+	memcpy(state, parent->b, 16);
+	put_be32(state + 16, core->fold.epoch);
+	if (memcmp(state, own->state, sizeof(state)) == 0 && !(link && link->went_back))
+		return 0;
+	r = core_txn(core, &txn);
+	if (!r)
+		r = note_all(core);
+	if (!r)
+		r = meta_put(txn, state_name, (struct span){ state, sizeof(state) });
+	memcpy(own->state, state, sizeof(state));
+	if (link)
+		link->went_back = false;
+	return r;
+}
+
+int core_put_disclosures(struct core *core) {
+	const struct register_entry *above = register_parent(&core->reg);
+	struct core_disclosures *own = &core->disclosures;
+	struct putting putting = { .core = core };
+	struct link *link;
+	int r;
+
+	if (!above)
+		return 0;
+	putting.parent = &above->row.office.id;
+	r = look_at_state(core, putting.parent);
+	for (size_t i = 0; r == 0 && i < own->n_notes; i++)
+		r = put_note(&putting, &own->notes[i]);
+	own->n_notes = 0;
+	link = core_find_link(core, putting.parent);
+	if (link)
+		link->disclosing.look |= putting.any;
+	return r;
+}
+
+/* What comes */
+
+int core_take_disclosure(struct core *core, struct link *link, const struct disclose *disclose) {
+	struct core_disclosures *own = &core->disclosures;
+
+	if (!link->greeted)
+		return REFUSAL_NO_SESSION;
+	core->n_records++;
+	if (core->full) {
+		core->refusals[REFUSAL_FULL]++;
+		return disclose_answer(&link->disclosing, disclose, REFUSAL_FULL);
+	}
+	if (own->n_come == own->cap_come) {
+		size_t cap = own->cap_come ? 2 * own->cap_come : 16;
+		struct disclosure_come *come = realloc(own->come, cap * sizeof(*come));
+
+		if (!come)
+			return -ENOMEM;
+		own->come = come;
+		own->cap_come = cap;
+	}
+	own->come[own->n_come++] = (struct disclosure_come){ link, *disclose };
+	return 0;
+}
+
+/* Only these are ever withheld from one office and disclosed by another; what else counts, counts when it came. */
+static bool is_detail(const struct record *rec) {
+	return rec->kind == KIND_PETITION || rec->kind == KIND_STEP || rec->kind == KIND_MEETING;
+}
+
+/* Keeps one. 0: it is kept, or was; a refusal, or -errno. */
+static int keep(struct core *core, const struct link *link, const struct disclose *disclose) {
+	struct leaf leaf;
+	struct oplog oplog;
+	struct record rec;
+	uint64_t arrival;
+	struct hash hash;
+	int r;
+
+	r = receive_permitted(core->receive, link, &disclose->oplog.office);
+	if (r)
+		return r;
+	r = oplog_load(core->txn, &disclose->oplog, &oplog);
+	if (r < 0)
+		return r;
+	if (r == STORE_NOT_FOUND || disclose->index >= oplog.frontier.size)
+		return REFUSAL_GAP;
+	if (register_is_quarantined(&core->reg, &disclose->oplog))
+		return REFUSAL_QUARANTINED;
+	r = oplog_leaf(core->txn, &oplog, disclose->index, &leaf, &arrival);
+	if (r)
+		return r < 0 ? r : -EIO;
+	merkle_leaf(disclose->record, &hash);
+	if (!leaf.withheld)
+		return span_eq(leaf.bytes, disclose->record) ? 0 : REFUSAL_ROOT;
+	if (memcmp(hash.b, leaf.hash.b, sizeof(hash.b)) != 0)
+		return REFUSAL_ROOT;
+	if (record_decode(disclose->record, &rec) || !is_detail(&rec))
+		return REFUSAL_MALFORMED;
+	r = oplog_disclose(core->txn, arrival, disclose->record);
+	return r ? r : core_kept(core, &disclose->oplog, arrival, disclose->record);
+}
+
+int core_keep_disclosures(struct core *core) {
+	struct core_disclosures *own = &core->disclosures;
+	struct txn *txn;
+	int r = own->n_come ? core_txn(core, &txn) : 0;
+
+	for (size_t i = 0; r == 0 && i < own->n_come; i++) {
+		struct disclosure_come *come = &own->come[i];
+		int outcome = keep(core, come->link, &come->disclose);
+
+		if (outcome > 0)
+			core->refusals[outcome]++;
+		r = outcome < 0 ? outcome : disclose_answer(&come->link->disclosing, &come->disclose,
+			(uint64_t)outcome);
+	}
+	own->n_come = 0;
+	return r;
+}
