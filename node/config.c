@@ -250,6 +250,12 @@ static const struct word lanes[] = {
 	{ NULL, 0 },
 };
 
+static const struct word details[] = {
+	{ "all", DETAIL_ALL },
+	{ "escalated", DETAIL_ESCALATED },
+	{ NULL, 0 },
+};
+
 static const struct word yes_no[] = {
 	{ "true", true },
 	{ "yes", true },
@@ -310,6 +316,8 @@ static const struct option options[] = {
 		N_("milliseconds, from 10 to 600000") },
 	{ "changes_days", parse_count, FIELD(struct config, changes_days), 1, 3650, NULL,
 		N_("days, from 1 to 3650") },
+	{ "detail", parse_word, FIELD(struct config, detail), 0, 0, details,
+		N_("all (the default) or escalated") },
 	{ "rules", NULL, 0, 0, 0, 0, NULL, N_("a list of at most 64 rules") },
 };
 

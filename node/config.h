@@ -35,6 +35,12 @@ struct rule {
 	uint8_t lane;             /* lane: urgent (default) or normal */
 };
 
+/* Which petitions, steps and meetings of its own the office tells the one above in full. */
+enum detail {
+	DETAIL_ALL,
+	DETAIL_ESCALATED, /* only those of cases that it escalated or handed over */
+};
+
 struct config {
 	char listen[CONFIG_ADDRESS_MAX + 1];   /* for the offices below, tcp://ADDRESS:PORT; empty: none */
 	char announce[CONFIG_ADDRESS_MAX + 1]; /* what they are told to connect to; default: listen, or
@@ -42,6 +48,7 @@ struct config {
 	char stream[CONFIG_ADDRESS_MAX + 1];   /* the change stream; default ipc in the home */
 	uint64_t store_size;                   /* bytes, default 64 GiB of address space */
 	uint32_t reconnect_ms;                 /* at most, the first pause before the parent is tried again, 2000 */
+	uint8_t detail;                        /* enum detail; default all */
 	uint32_t changes_days;                 /* the change stream is kept so long, default 30 */
 	size_t n_rules;
 	struct rule rules[CONFIG_RULES_MAX];

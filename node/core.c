@@ -730,7 +730,7 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 
 static struct link_io link_surroundings(struct core *core) {
 	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
-		0, core->recovery.on, TURN_BATCHES };
+		0, core->config->detail == DETAIL_ESCALATED, core->recovery.on, TURN_BATCHES };
 
 	core_fail(core, core->io->random(core->io->userdata, &io.random, sizeof(io.random)));
 	return io;

@@ -59,9 +59,15 @@ int core_disclose_case(struct core *core, const struct id *petition) {
 	return note(core, &what);
 }
 
-/* Whether the office above reads the case by what was found or done here. 0 (no), 1 or -errno. */
+/* Whether the office above reads the case by what was found here. 0 (no), 1 or -errno. */
 static int is_read_above(struct core *core, const struct id *petition) {
 	return escalations_by(core->txn, petition, core->fold.own);
+}
+
+/* Who is to act on a case must be able to read it, also where nothing was found of it. */
+static bool is_handed_over(const struct core *core, const struct case_row *row) {
+	return core->config->detail == DETAIL_ESCALATED && row->origin == core->fold.own &&
+		row->holder != core->fold.own;
 }
 
 static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {
@@ -69,7 +75,11 @@ static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, c
 	struct step step;
 	int r;
 
-	if ((core->changed && !core->changed_row.escalated) || step_decode(rec->body, &step))
+	if (step_decode(rec->body, &step))
+		return 0;
+	if (core->changed && origin == core->fold.own && is_handed_over(core, &core->changed_row))
+		return core_disclose_case(core, &step.petition);
+	if (core->changed && !core->changed_row.escalated)
 		return 0;
 	r = is_read_above(core, &step.petition);
 	if (r <= 0)
@@ -120,7 +130,7 @@ static bool goes_as_hash(const struct core *core, const struct id *writer) {
 	const struct id *own = &core->reg.own->row.office.id;
 	int distance = register_depth(&core->reg, writer, own);
 
-	return distance > 0;
+	return distance > 0 || (distance == 0 && core->config->detail == DETAIL_ESCALATED);
 }
 
 /* Of a case only what those wrote who can have held it: anybody may write a step that says it is of it. */
@@ -167,10 +177,20 @@ static int note_escalation(void *userdata, const struct id *petition, const stru
 	return row->office == core->fold.own ? core_disclose_case(core, petition) : 0;
 }
 
+static int note_handed_over(void *userdata, const struct id *petition, const struct case_row *row) {
+	struct core *core = userdata;
+
+	return is_handed_over(core, row) ? core_disclose_case(core, petition) : 0;
+}
+
 static int note_all(struct core *core) {
 	int r = disclosures_clear(core->txn);
 
-	return r ? r : escalations_each(core->txn, NULL, note_escalation, core);
+	if (!r)
+		r = escalations_each(core->txn, NULL, note_escalation, core);
+	if (!r && core->config->detail == DETAIL_ESCALATED)
+		r = cases_each(core->txn, note_handed_over, core);
+	return r;
 }
 
 /* The rows were made for another parent, in another life of this office, by another rule, or the parent lost some. */
@@ -183,6 +203,7 @@ static int look_at_state(struct core *core, const struct id *parent) {
 
 	memcpy(state, parent->b, 16);
 	put_be32(state + 16, core->fold.epoch);
+	state[20] = core->config->detail == DETAIL_ESCALATED;
 	if (memcmp(state, own->state, sizeof(state)) == 0 && !(link && link->went_back))
 		return 0;
 	r = core_txn(core, &txn);

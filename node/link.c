@@ -442,7 +442,7 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 		break;
 	default: /* detail goes one level up: the province sees to the commune, the district to the village */
 		if (link->up)
-			return distance == 0;
+			return distance == 0 && !io->withholds_own;
 	}
 	if (record_decode(bytes, &rec))
 		return false;

@@ -23,6 +23,7 @@ Test(config, an_empty_file_means_the_defaults_and_their_rules) {
 	cr_expect_eq(defaults.store_size, 64ULL << 30);
 	cr_expect_eq(defaults.reconnect_ms, 2000);
 	cr_expect_eq(defaults.changes_days, 30);
+	cr_expect_eq(defaults.detail, DETAIL_ALL);
 	cr_expect_str_empty(defaults.listen);
 	cr_assert_eq(defaults.n_rules, 4);
 	cr_expect_eq(defaults.rules[2].state, CASE_RECEIVED);
@@ -41,6 +42,7 @@ Test(config, every_setting_arrives_where_it_belongs) {
 				   "store_size: 2T\n"
 				   "reconnect_ms: 50\n"
 				   "changes_days: 3650\n"
+				   "detail: escalated\n"
 				   "rules:\n"
 				   "  - {name: gấp, when: urgent, on: seen}\n"
 				   "  - name: many\n"
@@ -62,6 +64,7 @@ Test(config, every_setting_arrives_where_it_belongs) {
 	cr_expect_eq(config.store_size, 2ULL << 40);
 	cr_expect_eq(config.reconnect_ms, 50);
 	cr_expect_eq(config.changes_days, 3650);
+	cr_expect_eq(config.detail, DETAIL_ESCALATED);
 	cr_assert_eq(config.n_rules, 3);
 	cr_expect_str_eq(config.rules[0].name, "gấp");
 	cr_expect_eq(config.rules[0].cause, CAUSE_URGENT);
@@ -112,6 +115,8 @@ Test(config, a_fault_is_named_with_its_line_and_what_would_be_right) {
 	} cases[] = {
 		{ "lisen: tcp://1.2.3.4:1", "f:1: ", "only: listen, announce" },
 		{ "\n\nlisten: 10.0.0.1:7401", "f:3: ", "tcp://ADDRESS:PORT" },
+		{ "# less\ndetail: none", "f:2: ", "all (the default) or escalated" },
+		{ "detail: [all]", "f:1: ", "all (the default) or escalated" },
 		{ "listen: tcp://10.0.0.1", "f:1: ", "tcp://ADDRESS:PORT" },
 		{ "listen: tcp://10.0.0.1:0", "f:1: ", "tcp://ADDRESS:PORT" },
 		{ "listen: tcp://10.0.0.1:65536", "f:1: ", "tcp://ADDRESS:PORT" },

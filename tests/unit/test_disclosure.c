@@ -436,6 +436,164 @@ Test(disclosure, who_asked_is_not_in_it, .timeout = 60) {
 	}
 }
 
+/* What an office tells of its own */
+
+static void write_meeting(struct cores_node *node, const char *topic) {
+	const struct meeting meeting = { .type = MEETING_DIALOGUE, .date_ms = CORES_START_MS,
+		.host = span_str("Chủ tịch UBND"), .topic = span_str(topic) };
+	struct draft draft = { .kind = KIND_MEETING, .lane = LANE_NORMAL };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	meeting_encode(&meeting, &w);
+	draft.body = writer_span(&w);
+	(void)submit_id(node, &draft);
+}
+
+static struct answer hand_over(struct cores_node *node, const struct id *petition, const struct id *to) {
+	const struct step step = { .petition = *petition, .action = ACTION_HANDED_OVER,
+		.date_ms = CORES_START_MS + 1000, .office = *to };
+	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	draft.body = writer_span(&w);
+	return cores_submit(node, &draft, 1);
+}
+
+Test(disclosure, an_office_may_tell_its_parent_of_no_case_but_those_it_escalates, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id late, other;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	late = take_petition(commune, 71);
+	other = take_petition(commune, 72);
+	take_step(commune, &other, ACTION_ACCEPTED, "Nhận đơn thứ hai.");
+	write_meeting(commune, "Họp thôn về nước sạch");
+	cores_settle(cores);
+	cr_expect_not(store_has(district, "Đường thôn"));
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 2, "its counts are told");
+	cr_expect_eq(cores_count(district, commune, MEASURE_MEETINGS), 1);
+	pass_days(cores, 12);
+	cr_expect(store_has(district, "đoạn số 71"));
+	cr_expect(has_case(district, &late, &row));
+	cr_expect_not(store_has(district, "đoạn số 72"));
+	cr_expect_not(store_has(district, "Nhận đơn thứ hai"));
+	cr_expect_not(store_has(district, "nước sạch"));
+	take_step(commune, &late, ACTION_ACCEPTED, "Nhận đơn thứ nhất.");
+	cores_settle(cores);
+	cr_expect(store_has(district, "Nhận đơn thứ nhất."));
+	cr_expect_not(store_has(province, "Đường thôn"));
+	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
+	expect_rebuilt(district);
+}
+
+Test(disclosure, what_such_an_office_escalates_is_judged_above_and_may_go_further, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id late;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	district->config.rules[0] = (struct rule){ .name = "all", .cause = CAUSE_PEOPLE, .scope = RULE_SEEN,
+		.at_least = 1, .lane = LANE_URGENT };
+	district->config.n_rules = 1;
+	late = take_petition(commune, 1);
+	pass_days(cores, 12);
+	cr_expect(has_case(district, &late, &row));
+	cr_expect(has_case(province, &late, &row));
+	expect_rebuilt(district);
+	expect_rebuilt(province);
+}
+
+Test(disclosure, a_case_that_is_handed_over_is_read_by_whom_it_was_handed_to, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 0);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id petition;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	petition = take_petition(commune, 1);
+	(void)take_petition(commune, 2);
+	cores_settle(cores);
+	cr_assert_not(has_case(district, &petition, &row));
+	cr_assert_eq(hand_over(commune, &petition, &district->id).result, CONTROL_OK);
+	cores_settle(cores);
+	cr_assert(has_case(district, &petition, &row));
+	cr_expect_eq(row.holder, district->core->reg.own->row.number);
+	cr_expect_not(store_has(district, "đoạn số 2"));
+	cr_expect_not(store_has(province, "Đường thôn"));
+	take_step(district, &petition, ACTION_ACCEPTED, "Huyện đã nhận.");
+	cores_settle(cores);
+	cr_assert(has_case(commune, &petition, &row));
+	cr_expect_eq(row.state, CASE_ACCEPTED);
+}
+
+/* Starts @node again with another setting. */
+static void set_detail(struct cores_node *node, enum detail detail) {
+	cores_down(node);
+	node->config.detail = detail;
+	cores_up(node);
+}
+
+Test(disclosure, another_setting_holds_for_what_was_not_sent_yet, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id told, late, handed;
+
+	told = take_petition(commune, 1);
+	take_step(commune, &told, ACTION_ACCEPTED, "Đã nhận.");
+	cores_settle(cores);
+	commune->cut = true;
+	late = take_petition(commune, 2);
+	handed = take_petition(commune, 3);
+	cr_assert_eq(hand_over(commune, &handed, &district->id).result, CONTROL_OK);
+	(void)take_petition(commune, 4);
+	(void)take_petition(commune, 5);
+	cores->now_ms += 2 * DAY_MS;
+	pass_days(cores, 3);
+	set_detail(commune, DETAIL_ESCALATED);
+	watch(commune);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cr_expect(has_case(district, &told, &row), "what was told is not taken back");
+	cr_expect(has_case(district, &handed, &row));
+	cr_expect_not(has_case(district, &late, &row));
+	cr_expect_not(store_has(district, "đoạn số 4"));
+	pass_days(cores, 9);
+	cr_expect(has_case(district, &late, &row));
+	set_detail(commune, DETAIL_ALL);
+	(void)take_petition(commune, 6);
+	pass_days(cores, 1);
+	cr_expect(store_has(district, "đoạn số 6"));
+	expect_rebuilt(district);
+}
+
+Test(disclosure, what_was_escalated_before_the_setting_and_not_sent_is_disclosed, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id late;
+
+	commune->cut = true;
+	late = take_petition(commune, 2);
+	pass_days(cores, 12);
+	cr_assert_eq(rows_in(commune, TABLE_ESCALATIONS), 1);
+	cr_assert_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
+	set_detail(commune, DETAIL_ESCALATED);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cr_expect(has_case(district, &late, &row));
+	cr_expect_eq(disclosed_leaves(district, commune, LANE_NORMAL), 1);
+	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
+}
+
 /* What a neighbour may try */
 
 /* Sends @from's disclosure to @to, and says what it is answered. */
@@ -526,6 +684,33 @@ Test(disclosure, is_taken_only_from_who_may_send_that_oplog, .timeout = 60) {
 	cr_expect_eq(disclose_as(top, middle, &of_village, 0, record), REFUSAL_NOT_YOURS, "from above");
 	cr_expect_eq(disclose_as(low, middle, &of_nobody, 0, record), REFUSAL_UNKNOWN_OFFICE);
 	cr_expect_eq(disclose_as(low, middle, &of_village, 0, record), 0);
+}
+
+Test(disclosure, is_not_taken_of_an_office_that_was_set_aside, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 0);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	const struct oplog_id id = { commune->id, 1, LANE_NORMAL };
+	uint8_t buf[RECORD_MAX];
+	struct office_row row;
+	struct span record;
+	struct txn *txn;
+
+	cores_take_petitions(commune, 0, 1);
+	cores_settle(cores);
+	record = leaf_of(commune, &id, 0, buf);
+	cores_down(province);
+	province->store = scratch_open(&province->home);
+	txn = scratch_txn(province->store);
+	cr_assert_eq(offices_get(txn, &commune->id, &row), 0);
+	row.forks.found = 2;
+	cr_assert_eq(offices_put_forks(txn, &commune->id, &row.forks), 0);
+	cr_assert_eq(store_commit(txn), 0);
+	province->store = store_close(province->store);
+	cores_up(province);
+	cores->now_ms += 90000;
+	cores_connect(cores, 1);
+	cores_settle(cores);
+	cr_expect_eq(disclose_as(district, province, &id, 0, record), REFUSAL_QUARANTINED);
 }
 
 Test(disclosure, needs_a_session, .timeout = 60) {
