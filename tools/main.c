@@ -55,6 +55,7 @@ static const struct command {
 	{ NULL, "import", command_import, N_("petitions, steps or meetings from a CSV file") },
 	{ NULL, "escalations", command_escalations, N_("what a rule found to need those above") },
 	{ NULL, "tally", command_tally, N_("the counts of this office and those below it") },
+	{ NULL, "visibility", command_visibility, N_("which offices can read a petition, and why") },
 	{ NULL, "log", command_log, N_("the records of an office as they are kept") },
 	{ NULL, "verify", command_verify, N_("check the whole store") },
 	{ NULL, "prove", command_prove, N_("a petition in a file that anybody can check") },

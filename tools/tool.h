@@ -48,6 +48,7 @@ int command_status(struct tool *tool, int argc, char **argv);
 int command_stream(struct tool *tool, int argc, char **argv);
 int command_tally(struct tool *tool, int argc, char **argv);
 int command_verify(struct tool *tool, int argc, char **argv);
+int command_visibility(struct tool *tool, int argc, char **argv);
 int command_prove(struct tool *tool, int argc, char **argv);
 int command_checkpoint(struct tool *tool, int argc, char **argv);
 

@@ -387,6 +387,7 @@ Test(cli, programs_get_the_keys_that_the_page_names, .timeout = 120) {
 		{ { "petition", "show", reference }, "steps.0", "\n*petition show*", "steps: " },
 		{ { "petition", "show", reference }, "escalations.0", "\n*petition show*",
 			"escalations: " },
+		{ { "visibility", reference }, "0", "\n*visibility*", "an array of " },
 	};
 	struct keys keys;
 	char *man = read_man();
