@@ -70,8 +70,17 @@ static bool is_handed_over(const struct core *core, const struct case_row *row) 
 		row->holder != core->fold.own;
 }
 
-static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {
+static int note_record(struct core *core, const struct id *petition, uint32_t office, uint64_t arrival) {
 	struct disclosure_note what;
+
+	memset(&what, 0, sizeof(what));
+	what.petition = *petition;
+	what.office = office;
+	what.arrival = arrival;
+	return note(core, &what);
+}
+
+static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {
 	struct step step;
 	int r;
 
@@ -84,11 +93,7 @@ static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, c
 	r = is_read_above(core, &step.petition);
 	if (r <= 0)
 		return r;
-	memset(&what, 0, sizeof(what));
-	what.petition = step.petition;
-	what.office = origin;
-	what.arrival = arrival;
-	return note(core, &what);
+	return note_record(core, &step.petition, origin, arrival);
 }
 
 int core_disclose_record(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {
@@ -183,6 +188,40 @@ static int note_handed_over(void *userdata, const struct id *petition, const str
 	return is_handed_over(core, row) ? core_disclose_case(core, petition) : 0;
 }
 
+/* A record of ours that stands twice, since a store was put back, is read above where it went last. */
+static int note_leaf(struct core *core, const struct leaf *leaf, uint64_t arrival) {
+	struct case_row row;
+	struct record rec;
+	struct step step;
+	struct id petition;
+	int r;
+
+	if (leaf->withheld || record_decode(leaf->bytes, &rec) ||
+		(rec.kind != KIND_PETITION && (rec.kind != KIND_STEP || step_decode(rec.body, &step))))
+		return 0;
+	petition = rec.kind == KIND_PETITION ? rec.id : step.petition;
+	r = cases_get(core->txn, &petition, &row);
+	if (r)
+		return r < 0 ? r : 0;
+	r = is_handed_over(core, &row) ? 1 : is_read_above(core, &petition);
+	return r > 0 ? note_record(core, &petition, core->fold.own, arrival) : r;
+}
+
+static int note_oplog(void *userdata, const struct oplog *oplog) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct core *core = userdata;
+	uint64_t index, arrival;
+	struct leaf leaf;
+	int r;
+
+	if (oplog->id.epoch != core->fold.epoch)
+		return 0;
+	r = oplog_walk_open(core->txn, oplog, 0, &walk);
+	while (!r && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0)
+		r = note_leaf(core, &leaf, arrival);
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
 static int note_all(struct core *core) {
 	int r = disclosures_clear(core->txn);
 
@@ -190,6 +229,8 @@ static int note_all(struct core *core) {
 		r = escalations_each(core->txn, NULL, note_escalation, core);
 	if (!r && core->config->detail == DETAIL_ESCALATED)
 		r = cases_each(core->txn, note_handed_over, core);
+	if (!r && core->config->detail == DETAIL_ESCALATED && core->fold.epoch > 1)
+		r = oplog_each_of(core->txn, &core->reg.own->row.office.id, note_oplog, core);
 	return r;
 }
 

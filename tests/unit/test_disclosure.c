@@ -594,6 +594,95 @@ Test(disclosure, what_was_escalated_before_the_setting_and_not_sent_is_disclosed
 	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
 }
 
+/* As `lienthong restore --here`: the store is to be taken for an old copy. */
+static void put_back(struct cores_node *node) {
+	struct txn *txn;
+
+	cores_down(node);
+	node->store = scratch_open(&node->home);
+	txn = scratch_txn(node->store);
+	cr_assert_eq(meta_put(txn, recovery_name, span_str("")), 0);
+	cr_assert_eq(store_commit(txn), 0);
+	node->store = store_close(node->store);
+	cores_up(node);
+}
+
+Test(disclosure, what_goes_into_another_life_is_disclosed_there, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id before, late;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	before = take_petition(commune, 1);
+	pass_days(cores, 12);
+	cr_assert(has_case(district, &before, &row));
+	commune->cut = true;
+	late = take_petition(commune, 2);
+	cores->now_ms += 12 * DAY_MS;
+	cores_settle(cores);
+	(void)take_petition(commune, 3);
+	cr_assert_eq(rows_in(commune, TABLE_ESCALATIONS), 2);
+	put_back(commune);
+	pass_days(cores, 1);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	pass_days(cores, 1);
+	cr_assert_eq(commune->core->author.epoch, 2);
+	cr_expect(has_case(district, &late, &row), "what only the copy had");
+	cr_expect_not(store_has(district, "đoạn số 3"));
+	take_step(commune, &late, ACTION_ACCEPTED, "Nhận ở đời sau.");
+	take_step(commune, &before, ACTION_ACCEPTED, "Nhận ở đời trước.");
+	cores_settle(cores);
+	cr_expect(store_has(district, "Nhận ở đời sau."));
+	cr_expect(store_has(district, "Nhận ở đời trước."));
+	expect_rebuilt(district);
+	expect_rebuilt(commune);
+}
+
+/* Its own records come back as they count above: as hashes, though they were disclosed. */
+Test(disclosure, what_an_office_told_late_comes_back_to_it_as_hashes, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	static char text[PETITION_TEXT_MAX + 1];
+	char command[3 * PATH_MAX];
+	uint64_t withheld;
+
+	memset(text, 'a', PETITION_TEXT_MAX);
+	commune->config.detail = DETAIL_ESCALATED;
+	(void)take_petition(commune, 1);
+	cores_settle(cores);
+	cores_down(commune);
+	snprintf(command, sizeof(command), "cp -r '%s' '%s.backup'", commune->home.path, commune->home.path);
+	cr_assert_eq(system(command), 0);
+	cores_up(commune);
+	cores_connect(cores, 2);
+	for (unsigned i = 0; i < 12; i++) { /* together more than a batch */
+		static uint8_t body[PETITION_TEXT_MAX + 256];
+		const struct petition petition = { .legal_kind = LEGAL_PETITION, .channel = CHANNEL_LETTER,
+			.people = 1, .received_ms = CORES_START_MS, .text = span_str(text) };
+		struct draft draft = { .kind = KIND_PETITION, .lane = LANE_NORMAL };
+		struct writer w;
+
+		writer_init(&w, body, sizeof(body));
+		petition_encode(&petition, &w);
+		draft.body = writer_span(&w);
+		(void)submit_id(commune, &draft);
+	}
+	pass_days(cores, 12);
+	cr_assert_eq(disclosed_leaves(district, commune, LANE_NORMAL), 13);
+	cores_down(commune);
+	snprintf(command, sizeof(command), "rm -r '%s' && mv '%s.backup' '%s'", commune->home.path,
+		commune->home.path, commune->home.path);
+	cr_assert_eq(system(command), 0);
+	cores_up(commune);
+	put_back(commune);
+	pass_days(cores, 2);
+	cr_expect_eq(commune->core->author.epoch, 2);
+	(void)cores_leaves(commune, commune, LANE_NORMAL, &withheld);
+	cr_expect_eq(withheld, 12);
+}
+
 /* What a neighbour may try */
 
 /* Sends @from's disclosure to @to, and says what it is answered. */
