@@ -869,6 +869,9 @@ static bool command_writes(uint8_t command) {
 	case COMMAND_DECLINE:
 	case COMMAND_CHANGE_OFFICE:
 	case COMMAND_ROTATE:
+	case COMMAND_ASK:
+	case COMMAND_GRANT:
+	case COMMAND_DENY:
 	case COMMAND_UNFORK:
 	case COMMAND_MOVE_OFFICE:
 		return true;
@@ -903,6 +906,10 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_move_office(core, client, &request));
 	else if (request.command == COMMAND_UNFORK)
 		core_fail(core, core_unfork(core, client, &request));
+	else if (request.command == COMMAND_ASK)
+		core_fail(core, core_ask(core, client, &request));
+	else if (request.command == COMMAND_GRANT || request.command == COMMAND_DENY)
+		core_fail(core, core_answer_request(core, client, &request));
 	else if (request.command == COMMAND_ROTATE)
 		core_fail(core, core_rotate(core, client, &request));
 	else if (request.command == COMMAND_READ)

@@ -112,7 +112,7 @@ int core_answer_failure(struct core *core, struct span client, uint64_t number,
 /* Opens links to neighbours that the register has now and had not before. 0 or -errno. */
 int core_meet_neighbours(struct core *core);
 
-/* intake.c, enrolment.c, lifecycle.c, invitations.c, private.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
+/* intake.c, enrolment.c, lifecycle.c, invitations.c, private.c, requests.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
 int core_submit(struct core *core, struct span client, struct request *request);
 int core_add_office(struct core *core, struct span client, const struct request *request);
 int core_join(struct core *core, struct span client, const struct request *request);
@@ -124,6 +124,8 @@ int core_read_private(struct core *core, struct span client, const struct reques
 int core_erase_private(struct core *core, struct span client, const struct request *request);
 int core_invite(struct core *core, struct span client, const struct request *request);
 int core_decide(struct core *core, struct span client, const struct request *request);
+int core_ask(struct core *core, struct span client, const struct request *request);
+int core_answer_request(struct core *core, struct span client, const struct request *request);
 int core_load_guests(struct core *core, struct txn *txn);
 /* Enrols an office below this one: its record. 0 or -errno. */
 int core_enrol(struct core *core, struct office *office);

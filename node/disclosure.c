@@ -6,6 +6,7 @@
 
 #include "node/core_internal.h"
 #include "proto/kinds/step.h"
+#include "store/requests.h"
 
 static const char state_name[] = "disclosed-to"; /* in TABLE_META */
 
@@ -59,9 +60,16 @@ int core_disclose_case(struct core *core, const struct id *petition) {
 	return note(core, &what);
 }
 
-/* Whether the office above reads the case by what was found here. 0 (no), 1 or -errno. */
-static int is_read_above(struct core *core, const struct id *petition) {
-	return escalations_by(core->txn, petition, core->fold.own);
+int core_is_read_above(struct core *core, const struct id *petition) {
+	int r = escalations_by(core->txn, petition, core->fold.own);
+
+	return r ? r : grants_by(core->txn, petition, core->fold.own);
+}
+
+/* The same of a case that was just folded: its row knows whether anything was found of it. */
+static int is_read_above_now(struct core *core, const struct id *petition) {
+	return core->changed && !core->changed_row.escalated ? grants_by(core->txn, petition, core->fold.own)
+							      : core_is_read_above(core, petition);
 }
 
 /* Who is to act on a case must be able to read it, also where nothing was found of it. */
@@ -88,9 +96,7 @@ static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, c
 		return 0;
 	if (core->changed && origin == core->fold.own && is_handed_over(core, &core->changed_row))
 		return core_disclose_case(core, &step.petition);
-	if (core->changed && !core->changed_row.escalated)
-		return 0;
-	r = is_read_above(core, &step.petition);
+	r = is_read_above_now(core, &step.petition);
 	if (r <= 0)
 		return r;
 	return note_record(core, &step.petition, origin, arrival);
@@ -104,8 +110,8 @@ int core_disclose_record(struct core *core, uint32_t origin, uint64_t arrival, c
 	if (rec->kind == KIND_STEP)
 		return disclose_step(core, origin, arrival, rec);
 	/* what was found of it may have been here before the petition: in an oplog that was fetched back */
-	if (rec->kind == KIND_PETITION && core->changed && core->changed_row.escalated)
-		r = is_read_above(core, &rec->id);
+	if (rec->kind == KIND_PETITION && core->changed && origin != core->fold.own)
+		r = is_read_above_now(core, &rec->id);
 	return r > 0 ? core_disclose_case(core, &rec->id) : r;
 }
 
@@ -182,6 +188,12 @@ static int note_escalation(void *userdata, const struct id *petition, const stru
 	return row->office == core->fold.own ? core_disclose_case(core, petition) : 0;
 }
 
+static int note_grant(void *userdata, const struct id *petition, uint32_t office) {
+	struct core *core = userdata;
+
+	return office == core->fold.own ? core_disclose_case(core, petition) : 0;
+}
+
 static int note_handed_over(void *userdata, const struct id *petition, const struct case_row *row) {
 	struct core *core = userdata;
 
@@ -203,7 +215,7 @@ static int note_leaf(struct core *core, const struct leaf *leaf, uint64_t arriva
 	r = cases_get(core->txn, &petition, &row);
 	if (r)
 		return r < 0 ? r : 0;
-	r = is_handed_over(core, &row) ? 1 : is_read_above(core, &petition);
+	r = is_handed_over(core, &row) ? 1 : core_is_read_above(core, &petition);
 	return r > 0 ? note_record(core, &petition, core->fold.own, arrival) : r;
 }
 
@@ -227,6 +239,8 @@ static int note_all(struct core *core) {
 
 	if (!r)
 		r = escalations_each(core->txn, NULL, note_escalation, core);
+	if (!r)
+		r = grants_each(core->txn, note_grant, core);
 	if (!r && core->config->detail == DETAIL_ESCALATED)
 		r = cases_each(core->txn, note_handed_over, core);
 	if (!r && core->config->detail == DETAIL_ESCALATED && core->fold.epoch > 1)

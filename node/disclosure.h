@@ -48,6 +48,8 @@ void core_disclosures_done(struct core *core);
 
 /* Notes that a case is to be read above from now on: all of it that is here. 0 or -errno. */
 int core_disclose_case(struct core *core, const struct id *petition);
+/* Whether the office above reads the case by what was found or granted here. 0 (no), 1 or -errno. */
+int core_is_read_above(struct core *core, const struct id *petition);
 /* After a record was folded: notes it if its case is read above already. 0 or -errno. */
 int core_disclose_record(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec);
 /* A neighbour discloses a record. 0, a refusal that ends the session, or -errno. */

@@ -436,6 +436,14 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 		return false;
 	case KIND_TALLY:
 		return link->up;
+	case KIND_REQUEST: /* is for those below */
+		if (link->up)
+			return false;
+		break;
+	case KIND_REPLY: /* for who asked, whatever else the office is set to tell */
+		if (link->up)
+			return distance == 0;
+		break;
 	case KIND_ESCALATION:
 		if (link->up)
 			return true;

@@ -3,6 +3,7 @@
 
 #include "proto/enrol.h"
 #include "proto/kinds/access.h"
+#include "proto/kinds/reply.h"
 #include "proto/reference.h"
 
 enum {
@@ -64,6 +65,17 @@ static void write_labels(struct writer *w, const struct office *office) {
 	write_str(w, office->name);
 }
 
+/* As the body of a request, of which a tool of this version writes no more elements than it has. */
+static void read_inquiry(struct reader *r, struct inquiry *ret_inquiry) {
+	const struct span body = read_raw(r);
+	struct reader beginning;
+
+	reader_init(&beginning, body);
+	read_array(&beginning, INQUIRY_FIELDS, INQUIRY_FIELDS);
+	if (beginning.failed || inquiry_decode(body, ret_inquiry))
+		reader_fail(r);
+}
+
 static void read_arguments(struct reader *r, struct request *request) {
 	switch (request->command) {
 	case COMMAND_SUBMIT:
@@ -100,6 +112,16 @@ static void read_arguments(struct reader *r, struct request *request) {
 			reader_fail(r);
 		break;
 	case COMMAND_ROTATE:
+		break;
+	case COMMAND_ASK:
+		read_inquiry(r, &request->inquiry);
+		break;
+	case COMMAND_GRANT:
+	case COMMAND_DENY:
+		read_id(r, &request->record);
+		request->who = read_line(r, 1, REPLY_WHO_MAX);
+		if (request->command == COMMAND_DENY)
+			request->reason = read_line(r, 1, REPLY_REASON_MAX);
 		break;
 	case COMMAND_INVITE:
 		read_labels(r, &request->office);
@@ -277,6 +299,20 @@ void control_write_move_office(struct writer *w, uint64_t number, const struct i
 
 void control_write_rotate(struct writer *w, uint64_t number) {
 	write_request(w, number, COMMAND_ROTATE, 0);
+}
+
+void control_write_ask(struct writer *w, uint64_t number, const struct inquiry *inquiry) {
+	write_request(w, number, COMMAND_ASK, 1);
+	inquiry_encode(inquiry, w);
+}
+
+void control_write_reply(struct writer *w, uint64_t number, enum command command, const struct id *request,
+	struct span who, struct span reason) {
+	write_request(w, number, command, command == COMMAND_DENY ? 3 : 2);
+	write_id(w, request);
+	write_str(w, who);
+	if (command == COMMAND_DENY)
+		write_str(w, reason);
 }
 
 void control_write_decision(struct writer *w, uint64_t number, enum command command,

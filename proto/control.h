@@ -22,6 +22,9 @@
  *   UNFORK      [office id]                 -> []
  *   MOVE_OFFICE [office id, new parent's id] -> []        of one directly below
  *   ROTATE      []                          -> []         to the key in the file beside the present one
+ *   ASK         [body of a request]         -> [outcome, record id]  for a case; asked is any office below, whose case it is
+ *   GRANT       [record id, who]            -> []         of a request
+ *   DENY        [record id, who, reason]    -> []
  *
  * A draft is [kind, organisation, lane, id or nil, body, private part or nil]: a record that the node
  * will complete, number, encode and sign. All drafts of a request are kept, or none; with check only, none, and the
@@ -32,6 +35,7 @@
  * [result, index, detail] follows, with what is wrong with the drafts after that one.
  */
 #include "proto/codec.h"
+#include "proto/kinds/inquiry.h"
 #include "proto/kinds/office.h"
 #include "proto/message.h"
 #include "proto/record.h"
@@ -67,6 +71,9 @@ enum command {
 	COMMAND_ROTATE = 13,
 	COMMAND_UNFORK = 14,
 	COMMAND_MOVE_OFFICE = 15,
+	COMMAND_ASK = 20,
+	COMMAND_GRANT = 21,
+	COMMAND_DENY = 22,
 };
 
 /* The CLI turns each into a sentence; detail is the part of it that only the node knows. */
@@ -103,6 +110,9 @@ enum control_result {
 	CONTROL_HOLDS_CASES = 30,    /* MOVE_OFFICE: cases of the office are held here */
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
 	CONTROL_UNSEALED = 31,       /* who brings a denunciation comes sealed, or not at all */
+	CONTROL_NO_REQUEST = 40,     /* GRANT, DENY: the office above has not asked that of this one */
+	CONTROL_ANSWERED = 41,       /* GRANT, DENY: it was */
+	CONTROL_READABLE = 42,       /* ASK: it can be read here already */
 };
 
 enum outcome {
@@ -134,7 +144,8 @@ struct request {
 	uint64_t since;         /* SINCE */
 	uint64_t max;           /* SINCE */
 	struct span after;      /* SNAPSHOT; empty: from the beginning */
-	struct id record;       /* READ, ERASE, as the next two; ACCEPT, DECLINE, UNFORK: the office */
+	struct inquiry inquiry; /* ASK */
+	struct id record;       /* READ, ERASE, as the next two; GRANT, DENY; ACCEPT, DECLINE, UNFORK: the office */
 	struct span who;        /* the user of the machine */
 	struct span reason;
 };
@@ -206,6 +217,11 @@ void control_write_invite(struct writer *w, uint64_t number, const struct office
 void control_write_change_office(struct writer *w, uint64_t number, const struct office *office);
 void control_write_rotate(struct writer *w, uint64_t number);
 void control_write_move_office(struct writer *w, uint64_t number, const struct id *office, const struct id *parent);
+/* @inquiry's asked is the office whose case it is: the node finds whom to ask. */
+void control_write_ask(struct writer *w, uint64_t number, const struct inquiry *inquiry);
+/* GRANT, or DENY with @reason. */
+void control_write_reply(struct writer *w, uint64_t number, enum command command, const struct id *request,
+	struct span who, struct span reason);
 /* ACCEPT, DECLINE or UNFORK. */
 void control_write_decision(struct writer *w, uint64_t number, enum command command,
 	const struct id *office);

@@ -33,6 +33,8 @@ enum kind {
 	KIND_ESCALATION = 6,
 	KIND_ACCESS = 7,
 	KIND_FORK = 8,
+	KIND_REQUEST = 9,
+	KIND_REPLY = 10,
 };
 
 /* The Front and the five organisations, and the Party's mass-mobilisation board. */

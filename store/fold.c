@@ -14,6 +14,7 @@
 #include "proto/kinds/office.h"
 #include "proto/kinds/petition.h"
 #include "proto/kinds/step.h"
+#include "store/requests.h"
 
 #define STATE(s) (1u << (s))
 
@@ -858,6 +859,26 @@ static int apply_fork(struct fold *fold, struct txn *txn, const struct id *origi
 	return r;
 }
 
+static int apply_request(struct txn *txn, uint32_t origin, uint64_t arrival, const struct record *rec) {
+	struct inquiry inquiry;
+
+	if (inquiry_decode(rec->body, &inquiry))
+		return FOLD_SET_ASIDE;
+	return requests_put(txn, &(struct request_row){ rec->id, origin, rec->id, arrival });
+}
+
+static int apply_reply(struct txn *txn, uint32_t origin, uint64_t arrival, const struct record *rec) {
+	struct reply reply;
+	int r;
+
+	if (reply_decode(rec->body, &reply))
+		return FOLD_SET_ASIDE;
+	r = requests_put(txn, &(struct request_row){ reply.request, origin, rec->id, arrival });
+	if (!r && reply.outcome == REPLY_GRANTED)
+		r = grants_put(txn, &reply.petition, origin, &rec->id, arrival);
+	return r;
+}
+
 int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	uint32_t origin_number, uint64_t arrival, const struct record *rec) {
 	switch (rec->kind) {
@@ -875,6 +896,10 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 		return apply_office(fold, txn, origin, rec);
 	case KIND_FORK:
 		return apply_fork(fold, txn, &origin->office, rec);
+	case KIND_REQUEST:
+		return apply_request(txn, origin_number, arrival, rec);
+	case KIND_REPLY:
+		return apply_reply(txn, origin_number, arrival, rec);
 	default:
 		return 0; /* a newer version's: kept and forwarded */
 	}

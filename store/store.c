@@ -44,6 +44,8 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_INVITES] = "invites",
 	[TABLE_PRIVATE] = "private",
 	[TABLE_DISCLOSURES] = "disclosures",
+	[TABLE_REQUESTS] = "requests",
+	[TABLE_GRANTS] = "grants",
 };
 
 struct store {

@@ -49,6 +49,8 @@ enum table {
 	TABLE_INVITES,     /* office id -> invitation, and what became of it */
 	TABLE_PRIVATE,     /* record id -> sealed part, or that it was erased */
 	TABLE_DISCLOSURES, /* neighbour, oplog number, index -> nothing: what it is to be told in full */
+	TABLE_REQUESTS,    /* request, office, record -> arrival: who asked, who answered */
+	TABLE_GRANTS,      /* case, office, record -> arrival: what was granted */
 	TABLE_N,
 };
 

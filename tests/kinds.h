@@ -8,10 +8,12 @@
 #include "proto/kinds/access.h"
 #include "proto/kinds/fork.h"
 #include "proto/kinds/escalation.h"
+#include "proto/kinds/inquiry.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/office.h"
 #include "proto/kinds/petition.h"
 #include "proto/kinds/private.h"
+#include "proto/kinds/reply.h"
 #include "proto/kinds/step.h"
 #include "proto/kinds/tally.h"
 #include "proto/record.h"
@@ -29,7 +31,7 @@
 
 static const uint8_t sample_kinds[] = {
 	KIND_PETITION, KIND_STEP, KIND_MEETING, KIND_TALLY, KIND_OFFICE, KIND_ESCALATION, KIND_ACCESS,
-	KIND_FORK,
+	KIND_FORK, KIND_REQUEST, KIND_REPLY,
 };
 
 static inline struct petition sample_petition(void) {
@@ -141,6 +143,28 @@ static inline struct fork sample_fork(void) {
 	return fork;
 }
 
+static inline struct inquiry sample_inquiry(void) {
+	return (struct inquiry){
+		.asked = SAMPLE_OFFICE,
+		.petition = SAMPLE_CASE,
+		.reference = reference_make(9163, 5, 2024, 42),
+		.oplog = { SAMPLE_OFFICE, 1, LANE_NORMAL },
+		.index = 0,
+		.who = span_str("minh"),
+		.reason = span_str("Dân hỏi tỉnh."),
+	};
+}
+
+static inline struct reply sample_reply(void) {
+	return (struct reply){
+		.request = { { 0x01, 0x8f, 0x3b, 0x00, [6] = 0x70, [8] = 0x80, [15] = 3 + KIND_REQUEST } },
+		.petition = SAMPLE_CASE,
+		.outcome = REPLY_REFUSED,
+		.who = span_str("lan"),
+		.reason = span_str("Đã trả lời dân."),
+	};
+}
+
 static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct petition petition = sample_petition();
 	struct step step = sample_step();
@@ -148,6 +172,8 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct office office = sample_office();
 	struct escalation escalation = sample_escalation();
 	struct access access = sample_access();
+	struct inquiry inquiry = sample_inquiry();
+	struct reply reply = sample_reply();
 	struct fork fork = sample_fork();
 
 	switch (kind) {
@@ -172,6 +198,12 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	case KIND_ACCESS:
 		access_encode(&access, w);
 		break;
+	case KIND_REQUEST:
+		inquiry_encode(&inquiry, w);
+		break;
+	case KIND_REPLY:
+		reply_encode(&reply, w);
+		break;
 	case KIND_FORK:
 		fork_encode(&fork, w);
 		break;
@@ -184,7 +216,9 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 	struct escalation escalation;
 	struct petition petition;
 	struct private_part part;
+	struct inquiry inquiry;
 	struct meeting meeting;
+	struct reply reply;
 	struct access access;
 	struct office office;
 	struct fork fork;
@@ -226,6 +260,16 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 		if (access_decode(body, &access) != 0)
 			return false;
 		access_encode(&access, w);
+		return true;
+	case KIND_REQUEST:
+		if (inquiry_decode(body, &inquiry) != 0)
+			return false;
+		inquiry_encode(&inquiry, w);
+		return true;
+	case KIND_REPLY:
+		if (reply_decode(body, &reply) != 0)
+			return false;
+		reply_encode(&reply, w);
 		return true;
 	case KIND_FORK:
 		if (fork_decode(body, &fork) != 0)

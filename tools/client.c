@@ -2,6 +2,7 @@
 #include "tools/client.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -121,6 +122,15 @@ struct client *client_close(struct client *client) {
 
 void client_closep(struct client **client) {
 	client_close(*client);
+}
+
+void client_user(const struct tool *tool, char ret_name[CLIENT_USER_MAX + 1]) {
+	const struct passwd *user = getpwuid(tool->user);
+
+	if (user && user->pw_name[0])
+		snprintf(ret_name, CLIENT_USER_MAX + 1, "%s", user->pw_name);
+	else
+		snprintf(ret_name, CLIENT_USER_MAX + 1, "uid %u", (unsigned)tool->user);
 }
 
 uint64_t client_number(struct client *client) {
@@ -349,6 +359,12 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_HOLDS_CASES:
 		return refuse(_("%s: this office still holds petitions that it took in; answer them first: what is done here would not reach it any more"),
 			what);
+	case CONTROL_NO_REQUEST:
+		return refuse(_("%s: the office above has not asked this of this office; see: lienthong requests"), what);
+	case CONTROL_ANSWERED:
+		return refuse(_("%s: this was answered already; see: lienthong requests"), what);
+	case CONTROL_READABLE:
+		return refuse(_("%s: it can be read here already"), what);
 	case CONTROL_NOT_FORKED:
 		return refuse(_("%s: that office has not forked, or it is settled"), what);
 	case CONTROL_RESTORING:

@@ -5,6 +5,8 @@
 #include "proto/kinds/access.h"
 #include "proto/kinds/fork.h"
 #include "proto/kinds/escalation.h"
+#include "proto/kinds/inquiry.h"
+#include "proto/kinds/reply.h"
 #include "proto/kinds/meeting.h"
 #include "proto/kinds/petition.h"
 #include "proto/kinds/step.h"
@@ -186,6 +188,33 @@ static void summarise_access(FILE *f, const struct dump *dump, const struct reco
 		(const char *)access.reason.data);
 }
 
+static void summarise_request(FILE *f, const struct dump *dump, const struct record *record) {
+	char reference[REFERENCE_TEXT_MAX];
+	struct inquiry inquiry;
+
+	if (inquiry_decode(record->body, &inquiry))
+		return;
+	if (inquiry.reference)
+		reference_format(inquiry.reference, reference);
+	else
+		reference_of(dump->home, &inquiry.petition, reference);
+	fprintf(f, for_reader(dump->json, N_("%s: %.*s asks for it: %.*s")), reference, (int)inquiry.who.len,
+		(const char *)inquiry.who.data, (int)inquiry.reason.len, (const char *)inquiry.reason.data);
+}
+
+static void summarise_reply(FILE *f, const struct dump *dump, const struct record *record) {
+	char reference[REFERENCE_TEXT_MAX];
+	struct reply reply;
+
+	if (reply_decode(record->body, &reply))
+		return;
+	reference_of(dump->home, &reply.petition, reference);
+	fprintf(f, reply.outcome == REPLY_GRANTED ? for_reader(dump->json, N_("%s: granted by %.*s"))
+						   : for_reader(dump->json, N_("%s: refused by %.*s: %.*s")),
+		reference, (int)reply.who.len, (const char *)reply.who.data, (int)reply.reason.len,
+		(const char *)reply.reason.data);
+}
+
 /* One line of what a record says; heap, NULL without memory. */
 static char *summarise(const struct dump *dump, const struct record *record) {
 	char *text = NULL;
@@ -215,6 +244,12 @@ static char *summarise(const struct dump *dump, const struct record *record) {
 		break;
 	case KIND_FORK:
 		summarise_fork(f, dump, record);
+		break;
+	case KIND_REQUEST:
+		summarise_request(f, dump, record);
+		break;
+	case KIND_REPLY:
+		summarise_reply(f, dump, record);
 		break;
 	case KIND_ACCESS:
 		summarise_access(f, dump, record);

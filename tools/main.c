@@ -55,6 +55,10 @@ static const struct command {
 	{ NULL, "import", command_import, N_("petitions, steps or meetings from a CSV file") },
 	{ NULL, "escalations", command_escalations, N_("what a rule found to need those above") },
 	{ NULL, "tally", command_tally, N_("the counts of this office and those below it") },
+	{ "request", "grant", command_request_grant, N_("disclose a case to the office above, which asked") },
+	{ "request", "refuse", command_request_refuse, N_("do not") },
+	{ NULL, "request", command_request, N_("ask the office below for a petition that only its hash is here of") },
+	{ NULL, "requests", command_requests, N_("what was asked for, and what was answered") },
 	{ NULL, "visibility", command_visibility, N_("which offices can read a petition, and why") },
 	{ NULL, "log", command_log, N_("the records of an office as they are kept") },
 	{ NULL, "verify", command_verify, N_("check the whole store") },
@@ -208,6 +212,10 @@ static int run(struct tool *tool, int argc, char **argv) {
 		second = argc > 1 ? argv[1] : NULL;
 	}
 	command = find_command(first, second);
+	if (command && !command->group && is_group(first)) { /* a command that is a group, too: what follows is its own */
+		argc++;
+		argv--;
+	}
 	if (!command)
 		return unknown(first, second && second[0] != '-' ? second : NULL);
 	return command->run(tool, argc, argv);

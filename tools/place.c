@@ -38,6 +38,13 @@ static int check_place(const struct home *home, const char *name, const char *of
 	return r ? home_failed(r) : DONE;
 }
 
+bool place_is(const char *name) {
+	char office[OFFICE_NAME_MAX + 1];
+	struct place place;
+
+	return read_place(name, office, &place);
+}
+
 int place_find(const struct home *home, const char *name, struct place *ret_place) {
 	char office[OFFICE_NAME_MAX + 1];
 	struct case_row row;

@@ -5,5 +5,7 @@
  */
 #include "tools/home.h"
 
+/* Whether it is written as a place. */
+bool place_is(const char *name);
 /* DONE, or an ending, having said why. */
 int place_find(const struct home *home, const char *name, struct place *ret_place);

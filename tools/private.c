@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tools/private.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,24 +9,14 @@
 #include "tools/csvfile.h"
 #include "tools/find.h"
 
-/* Who is at this computer, as the computer knows. */
-static void user_name(const struct tool *tool, char ret_name[ACCESS_WHO_MAX + 1]) {
-	const struct passwd *user = getpwuid(tool->user);
-
-	if (user && user->pw_name[0])
-		snprintf(ret_name, ACCESS_WHO_MAX + 1, "%s", user->pw_name);
-	else
-		snprintf(ret_name, ACCESS_WHO_MAX + 1, "uid %u", (unsigned)tool->user);
-}
-
 /* @ret_client owns what the answer points into. DONE, or an ending with its words. */
 static int ask(const struct tool *tool, enum command command, const struct id *record,
 	const char *what, struct span reason, struct client **ret_client, struct answer *ret_answer) {
 	_cleanup_(writer_done) struct writer w;
-	char who[ACCESS_WHO_MAX + 1];
+	char who[CLIENT_USER_MAX + 1];
 	int ending;
 
-	user_name(tool, who);
+	client_user(tool, who);
 	writer_init_grow(&w);
 	ending = client_reach(tool, ret_client);
 	if (ending)

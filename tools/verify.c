@@ -90,6 +90,8 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_INVITES] = N_("invitations"),
 	[TABLE_PRIVATE] = N_("private parts"),
 	[TABLE_DISCLOSURES] = N_("disclosures"),
+	[TABLE_REQUESTS] = N_("requests"),
+	[TABLE_GRANTS] = N_("grants"),
 };
 
 static const char *table_name(const struct checking *checking, enum table table) {
@@ -534,7 +536,7 @@ static int check_changes(struct checking *checking) {
 
 /* What is made again from the oplogs. */
 static const enum table derived[] = {
-	TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING, TABLE_TALLIES,
+	TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING, TABLE_TALLIES, TABLE_REQUESTS, TABLE_GRANTS,
 };
 
 static void format_key(struct span key, char ret_text[2 * KEY_SHOWN + 1]) {

@@ -7,6 +7,7 @@
 #include "store/cases.h"
 #include "store/cursor.h"
 #include "store/disclosures.h"
+#include "store/requests.h"
 
 static const char *const holdings[] = {
 	[HOLDS_NOTHING] = N_("nothing"),
@@ -20,6 +21,7 @@ static const char *const sights[] = {
 	[SIGHT_ALL_LEVELS] = "all-levels",
 	[SIGHT_AUDIENCE] = "audience",
 	[SIGHT_ESCALATED] = "escalated",
+	[SIGHT_GRANTED] = "granted",
 	[SIGHT_HANDED_OVER] = "handed-over",
 	[SIGHT_DISCLOSED] = "disclosed",
 	[SIGHT_RULE] = "rule",
@@ -87,10 +89,14 @@ static void give(struct level *level, enum holding holds, enum sight why, const 
 static int discloses(const struct looking *looking, const struct level *below, enum sight *ret_why) {
 	int r;
 
-	if (id_is_nil(&looking->petition) || looking->kind == KIND_MEETING)
+	if (id_is_nil(&looking->petition))
 		return 0;
 	*ret_why = SIGHT_ESCALATED;
 	r = escalations_by(looking->home->txn, &looking->petition, below->office->number);
+	if (r)
+		return r;
+	*ret_why = SIGHT_GRANTED;
+	r = grants_by(looking->home->txn, &looking->petition, below->office->number);
 	if (r)
 		return r;
 	*ret_why = SIGHT_HANDED_OVER;
@@ -140,7 +146,7 @@ static int look_by_rule(struct looking *looking, size_t i) {
 		give(level, HOLDS_RECORD, SIGHT_ALL_LEVELS, NULL, false);
 		return 0;
 	}
-	if (looking->kind == KIND_ACCESS) {
+	if (looking->kind == KIND_ACCESS || looking->kind == KIND_REQUEST) {
 		give(level, HOLDS_HASH, SIGHT_STAYS, NULL, false);
 		return 0;
 	}

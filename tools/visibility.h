@@ -25,6 +25,7 @@ enum sight {
 	SIGHT_ALL_LEVELS,    /* a record of this kind goes all the way */
 	SIGHT_AUDIENCE,      /* it was sent down to it */
 	SIGHT_ESCALATED,     /* disclosed by an escalation of `by` */
+	SIGHT_GRANTED,       /* granted by `by`, which was asked for it */
 	SIGHT_HANDED_OVER,   /* disclosed by `by`, which handed the case over */
 	SIGHT_DISCLOSED,     /* disclosed by `by`, for a cause that is not known here */
 	SIGHT_RULE,          /* withheld: it is too far up */

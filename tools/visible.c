@@ -39,6 +39,9 @@ static void why_text(const struct level *level, char ret_text[WHY_MAX]) {
 	case SIGHT_ESCALATED:
 		snprintf(ret_text, WHY_MAX, _("disclosed by the escalation of %s"), label);
 		break;
+	case SIGHT_GRANTED:
+		snprintf(ret_text, WHY_MAX, _("granted by %s"), label);
+		break;
 	case SIGHT_HANDED_OVER:
 		snprintf(ret_text, WHY_MAX, _("handed over by %s"), label);
 		break;

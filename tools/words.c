@@ -76,6 +76,8 @@ static const char *const kinds[] = {
 	[KIND_ESCALATION] = N_("escalation"),
 	[KIND_ACCESS] = N_("access"),
 	[KIND_FORK] = N_("fork"),
+	[KIND_REQUEST] = N_("request"),
+	[KIND_REPLY] = N_("reply"),
 };
 
 static const char *const lanes[] = {

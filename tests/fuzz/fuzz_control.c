@@ -50,6 +50,14 @@ static void check_request(struct span in) {
 		control_write_invite(&w, request.number, &request.office, request.address,
 			request.valid_ms, request.automatic);
 		break;
+	case COMMAND_ASK:
+		control_write_ask(&w, request.number, &request.inquiry);
+		break;
+	case COMMAND_GRANT:
+	case COMMAND_DENY:
+		control_write_reply(&w, request.number, request.command, &request.record, request.who,
+			request.reason);
+		break;
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
 		control_write_decision(&w, request.number, request.command, &request.record);

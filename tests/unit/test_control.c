@@ -99,6 +99,24 @@ Test(control, every_other_request_comes_back_as_it_was_written) {
 	cr_expect_eq(request.record.b[0], 7);
 	cr_expect(span_eq(request.who, span_str("lan")));
 	cr_expect(span_eq(request.reason, span_str("She asked for it.")));
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_ask(&w, 6, &(struct inquiry){ .asked = { { 8 } }, .reference = 42, .who = span_str("lan"),
+		.reason = span_str("Somebody asked us.") });
+	request = decoded(&w);
+	cr_expect_eq(request.command, COMMAND_ASK);
+	cr_expect_eq(request.inquiry.asked.b[0], 8);
+	cr_expect_eq(request.inquiry.reference, 42);
+	cr_expect(span_eq(request.inquiry.reason, span_str("Somebody asked us.")));
+	for (enum command command = COMMAND_GRANT; command <= COMMAND_DENY; command++) {
+		writer_init(&w, buf, sizeof(buf));
+		control_write_reply(&w, 7, command, &(struct id){ { 9 } }, span_str("lan"), span_str("No."));
+		request = decoded(&w);
+		cr_expect_eq(request.command, command);
+		cr_expect_eq(request.record.b[0], 9);
+		cr_expect(span_eq(request.who, span_str("lan")));
+		cr_expect_eq(request.reason.len, command == COMMAND_DENY ? 3 : 0);
+	}
 }
 
 Test(control, a_request_is_known_as_a_whole_or_malformed) {

@@ -15,6 +15,7 @@
 #include "store/oplog.h"
 #include "store/invites.h"
 #include "store/private.h"
+#include "store/requests.h"
 #include "store/tallies.h"
 #include "tests/unit/scratch.h"
 
@@ -35,7 +36,8 @@ struct example {
 
 static const char *const headings[TABLE_N] = {
 	"meta", "offices", "oplogs", "records", "runs", "heads", "cursors", "cases", "steps",
-	"escalations", "waiting", "tallies", "changes", "invites", "private", "disclosures",
+	"escalations", "waiting", "tallies", "changes", "invites", "private", "disclosures", "requests",
+	"grants",
 };
 
 static const struct id office_id = { "\x01\x8f\x3a\0\0\0\x70\0\x80\0\0\0\0\0\0\x01" };
@@ -43,6 +45,9 @@ static const struct id parent_id = { "\x01\x8f\x39\0\0\0\x70\0\x80\0\0\0\0\0\0\x
 static const struct id petition_id = { "\x01\x8f\x3b\0\0\0\x70\0\x80\0\0\0\0\0\0\x03" };
 static const struct id step_id = { "\x01\x8f\x3c\0\0\0\x70\0\x80\0\0\0\0\0\0\x04" };
 static const struct id escalation_id = { "\x01\x8f\x3d\0\0\0\x70\0\x80\0\0\0\0\0\0\x05" };
+
+static const struct id request_id = { "\x01\x8f\x3e\0\0\0\x70\0\x80\0\0\0\0\0\0\x06" };
+static const struct id reply_id = { "\x01\x8f\x3f\0\0\0\x70\0\x80\0\0\0\0\0\0\x07" };
 
 static const uint64_t received_ms = 1714545600000;  /* 2024-05-01 06:40 UTC */
 static const uint64_t reference = 91632400042;
@@ -143,6 +148,8 @@ static void write_case(struct txn *txn) {
 	cr_assert_eq(escalations_put(txn, &petition_id,
 		&(struct escalation_row){ 1, CAUSE_OVERDUE, 2, escalation_id, 3 }), 0);
 	cr_assert_eq(waiting_put(txn, true, CASE_FORWARDED, row.due_ms, &petition_id), 0);
+	cr_assert_eq(requests_put(txn, &(struct request_row){ request_id, 1, reply_id, 4 }), 0);
+	cr_assert_eq(grants_put(txn, &petition_id, 1, &reply_id, 4), 0);
 }
 
 static void append_change(struct txn *txn, const struct change *change) {

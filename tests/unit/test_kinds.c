@@ -423,3 +423,80 @@ Test(kinds, a_private_part_says_something_and_nothing_that_is_not_understood) {
 		cr_expect(span_eq(writer_span(&w), in), "%s", cases[i].what);
 	}
 }
+
+Test(kinds, a_request_says_at_least_one_thing_and_says_nothing_in_one_way) {
+	static const struct {
+		struct inquiry inquiry;
+		int want;
+	} cases[] = {
+		{ { .petition = { { 1 } } }, 0 },
+		{ { .reference = 42 }, 0 },
+		{ { .oplog = { { { 1 } }, 1, LANE_NORMAL }, .index = 7 }, 0 },
+		{ { .oplog = { { { 1 } }, 0, 0 } }, 0 },
+		{ { .index = 0 }, INQUIRY_MALFORMED },
+		{ { .reference = 42, .index = 7 }, INQUIRY_MALFORMED },
+		{ { .reference = 42, .oplog = { { { 0 } }, 1, 0 } }, INQUIRY_MALFORMED },
+		{ { .reference = 42, .oplog = { { { 0 } }, 0, 1 } }, INQUIRY_MALFORMED },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct inquiry inquiry = cases[i].inquiry, got;
+		uint8_t buf[256];
+		struct writer w;
+
+		inquiry.asked = SAMPLE_OFFICE;
+		inquiry.who = span_str("lan");
+		inquiry.reason = span_str("Dân hỏi.");
+		writer_init(&w, buf, sizeof(buf));
+		inquiry_encode(&inquiry, &w);
+		cr_expect_eq(inquiry_decode(writer_span(&w), &got), cases[i].want, "case %zu", i);
+	}
+}
+
+Test(kinds, two_requests_are_one_if_what_both_know_is_the_same) {
+	const struct inquiry whole = { .asked = { { 5 } }, .petition = { { 1 } }, .reference = 42,
+		.oplog = { { { 2 } }, 1, LANE_NORMAL }, .index = 7 };
+	struct inquiry other = whole;
+
+	cr_expect(inquiry_same(&whole, &other));
+	other.reference = 43;
+	cr_expect(inquiry_same(&whole, &other), "the id of the case says it");
+	other.petition = (struct id){ { 3 } };
+	other.reference = 42;
+	cr_expect_not(inquiry_same(&whole, &other));
+	other.petition = (struct id){ { 0 } };
+	cr_expect(inquiry_same(&whole, &other));
+	other.reference = 0;
+	cr_expect(inquiry_same(&whole, &other));
+	other.index = 8;
+	cr_expect_not(inquiry_same(&whole, &other));
+	other = whole;
+	other.asked = (struct id){ { 6 } };
+	cr_expect_not(inquiry_same(&whole, &other));
+}
+
+Test(kinds, what_is_granted_is_named_and_what_is_refused_has_a_reason) {
+	static const struct {
+		struct reply reply;
+		int want;
+	} cases[] = {
+		{ { .petition = { { 1 } }, .outcome = REPLY_GRANTED }, 0 },
+		{ { .outcome = REPLY_GRANTED }, REPLY_MALFORMED },
+		{ { .outcome = REPLY_REFUSED, .reason = { (const uint8_t *)"no", 2 } }, 0 },
+		{ { .petition = { { 1 } }, .outcome = REPLY_REFUSED }, REPLY_MALFORMED },
+		{ { .petition = { { 1 } }, .outcome = 0 }, REPLY_MALFORMED },
+		{ { .petition = { { 1 } }, .outcome = REPLY_N }, REPLY_MALFORMED },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct reply reply = cases[i].reply, got;
+		uint8_t buf[256];
+		struct writer w;
+
+		reply.request = SAMPLE_CASE;
+		reply.who = span_str("lan");
+		writer_init(&w, buf, sizeof(buf));
+		reply_encode(&reply, &w);
+		cr_expect_eq(reply_decode(writer_span(&w), &got), cases[i].want, "case %zu", i);
+	}
+}

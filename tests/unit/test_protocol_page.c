@@ -181,6 +181,8 @@ static const struct example {
 	{ "escalation", check_record, KIND_ESCALATION },
 	{ "access", check_record, KIND_ACCESS },
 	{ "fork", check_record, KIND_FORK },
+	{ "request", check_record, KIND_REQUEST },
+	{ "reply", check_record, KIND_REPLY },
 	{ "since", check_since, 0 },
 	{ "failure", check_failure, 0 },
 	{ "hello", check_message, MESSAGE_HELLO },

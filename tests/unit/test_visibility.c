@@ -192,3 +192,31 @@ Test(visibility, an_escalation_goes_all_the_way, .timeout = 60) {
 	EXPECT(&nodes[3], &place, "record origin +", "record all-levels +", "record all-levels", "record all-levels");
 	EXPECT(&nodes[0], &place, "record origin", "record all-levels +", "record all-levels +", "record all-levels +");
 }
+
+Test(visibility, what_was_granted_is_read_by_who_asked, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(0);
+	struct cores_node *nodes = cores->nodes;
+	struct place place = first_of(&nodes[3]);
+	struct inquiry inquiry = { .asked = nodes[3].id, .oplog = { nodes[3].id, 1, LANE_NORMAL },
+		.who = span_str("minh"), .reason = span_str("Dân hỏi.") };
+	struct answer answer;
+	uint8_t buf[512];
+	struct writer w;
+	struct id id;
+
+	cores_take_petitions(&nodes[3], 0, 1);
+	cores_settle(cores);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_ask(&w, 1, &inquiry);
+	answer = cores_ask(&nodes[1], writer_span(&w));
+	(void)read_uint(&answer.values, OUTCOME_HELD);
+	read_id(&answer.values, &id);
+	cores_settle(cores);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_reply(&w, 1, COMMAND_GRANT, &id, span_str("lan"), span_str(""));
+	cr_assert_eq(cores_ask(&nodes[2], writer_span(&w)).result, CONTROL_OK);
+	cores_settle(cores);
+	EXPECT(&nodes[3], &place, "record origin +", "record one-level-up +", "record granted 09302", "hash rule");
+	EXPECT(&nodes[2], &place, "record origin", "record one-level-up +", "record granted 09302 +", "hash rule");
+	EXPECT(&nodes[1], &place, "record origin", "record one-level-up +", "record granted 09302 +", "hash rule +");
+}

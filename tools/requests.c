@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Asking the office below for a case of which only hashes are here; and granting it, or not, when asked. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/kinds/escalation.h"
+#include "proto/reference.h"
+#include "store/requests.h"
+#include "tools/client.h"
+#include "tools/csvfile.h"
+#include "tools/find.h"
+#include "tools/place.h"
+
+static const uint64_t reference_office = 10000000000; /* a reference divided by it is its office (reference.h) */
+
+static const struct column columns[] = {
+	{ .key = "id", .title = N_("Request") },
+	{ .key = "time", .title = N_("Time") },
+	{ .key = "by", .title = N_("By") },
+	{ .key = "asked", .title = N_("Asked") },
+	{ .key = "reference", .title = N_("Reference") },
+	{ .key = "petition_id" },
+	{ .key = "place", .title = N_("Record") },
+	{ .key = "reason", .title = N_("Reason"), .width_max = 40 },
+	{ .key = "who" },
+	{ .key = "state", .title = N_("State") },
+	{ .key = "answered", .title = N_("Answered") },
+	{ .key = "answer", .title = N_("Answer"), .width_max = 40 },
+	{ .key = "answered_who" },
+};
+
+static const char *const states[] = {
+	[0] = N_("open"),
+	[REPLY_GRANTED] = N_("granted"),
+	[REPLY_REFUSED] = N_("refused"),
+};
+static const struct words words_request_state = { states, N_ELEMENTS(states) };
+
+/* Listing */
+
+struct request_listing {
+	const struct home *home;
+	struct listing listing;
+};
+
+/* Only who is directly above can ask. */
+static bool may_ask(const struct home *home, const struct request_state *state) {
+	const struct office_row *asker = home_office(home, state->asker);
+	const struct office_row *asked = home_office_by_id(home, &state->inquiry.asked);
+
+	return asker && asked && id_eq(&asked->office.parent, &asker->office.id);
+}
+
+static void list_what(struct listing *listing, const struct home *home, const struct inquiry *inquiry) {
+	const struct place place = { inquiry->oplog, inquiry->index };
+
+	if (inquiry->reference)
+		cell_reference(listing, inquiry->reference);
+	else
+		cell_none(listing);
+	if (id_is_nil(&inquiry->petition))
+		cell_none(listing);
+	else
+		cell_id(listing, &inquiry->petition);
+	if (id_is_nil(&inquiry->oplog.office))
+		cell_none(listing);
+	else
+		cell_place(listing, home, &place);
+}
+
+static int list_request(void *userdata, const struct request_row *row) {
+	struct request_listing *list = userdata;
+	struct listing *listing = &list->listing;
+	struct request_state state;
+	int r;
+
+	if (!id_eq(&row->record, &row->request))
+		return 0;
+	r = requests_look(list->home->txn, &row->request, row->office, &state);
+	if (r || !may_ask(list->home, &state))
+		return r < 0 ? r : 0;
+	cell_id(listing, &state.id);
+	cell_time(listing, state.time_ms);
+	cell_office(listing, list->home, state.asker);
+	cell_office_id(listing, list->home, &state.inquiry.asked);
+	list_what(listing, list->home, &state.inquiry);
+	cell_text(listing, state.inquiry.reason);
+	cell_text(listing, state.inquiry.who);
+	cell_word(listing, &words_request_state, state.outcome);
+	if (state.outcome) {
+		cell_time(listing, state.answered_ms);
+		cell_text(listing, state.reply.reason);
+		cell_text(listing, state.reply.who);
+	} else {
+		cell_none(listing);
+		cell_none(listing);
+		cell_none(listing);
+	}
+	return 0;
+}
+
+int command_requests(struct tool *tool, int argc, char **argv) {
+	const struct usage usage = { "requests", NULL,
+		N_("Lists what this office asked of those below it, and what the office above asked of it: petitions of which only the hash is there. Works with the node down."),
+		NULL, 0, 0, 0 };
+	struct request_listing list = { 0 };
+	struct home home;
+	char **args;
+	int n_args;
+	int ending;
+	int r;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	list.home = &home;
+	listing_init(&list.listing, columns, N_ELEMENTS(columns));
+	r = requests_each(home.txn, NULL, list_request, &list);
+	ending = r ? home_failed(r) : listing_show(&list.listing, tool->json, _("Nothing was asked for."));
+	listing_done(&list.listing);
+	home_close(&home);
+	return ending;
+}
+
+/* A reason is needed, and a line of text; @ret_reason is on the heap. */
+static int read_reason(const char *reason, struct span *ret_reason) {
+	int r = csvfile_normalise(span_str(reason ? reason : ""), ret_reason);
+
+	if (r < 0)
+		return fail_memory();
+	if (r == 0 && ret_reason->len > 0 && ret_reason->len <= INQUIRY_REASON_MAX)
+		return DONE;
+	return misuse(_("--reason: say in a line of at most %d bytes why; it is written down with your name"),
+		INQUIRY_REASON_MAX);
+}
+
+/* Asking */
+
+/* What is known here of a reference. */
+struct reference_search {
+	const struct home *home;
+	uint64_t reference;
+	bool readable;
+	struct inquiry *inquiry;
+	struct id finder; /* of an escalation that names it; nil: there is none */
+};
+
+static int look_at_case(void *userdata, const struct id *id, const struct case_row *row) {
+	struct reference_search *search = userdata;
+
+	search->readable |= row->reference == search->reference;
+	return search->readable;
+}
+
+static int look_at_escalation(void *userdata, const struct id *petition, const struct escalation_row *at) {
+	struct reference_search *search = userdata;
+	const struct office_row *finder = home_office(search->home, at->office);
+	struct escalation escalation;
+	struct record record;
+	int r = home_record(search->home, at->arrival, &record);
+
+	if (r || escalation_decode(record.body, &escalation) || escalation.reference != search->reference || !finder)
+		return r < 0 ? r : 0;
+	search->inquiry->petition = *petition;
+	search->finder = finder->office.id;
+	return 1;
+}
+
+/* The office that gave a reference, by the code in it; NULL: none that is known here. */
+static const struct office_row *giver(const struct home *home, uint64_t reference) {
+	for (size_t i = 0; i < home->n_offices; i++) {
+		const struct office *office = &home->offices[i].office;
+
+		if (reference_make(office->code, office->code_digits, 0, 1) / reference_office ==
+			reference / reference_office)
+			return &home->offices[i];
+	}
+	return NULL;
+}
+
+static int read_reference(const struct home *home, const char *name, struct inquiry *inquiry) {
+	struct reference_search search = { .home = home, .inquiry = inquiry };
+	const struct office_row *office;
+	int r = reference_parse(span_str(name), &search.reference);
+
+	if (r == REFERENCE_WRONG_CHECK)
+		return refuse(_("in the reference \"%s\" a digit is wrong: its last two digits do not fit the others"), name);
+	if (r)
+		return misuse(_("\"%s\" is neither a reference nor a place such as 09163/1/normal/0"), name);
+	r = cases_each(home->txn, look_at_case, &search);
+	if (r >= 0 && !search.readable)
+		r = escalations_each(home->txn, NULL, look_at_escalation, &search);
+	if (r < 0)
+		return home_failed(r);
+	if (search.readable)
+		return refuse(_("%s: it can be read here already"), name);
+	inquiry->reference = search.reference;
+	office = giver(home, search.reference);
+	inquiry->asked = office ? office->office.id : search.finder;
+	if (id_is_nil(&inquiry->asked))
+		return refuse(_("%s: no office known here has given this reference"), name);
+	return DONE;
+}
+
+static int read_wanted(const struct home *home, const char *name, struct inquiry *inquiry) {
+	struct place place;
+	int ending;
+
+	if (place_is(name)) {
+		ending = place_find(home, name, &place);
+		if (ending)
+			return ending;
+		inquiry->oplog = place.oplog;
+		inquiry->index = place.index;
+		inquiry->asked = place.oplog.office;
+	} else {
+		ending = read_reference(home, name, inquiry);
+		if (ending)
+			return ending;
+	}
+	if (id_eq(&inquiry->asked, &home->own->office.id) ||
+		!home_is_within(home, &inquiry->asked, &home->own->office.id))
+		return refuse(_("%s: its office is not below this one"), name);
+	return DONE;
+}
+
+static int send_request(const struct tool *tool, const char *name, const struct inquiry *inquiry) {
+	_cleanup_(client_closep) struct client *client = NULL;
+	_cleanup_(writer_done) struct writer w;
+	char text[OFFICE_ID_TEXT_LEN + 1];
+	struct answer answer;
+	uint64_t outcome;
+	struct id id;
+	int ending;
+
+	writer_init_grow(&w);
+	ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	control_write_ask(&w, client_number(client), inquiry);
+	ending = client_order(tool, client, &w, name, &answer);
+	if (ending)
+		return ending;
+	outcome = read_uint(&answer.values, OUTCOME_HELD);
+	read_id(&answer.values, &id);
+	if (answer.values.failed)
+		return client_explain(tool, CLIENT_STRANGE);
+	id_format(&id, text);
+	if (tool->json)
+		return json_show(json_pack("{s:s, s:b}", "id", text, "asked_before", outcome == OUTCOME_HELD));
+	if (outcome == OUTCOME_HELD)
+		say(_("%s: this was asked before (request %s); see: lienthong requests"), name, text);
+	else
+		say(_("%s: asked (request %s); what is answered is in: lienthong requests"), name, text);
+	return DONE;
+}
+
+int command_request(struct tool *tool, int argc, char **argv) {
+	const char *reason = NULL;
+	const struct option_def options[] = {
+		{ "reason", N_("TEXT"), N_("why: it is written down with your name, and the offices below read it"),
+			.value = &reason },
+	};
+	const struct usage usage = { "request", "REF|PLACE",
+		N_("Asks the office below, through which it came, to disclose a petition of which only the hash is here. REF is a reference; a PLACE is office/epoch/lane/number. What is asked twice is one request."),
+		options, N_ELEMENTS(options), 1, 1 };
+	struct inquiry inquiry = { .reference = 0 };
+	struct span line = { 0 };
+	char who[CLIENT_USER_MAX + 1];
+	struct home home;
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	ending = read_reason(reason, &line);
+	if (ending == DONE)
+		ending = home_open(tool, &home);
+	if (ending == DONE) {
+		client_user(tool, who);
+		inquiry.who = span_str(who);
+		inquiry.reason = line;
+		ending = read_wanted(&home, args[0], &inquiry);
+		home_close(&home);
+		if (ending == DONE)
+			ending = send_request(tool, args[0], &inquiry);
+	}
+	free((void *)line.data);
+	return ending;
+}
+
+/* Answering */
+
+/* Which of the open requests is meant by a reference. */
+struct open_search {
+	const struct home *home;
+	uint64_t reference;
+	struct id found;
+	size_t n;
+};
+
+static int look_at_open(void *userdata, const struct request_row *row) {
+	struct open_search *search = userdata;
+	const struct home *home = search->home;
+	struct request_state state;
+	struct case_row held;
+	uint64_t reference;
+	int r;
+
+	if (!id_eq(&row->record, &row->request))
+		return 0;
+	r = requests_look(home->txn, &row->request, row->office, &state);
+	if (r || !may_ask(home, &state) || state.outcome || !id_eq(&state.inquiry.asked, &home->own->office.id))
+		return r < 0 ? r : 0;
+	reference = state.inquiry.reference;
+	if (!reference && cases_get(home->txn, &state.inquiry.petition, &held) == 0)
+		reference = held.reference;
+	if (reference == search->reference) {
+		search->found = state.id;
+		search->n++;
+	}
+	return 0;
+}
+
+static int find_request(const struct home *home, const char *name, struct id *ret_id) {
+	struct open_search search = { .home = home };
+	int r;
+
+	if (id_parse(span_str(name), ret_id))
+		return DONE;
+	if (reference_parse(span_str(name), &search.reference))
+		return misuse(_("\"%s\" is neither the id of a request nor a reference; see: lienthong requests"), name);
+	r = requests_each(home->txn, NULL, look_at_open, &search);
+	if (r)
+		return home_failed(r);
+	if (search.n != 1)
+		return refuse(_("%s: %zu open requests are for it; see: lienthong requests"), name, search.n);
+	*ret_id = search.found;
+	return DONE;
+}
+
+static int answer_request(const struct tool *tool, const char *name, enum command command, struct span reason) {
+	_cleanup_(client_closep) struct client *client = NULL;
+	_cleanup_(writer_done) struct writer w;
+	char who[CLIENT_USER_MAX + 1], text[OFFICE_ID_TEXT_LEN + 1];
+	struct answer answer;
+	struct home home;
+	struct id id;
+	int ending;
+
+	writer_init_grow(&w);
+	ending = home_open(tool, &home);
+	if (ending)
+		return ending;
+	ending = find_request(&home, name, &id);
+	home_close(&home);
+	if (ending == DONE)
+		ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	client_user(tool, who);
+	control_write_reply(&w, client_number(client), command, &id, span_str(who), reason);
+	ending = client_order(tool, client, &w, name, &answer);
+	if (ending)
+		return ending;
+	id_format(&id, text);
+	if (tool->json)
+		return json_show(json_pack("{s:s, s:b}", "id", text, "granted", command == COMMAND_GRANT));
+	if (command == COMMAND_GRANT)
+		say(_("%s: granted; the office above gets it, and what is added to it later"), name);
+	else
+		say(_("%s: refused; the office above is told why"), name);
+	return DONE;
+}
+
+int command_request_grant(struct tool *tool, int argc, char **argv) {
+	const struct usage usage = { "request grant", "ID|REF",
+		N_("Discloses to the office above a petition that it asked for, with its steps, also those that come later. It cannot be taken back."),
+		NULL, 0, 1, 1 };
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	return answer_request(tool, args[0], COMMAND_GRANT, (struct span){ 0 });
+}
+
+int command_request_refuse(struct tool *tool, int argc, char **argv) {
+	const char *reason = NULL;
+	const struct option_def options[] = {
+		{ "reason", N_("TEXT"), N_("why: it is written down with your name, and the office above reads it"),
+			.value = &reason },
+	};
+	const struct usage usage = { "request refuse", "ID|REF",
+		N_("Does not disclose to the office above a petition that it asked for, and says why. It can ask again."),
+		options, N_ELEMENTS(options), 1, 1 };
+	struct span line = { 0 };
+	char **args;
+	int n_args;
+	int ending;
+
+	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
+		return ending;
+	ending = read_reason(reason, &line);
+	if (ending == DONE)
+		ending = answer_request(tool, args[0], COMMAND_DENY, line);
+	free((void *)line.data);
+	return ending;
+}
