@@ -377,12 +377,16 @@ static int list_heads(const struct link *link, const struct link_io *io, struct 
 static int say_heads(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *buf) {
 	struct heads heads = { 0 };
 	struct writer w;
+	const struct id *own = &io->reg->own->row.office.id;
+	bool asks = false;
 	size_t at = 0;
 	int r;
 
 	r = list_heads(link, io, txn, &heads);
-	if (r == 0 && link->up && io->recovering && heads.n == 0) /* whoever has nothing asks all the same */
-		r = list_head(&heads, &(struct oplog){ .id.office = io->reg->own->row.office.id });
+	for (size_t i = 0; i < heads.n; i++)
+		asks |= id_eq(&heads.held[i].oplog.office, own);
+	if (r == 0 && link->up && io->recovering && !asks) /* whoever has nothing of its own asks all the same */
+		r = list_head(&heads, &(struct oplog){ .id.office = *own });
 	while (r == 0) {
 		size_t n = heads.n - at < MESSAGE_HELD_MAX ? heads.n - at : MESSAGE_HELD_MAX;
 

@@ -80,6 +80,8 @@ static inline void cores_check_ack(struct cores_node *node, struct span frame) {
 		return;
 	cr_assert_eq(store_begin_read(node->store, &txn), 0);
 	while (message_held_next(&message, &held)) {
+		if (held.size == 0) /* whoever asks for what it lost */
+			continue;
 		cr_assert_eq(oplog_load(txn, &held.oplog, &oplog), 0);
 		cr_assert_leq(held.size, oplog.frontier.size, "acknowledged and not on disk");
 		cr_assert_eq(oplog.head.size, oplog.frontier.size, "acknowledged and not signed");

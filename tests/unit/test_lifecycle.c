@@ -757,3 +757,25 @@ Test(lifecycle, it_does_not_matter_who_says_first_that_an_office_has_moved, .tim
 	}
 	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 5);
 }
+
+/* The copy has what came from above, and nothing that its office wrote. */
+Test(lifecycle, a_copy_from_before_the_first_record_gets_all_of_them_back, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct scratch copy;
+	uint64_t withheld;
+
+	cr_assert_gt(cores_leaves(commune, district, LANE_URGENT, &withheld), 0);
+	cr_assert_eq(leaves_of(commune, commune, 1), 0);
+	copy = keep_copy(commune);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	mark_restored(&copy);
+	exchange(commune, &copy);
+	reconnect(cores, 2);
+	cr_expect_eq(epoch_of(commune), 2);
+	cr_expect_eq(cases_at(commune), 10);
+	expect_rebuilt(commune);
+	scratch_done(&copy);
+}
