@@ -94,12 +94,12 @@ static int disclose_step(struct core *core, uint32_t origin, uint64_t arrival, c
 
 	if (step_decode(rec->body, &step))
 		return 0;
+	r = is_read_above_now(core, &step.petition);
+	if (r)
+		return r < 0 ? r : note_record(core, &step.petition, origin, arrival);
 	if (core->changed && origin == core->fold.own && is_handed_over(core, &core->changed_row))
 		return core_disclose_case(core, &step.petition);
-	r = is_read_above_now(core, &step.petition);
-	if (r <= 0)
-		return r;
-	return note_record(core, &step.petition, origin, arrival);
+	return 0;
 }
 
 int core_disclose_record(struct core *core, uint32_t origin, uint64_t arrival, const struct record *rec) {

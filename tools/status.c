@@ -16,6 +16,7 @@ struct summary {
 	uint64_t waiting;
 	uint64_t waiting_bytes;
 	uint64_t oldest_ms;
+	uint64_t disclosures;
 };
 
 static const struct column office_columns[] = {
@@ -43,6 +44,7 @@ static const struct column office_columns[] = {
 	{ .key = "waiting_records", .title = N_("Waiting to be sent") },
 	{ .key = "waiting_bytes" },
 	{ .key = "waiting_oldest_seconds", .title = N_("Oldest of these") },
+	{ .key = "waiting_disclosures", .title = N_("To be disclosed") },
 };
 
 static const struct column link_columns[] = {
@@ -97,6 +99,8 @@ static int summarise(const struct home *home, const struct backlog *backlog,
 	for (size_t i = 0; i < backlog->n_rows; i++)
 		add_waiting(ret_summary, &backlog->rows[i]);
 	r = txn_count(home->txn, TABLE_RECORDS, &ret_summary->records);
+	if (r == 0)
+		r = txn_count(home->txn, TABLE_DISCLOSURES, &ret_summary->disclosures);
 	if (r == 0)
 		r = store_usage(home->store, &ret_summary->used, &ret_summary->max);
 	if (r == 0)
@@ -204,6 +208,7 @@ static int fill_office(struct listing *listing, const struct home *home,
 		(unsigned long long)summary->waiting, used);
 	cell_bytes(listing, summary->waiting_bytes);
 	cell_age_since(listing, summary->oldest_ms);
+	cell_count(listing, summary->disclosures);
 	return 0;
 }
 
