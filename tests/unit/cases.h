@@ -62,7 +62,7 @@ static inline void pass_days(struct cores *cores, unsigned days) {
 	for (unsigned i = 0; i < days; i++) {
 		cores->now_ms += DAY_MS;
 		for (size_t k = 1; k < cores->n; k++) /* a day without a word ends a session */
-			if (cores->nodes[k].core && cores->nodes[k - 1].core && !cores->nodes[k].cut)
+			if (cores->nodes[k].core && cores->nodes[cores->nodes[k].parent].core && !cores->nodes[k].cut)
 				cores_connect(cores, k);
 		cores_settle(cores);
 	}

@@ -468,6 +468,53 @@ Test(disclosure, what_was_escalated_before_the_setting_and_not_sent_is_disclosed
 	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
 }
 
+Test(disclosure, another_parent_reads_what_was_escalated_to_the_one_before_and_no_more, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *to, *commune;
+	struct case_row row;
+	uint8_t buf[128];
+	struct txn *txn;
+	struct writer w;
+	struct id late;
+
+	cores_add(cores, 0);
+	cores_add(cores, 1);
+	to = &cores->nodes[2];
+	commune = &cores->nodes[3];
+	cores->nodes[0].config.n_rules = cores->nodes[1].config.n_rules = to->config.n_rules = 0;
+	watch(commune);
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_connect(cores, 2);
+	cores_connect(cores, 3);
+	late = take_petition(commune, 1);
+	pass_days(cores, 12);
+	cr_assert(has_case(&cores->nodes[1], &late, &row));
+	(void)take_petition(commune, 2);
+	cores_settle(cores);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_move_office(&w, 1, &commune->id, &to->id);
+	cr_assert_eq(cores_ask(&cores->nodes[1], writer_span(&w)).result, CONTROL_OK);
+	cores_settle(cores);
+	cores_down(commune); /* something was still due to the one before */
+	commune->store = scratch_open(&commune->home);
+	txn = scratch_txn(commune->store);
+	cr_assert_eq(disclosures_put(txn, &cores->nodes[1].id, &(struct disclosure){ 1, 0 }), 0);
+	cr_assert_eq(store_commit(txn), 0);
+	commune->store = store_close(commune->store);
+	cores_up(commune);
+	cores_join(cores, 3, 2);
+	for (unsigned i = 0; i < 3; i++) { /* not so long that the second is late, too */
+		cores->now_ms += 90000;
+		for (size_t k = 1; k < cores->n; k++)
+			cores_connect(cores, k);
+		cores_settle(cores);
+	}
+	cr_expect(has_case(to, &late, &row));
+	cr_expect_not(store_has(to, "đoạn số 2"));
+	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
+	expect_rebuilt(to);
+}
+
 /* As `lienthong restore --here`: the store is to be taken for an old copy. */
 static void put_back(struct cores_node *node) {
 	struct txn *txn;
