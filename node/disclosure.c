@@ -60,15 +60,22 @@ int core_disclose_case(struct core *core, const struct id *petition) {
 	return note(core, &what);
 }
 
+/* To the present parent: what another was granted is not for it. 0 (no), 1 or -errno. */
+static int is_granted(struct core *core, const struct id *petition) {
+	const struct register_entry *above = register_parent(&core->reg);
+
+	return above ? grants_to(core->txn, petition, core->fold.own, above->row.number) : 0;
+}
+
 int core_is_read_above(struct core *core, const struct id *petition) {
 	int r = escalations_by(core->txn, petition, core->fold.own);
 
-	return r ? r : grants_by(core->txn, petition, core->fold.own);
+	return r ? r : is_granted(core, petition);
 }
 
 /* The same of a case that was just folded: its row knows whether anything was found of it. */
 static int is_read_above_now(struct core *core, const struct id *petition) {
-	return core->changed && !core->changed_row.escalated ? grants_by(core->txn, petition, core->fold.own)
+	return core->changed && !core->changed_row.escalated ? is_granted(core, petition)
 							      : core_is_read_above(core, petition);
 }
 
@@ -190,8 +197,9 @@ static int note_escalation(void *userdata, const struct id *petition, const stru
 
 static int note_grant(void *userdata, const struct id *petition, uint32_t office) {
 	struct core *core = userdata;
+	int r = office == core->fold.own ? is_granted(core, petition) : 0;
 
-	return office == core->fold.own ? core_disclose_case(core, petition) : 0;
+	return r > 0 ? core_disclose_case(core, petition) : r;
 }
 
 static int note_handed_over(void *userdata, const struct id *petition, const struct case_row *row) {

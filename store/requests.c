@@ -62,16 +62,50 @@ int grants_put(struct txn *txn, const struct id *petition, uint32_t office, cons
 	return put(txn, TABLE_GRANTS, petition, office, record, arrival);
 }
 
-int grants_by(struct txn *txn, const struct id *petition, uint32_t office) {
+static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec) {
+	struct leaf leaf;
+	int r = oplog_leaf_at(txn, arrival, &leaf);
+
+	if (r)
+		return r < 0 ? r : -EIO;
+	return leaf.withheld || record_decode(leaf.bytes, ret_rec) ? -EIO : 0; /* its row was made from it */
+}
+
+/* Whether the answer at @arrival is to a request of @asker. 0 (no), 1 or -errno. */
+static int answers(struct txn *txn, uint64_t arrival, uint32_t asker) {
+	uint8_t key[REQUEST_KEY_LEN];
+	struct reply reply;
+	struct record rec;
+	struct span value;
+	int r = read_record(txn, arrival, &rec);
+
+	if (r)
+		return r;
+	if (reply_decode(rec.body, &reply))
+		return -EIO;
+	make_key(&reply.request, asker, &reply.request, key);
+	r = txn_get(txn, TABLE_REQUESTS, (struct span){ key, sizeof(key) }, &value);
+	return r < 0 ? r : r == 0;
+}
+
+int grants_to(struct txn *txn, const struct id *petition, uint32_t office, uint32_t asker) {
+	_cleanup_(scan_closep) struct scan *scan = NULL;
 	uint8_t from[REQUEST_KEY_LEN];
 	struct span key, value;
 	int r;
 
 	make_key(petition, office, &(struct id){ { 0 } }, from);
-	r = scan_ceiling(txn, TABLE_GRANTS, (struct span){ from, GRANT_PREFIX_LEN }, &key, &value);
-	if (r)
-		return r < 0 ? r : 0;
-	return key.len == GRANT_KEY_LEN ? memcmp(key.data, from, GRANT_PREFIX_LEN) == 0 : -EIO;
+	r = scan_open(txn, TABLE_GRANTS, (struct span){ from, GRANT_PREFIX_LEN }, &scan);
+	while (r == 0 && (r = scan_next(scan, &key, &value)) == 0) {
+		if (key.len != GRANT_KEY_LEN || value.len != 8)
+			return -EIO;
+		if (memcmp(key.data, from, GRANT_PREFIX_LEN) != 0)
+			return 0;
+		r = answers(txn, get_be64(value.data), asker);
+		if (r)
+			return r;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
 int grants_each(struct txn *txn, grant_fn fn, void *userdata) {
@@ -101,15 +135,6 @@ struct looking {
 	uint32_t asked; /* the number of the office that was asked; 0: find the request itself */
 	bool found;
 };
-
-static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec) {
-	struct leaf leaf;
-	int r = oplog_leaf_at(txn, arrival, &leaf);
-
-	if (r)
-		return r < 0 ? r : -EIO;
-	return leaf.withheld || record_decode(leaf.bytes, ret_rec) ? -EIO : 0; /* its row was made from it */
-}
 
 static int look_at_row(void *userdata, const struct request_row *row) {
 	struct looking *looking = userdata;

@@ -25,8 +25,8 @@ int requests_each(struct txn *txn, const struct id *request, request_fn fn, void
 
 /* Cases that an office granted. */
 int grants_put(struct txn *txn, const struct id *petition, uint32_t office, const struct id *record, uint64_t arrival);
-/* Whether @office granted the case. 0 (no), 1 or -errno. */
-int grants_by(struct txn *txn, const struct id *petition, uint32_t office);
+/* Whether @office granted the case to @asker, which had asked for it. 0 (no), 1 or -errno. */
+int grants_to(struct txn *txn, const struct id *petition, uint32_t office, uint32_t asker);
 typedef int (*grant_fn)(void *userdata, const struct id *petition, uint32_t office);
 int grants_each(struct txn *txn, grant_fn fn, void *userdata);
 

@@ -96,7 +96,7 @@ static int discloses(const struct looking *looking, const struct level *below, e
 	if (r)
 		return r;
 	*ret_why = SIGHT_GRANTED;
-	r = grants_by(looking->home->txn, &looking->petition, below->office->number);
+	r = grants_to(looking->home->txn, &looking->petition, below->office->number, (below + 1)->office->number);
 	if (r)
 		return r;
 	*ret_why = SIGHT_HANDED_OVER;

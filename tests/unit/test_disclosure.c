@@ -473,9 +473,10 @@ Test(disclosure, another_parent_reads_what_was_escalated_to_the_one_before_and_n
 	struct cores_node *to, *commune;
 	struct case_row row;
 	uint8_t buf[128];
+	struct id late, granted, request;
+	struct answer answer;
 	struct txn *txn;
 	struct writer w;
-	struct id late;
 
 	cores_add(cores, 0);
 	cores_add(cores, 1);
@@ -490,7 +491,20 @@ Test(disclosure, another_parent_reads_what_was_escalated_to_the_one_before_and_n
 	pass_days(cores, 12);
 	cr_assert(has_case(&cores->nodes[1], &late, &row));
 	(void)take_petition(commune, 2);
+	granted = take_petition(commune, 3);
 	cores_settle(cores);
+	writer_init(&w, buf, sizeof(buf)); /* to the one before, which asked for it */
+	control_write_ask(&w, 1, &(struct inquiry){ .asked = commune->id, .petition = granted, .who = span_str("a"),
+		.reason = span_str("b") });
+	answer = cores_ask(&cores->nodes[1], writer_span(&w));
+	(void)read_uint(&answer.values, OUTCOME_HELD);
+	read_id(&answer.values, &request);
+	cores_settle(cores);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_reply(&w, 1, COMMAND_GRANT, &request, span_str("a"), span_str(""));
+	cr_assert_eq(cores_ask(commune, writer_span(&w)).result, CONTROL_OK);
+	cores_settle(cores);
+	cr_assert(has_case(&cores->nodes[1], &granted, &row));
 	writer_init(&w, buf, sizeof(buf));
 	control_write_move_office(&w, 1, &commune->id, &to->id);
 	cr_assert_eq(cores_ask(&cores->nodes[1], writer_span(&w)).result, CONTROL_OK);
@@ -511,6 +525,8 @@ Test(disclosure, another_parent_reads_what_was_escalated_to_the_one_before_and_n
 	}
 	cr_expect(has_case(to, &late, &row));
 	cr_expect_not(store_has(to, "đoạn số 2"));
+	cr_expect_not(has_case(to, &granted, &row));
+	cr_expect_not(store_has(to, "đoạn số 3"));
 	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
 	expect_rebuilt(to);
 }
