@@ -161,7 +161,8 @@ static bool is_neighbour(const struct core *core, const struct office *office, b
 	const struct office *own = &core->reg.own->row.office;
 
 	*ret_up = id_eq(&office->id, &own->parent);
-	return *ret_up || (id_eq(&office->parent, &own->id) && office->state != OFFICE_REVOKED);
+	return *ret_up || (id_eq(&office->parent, &own->id) && office->state != OFFICE_REVOKED &&
+			office->state != OFFICE_MOVING);
 }
 
 /* Opens a link to the office, if it is a neighbour. */
@@ -401,7 +402,7 @@ static int judge(struct core *core, const struct id *id, const struct case_row *
 	size_t n = rules_on_record(core->config, row, row->holder == core->fold.own, findings);
 	int r = 0;
 
-	if (!may_escalate(core, row) || core->recovery.on)
+	if (!may_escalate(core, row) || core->barred)
 		return 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = escalate(core, id, row, &findings[i]);
@@ -471,10 +472,16 @@ static void on_seen(void *userdata, const struct oplog_id *oplog, uint64_t size)
 static int on_forked(void *userdata, const struct fork *fork) {
 	struct core *core = userdata;
 
-	if (!id_eq(&fork->oplog.office, &core->author.office))
-		return core_write_fork(core, fork);
-	core_recovery_parted(core, fork);
-	return 0;
+	const struct register_entry *office = register_find(&core->reg, &fork->oplog.office);
+
+	if (!office)
+		return -EIO; /* its head was verified */
+	if (office == core->reg.own) {
+		core_recovery_parted(core, fork);
+		return 0;
+	}
+	/* where nothing may be written, it is found again later; and a record must convince everybody */
+	return core->barred || fold_check_fork(&office->row, fork) ? 0 : core_write_fork(core, fork);
 }
 
 struct overdue {
@@ -583,7 +590,7 @@ static int publish_counts(struct core *core) {
 	size_t n_entries;
 	int r = fold_finish(&core->fold, core->txn, &entries, &n_entries);
 
-	return r || core->recovery.on ? r : write_counts(core, entries, n_entries);
+	return r || core->barred ? r : write_counts(core, entries, n_entries);
 }
 
 struct all_counts {
@@ -940,7 +947,7 @@ static int turn_commit(struct core *core) {
 	if (r == 0)
 		r = core_recovery_step(core);
 	if (r == 0 && core->now_ms >= core->overdue_at_ms) {
-		if (core->full || core->recovery.on)
+		if (core->full || core->barred)
 			core->overdue_at_ms = core->now_ms + OVERDUE_EVERY_MS;
 		else
 			r = look_at_clocks(core);

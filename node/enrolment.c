@@ -63,7 +63,8 @@ const struct register_entry *core_taken_by(const struct core *core, const struct
 	for (size_t i = 0; i < reg->n; i++) {
 		const struct office_row *row = &reg->entries[i]->row;
 		const struct office *other = &row->office;
-		bool here = reg->entries[i] == reg->own || id_eq(&other->parent, &reg->own->row.office.id);
+		bool here = reg->entries[i] == reg->own || (id_eq(&other->parent, &reg->own->row.office.id) &&
+				other->state != OFFICE_MOVING);
 
 		if (here && other->state == OFFICE_ACTIVE && other->code == office->code &&
 			other->code_digits == office->code_digits)
@@ -105,7 +106,7 @@ int core_add_office(struct core *core, struct span client, const struct request 
 			held->row.office.state == OFFICE_REVOKED || !same_keys(held, &office)))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			held->row.office.name);
-	if (!held) {
+	if (!held || held->row.office.state == OFFICE_MOVING) {
 		held = core_taken_by(core, &office);
 		if (held)
 			return core_answer_failure(core, client, request->number, CONTROL_TAKEN, 0,
@@ -137,15 +138,20 @@ static const struct office *changed_by(const struct core *core, const struct enr
 /* Of an office that is known already only who is above it is new: the rest comes from records. */
 static int put_answered(struct core *core, struct txn *txn, const struct enrol_office *said) {
 	const struct register_entry *held = register_find(&core->reg, &said->office.id);
-	struct enrol_office entry = *said;
+	struct office_row row;
 	uint32_t number;
 	int r;
 
-	if (held) {
-		entry = (struct enrol_office){ held->row.office, held->row.former };
-		entry.office.parent = said->office.parent;
+	if (!held) {
+		r = offices_put(txn, &said->office, &said->former, &number);
+	} else {
+		row = held->row;
+		office_row_fix(&row);
+		if (!id_is_nil(&row.office.parent) && !id_eq(&row.office.parent, &said->office.parent))
+			office_add_parent(&row.parents, &row.office.parent);
+		row.office.parent = said->office.parent;
+		r = offices_replace(txn, &row);
 	}
-	r = offices_put(txn, &entry.office, &entry.former, &number);
 	return r ? r : register_refresh(&core->reg, txn, &said->office.id);
 }
 

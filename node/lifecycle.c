@@ -80,6 +80,8 @@ int core_change_office(struct core *core, struct span client, const struct reque
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_BELOW, 0, span_str(""));
 	if (entry->row.office.state == OFFICE_REVOKED)
 		return core_answer_failure(core, client, request->number, CONTROL_REVOKED, 0, span_str(""));
+	if (entry->row.office.state == OFFICE_MOVING) /* it was not enrolled here yet: see core_add_office() */
+		return core_answer_failure(core, client, request->number, CONTROL_NOT_BELOW, 0, span_str(""));
 	office = entry->row.office;
 	office.code = request->office.code;
 	office.code_digits = request->office.code_digits;

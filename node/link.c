@@ -85,7 +85,6 @@ static void link_begin(struct link *link, const struct link_io *io) {
 	link->out_sequence = link->in_sequence = 0;
 	link->n_flights = 0;
 	link->n_acks = link->n_refusals = 0;
-	link->n_suspicions = 0;
 	link->suspect_from = UINT64_MAX;
 	link->say_heads = false;
 	disclose_begin(&link->disclosing);

@@ -269,6 +269,15 @@ static int take_batch(struct txn *txn, struct incoming *in, const struct batch *
 	return 0;
 }
 
+/* Whoever sends what does not fit again and again is not worth all of this node's time. */
+static bool may_suspect(struct link *link, uint64_t leaves) {
+	if (link->last_heard_ms - link->suspicions_from_ms >= LINK_SUSPICION_MS) {
+		link->suspicions_from_ms = link->last_heard_ms;
+		link->suspicion_leaves = 0;
+	}
+	return link->suspicion_leaves == 0 || link->suspicion_leaves + leaves <= LINK_SUSPICION_LEAVES;
+}
+
 /*
  * A batch that does not fit. Where its head is the origin's all the same, the origin may have signed two
  * histories: that is proved, or looked for in what comes before, which is asked for.
@@ -281,10 +290,10 @@ static int suspect(struct receive *receive, struct txn *txn, struct incoming *in
 	int r;
 
 	if ((why != REFUSAL_FORK && why != REFUSAL_ROOT) || in->first || in->oplog.number == 0 ||
-		batch->head.size <= batch->first || in->link->n_suspicions == LINK_SUSPICIONS_MAX ||
+		batch->head.size <= batch->first || !may_suspect(in->link, batch->head.size) ||
 		verify(receive, &in->oplog.id, &batch->head) != 0)
 		return refuse(in, in->frontier.size, why, refusals);
-	in->link->n_suspicions++;
+	in->link->suspicion_leaves += batch->head.size;
 	leaves = calloc(batch->n, sizeof(*leaves));
 	if (!leaves)
 		return -ENOMEM;

@@ -49,7 +49,7 @@ static int want(struct recovery *recovery, const struct held *held) {
 		recovery->oplogs = oplogs;
 		recovery->cap = cap;
 	}
-	recovery->oplogs[recovery->n++] = (struct recovery_oplog){ held->oplog, held->size, false, UINT64_MAX };
+	recovery->oplogs[recovery->n++] = (struct recovery_oplog){ held->oplog, held->size, 0, UINT64_MAX };
 	return 0;
 }
 
@@ -83,9 +83,11 @@ int core_recovery_heads(struct core *core, struct message message) {
 	struct held held;
 	int r = 0;
 
-	if (recovery->told) { /* another session begins */
+	if (recovery->told) { /* another session begins, and with it what the parent says */
 		recovery->told = false;
 		recovery->n = 0;
+		if (core->barred == CONTROL_OLD_COPY)
+			core->barred = 0;
 	}
 	while (r == 0 && message_held_next(&message, &held)) {
 		if (!id_eq(&held.oplog.office, &core->author.office))
@@ -99,17 +101,15 @@ int core_recovery_heads(struct core *core, struct message message) {
 void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size) {
 	struct recovery_oplog *wanted = find(&core->recovery, oplog);
 
-	if (wanted && size >= wanted->size)
-		wanted->seen = true;
+	if (wanted && size > wanted->seen_to)
+		wanted->seen_to = size;
 }
 
 void core_recovery_parted(struct core *core, const struct fork *fork) {
 	struct recovery_oplog *wanted = find(&core->recovery, &fork->oplog);
 
-	if (wanted) {
-		wanted->seen = true;
+	if (wanted)
 		wanted->parted = fork->index;
-	}
 }
 
 /* References that were given out are not given out again. */
@@ -163,6 +163,14 @@ static int find_last_life(void *userdata, const struct oplog *oplog) {
 	return 0;
 }
 
+/* How much of it the parent gives back: what lies beyond the end of a life stays where it is. */
+static uint64_t wanted_size(const struct core *core, const struct recovery_oplog *wanted) {
+	const struct office_row *own = &core->reg.own->row;
+	uint64_t limit = office_limit(&own->office, &own->former, &wanted->id);
+
+	return wanted->size < limit ? wanted->size : limit;
+}
+
 /* Whether all that the parent holds is here, and known to be the same or not. 0 (no), 1 or -errno. */
 static int is_complete(struct core *core, struct txn *txn) {
 	struct recovery *recovery = &core->recovery;
@@ -178,32 +186,86 @@ static int is_complete(struct core *core, struct txn *txn) {
 
 		if (r)
 			return r;
-		if (!wanted->seen || (wanted->parted == UINT64_MAX && size < wanted->size))
+		if (wanted->parted == UINT64_MAX && (wanted->seen_to < wanted_size(core, wanted) ||
+							    size < wanted_size(core, wanted)))
 			return 0;
 	}
 	return 1;
 }
 
-/* Where the oplogs of the last life end for everybody: up to there the parent has what is here. */
+/* How far the parent has of an oplog what is here. */
+static uint64_t agreed(struct core *core, const struct oplog_id *id, uint64_t here) {
+	const struct recovery_oplog *wanted = find(&core->recovery, id);
+	uint64_t size = !core_parent(core) ? here : wanted ? wanted->size : 0;
+
+	if (wanted && wanted->parted < size)
+		size = wanted->parted;
+	return size < here ? size : here;
+}
+
+/*
+ * Where the oplogs of the last life end for everybody: up to there the parent has what is here. Not before its
+ * last change of key, which the parent may have yet to hear of. 0, 1: the histories part before that, or -errno.
+ */
 static int find_end(struct core *core, struct txn *txn, uint32_t epoch, struct office_end *ret_end) {
+	const struct office_former *former = &core->reg.own->row.former;
+	const struct office_end *last = former->n ? &former->terms[former->n - 1].end : NULL;
+
 	*ret_end = (struct office_end){ .epoch = epoch };
 	for (unsigned lane = 0; lane < LANE_N; lane++) {
 		const struct oplog_id id = { core->author.office, epoch, lane };
 		const struct recovery_oplog *wanted = find(&core->recovery, &id);
-		int r = size_here(txn, &id, &ret_end->sizes[lane]);
+		uint64_t here;
+		int r = size_here(txn, &id, &here);
 
 		if (r)
 			return r;
-		if (!core_parent(core))
+		ret_end->sizes[lane] = agreed(core, &id, here);
+		if (!last || last->epoch != epoch || ret_end->sizes[lane] >= last->sizes[lane])
 			continue;
-		if (!wanted)
-			ret_end->sizes[lane] = 0;
-		else if (wanted->parted < ret_end->sizes[lane])
-			ret_end->sizes[lane] = wanted->parted;
-		else if (wanted->size < ret_end->sizes[lane])
-			ret_end->sizes[lane] = wanted->size;
+		if (wanted && wanted->parted < last->sizes[lane])
+			return 1;
+		ret_end->sizes[lane] = last->sizes[lane];
 	}
 	return 0;
+}
+
+/*
+ * A head where an oplog ends, if there is none: a parent that loses what it has takes the old life again up to
+ * there, and no batch goes beyond.
+ */
+static int sign_end(struct core *core, struct txn *txn, const struct oplog_id *id, uint64_t size) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct head head = { .size = size }, next;
+	struct frontier frontier;
+	uint64_t index, arrival;
+	struct oplog oplog;
+	struct leaf leaf;
+	int r = size ? oplog_load(txn, id, &oplog) : STORE_NOT_FOUND;
+
+	if (r)
+		return r < 0 ? r : 0;
+	r = oplog_next_head(txn, &oplog, size - 1, &next);
+	if (r < 0 || (r == 0 && next.size == size))
+		return r;
+	frontier_init(&frontier);
+	r = oplog_walk_open(txn, &oplog, 0, &walk);
+	while (r == 0 && frontier.size < size) {
+		struct hash hash;
+
+		r = oplog_walk_next(walk, &index, &leaf, &arrival);
+		if (r)
+			break;
+		if (leaf.withheld)
+			hash = leaf.hash;
+		else
+			merkle_leaf(leaf.bytes, &hash);
+		frontier_append(&frontier, &hash);
+	}
+	frontier_root(&frontier, &head.root);
+	if (r == 0)
+		r = head_sign(core->signer, id, &head);
+	return r == 0 ? oplog_insert_head(txn, &oplog, &head) : r < 0 ? r : -EIO;
 }
 
 /* Writes again what the parent does not have; it was folded when it was written, and changes nothing. */
@@ -251,6 +313,12 @@ static int begin_life(struct core *core, struct txn *txn) {
 		return 0; /* there is no life after this one: it stays as it is, to be read */
 	if (r == 0)
 		r = find_end(core, txn, life.epoch, &end);
+	if (r > 0) {
+		core->barred = CONTROL_OLD_KEYS;
+		return 0;
+	}
+	for (unsigned lane = 0; r == 0 && lane < LANE_N; lane++)
+		r = sign_end(core, txn, &(struct oplog_id){ core->author.office, life.epoch, lane }, end.sizes[lane]);
 	core->author.epoch = core->fold.epoch = life.epoch + 1;
 	if (r == 0)
 		r = offices_set_own(txn, &core->author.office, core->author.epoch);

@@ -23,8 +23,8 @@ enum {
 struct recovery_oplog {
 	struct oplog_id id;
 	uint64_t size;
-	bool seen;        /* the parent sent its last leaf: it is the one that is here, or parted is where not */
-	uint64_t parted;  /* UINT64_MAX: nowhere */
+	uint64_t seen_to; /* so far the parent sent leaves that are those that are here */
+	uint64_t parted;  /* from there on they are not; UINT64_MAX: nowhere */
 };
 
 struct recovery {

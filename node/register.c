@@ -135,7 +135,10 @@ struct verifier *register_key(const struct register_entry *entry, const struct o
 bool register_is_quarantined(const struct office_register *reg, const struct oplog_id *oplog) {
 	const struct register_entry *entry = register_find(reg, &oplog->office);
 
-	return entry && office_is_quarantined(&entry->row.forks, oplog->epoch);
+	/* once a later life has said where this one ends, what lies before that is in no doubt */
+	return entry && office_is_quarantined(&entry->row.forks, oplog->epoch) &&
+		!(entry->row.forks.settled >= entry->row.forks.found &&
+			office_limit(&entry->row.office, &entry->row.former, oplog) != UINT64_MAX);
 }
 
 bool register_head_stays(const struct office_register *reg, const struct oplog *oplog) {
@@ -175,7 +178,8 @@ struct register_entry *register_child_by_curve(const struct office_register *reg
 	for (size_t i = 0; i < reg->n; i++) {
 		const struct office *office = &reg->entries[i]->row.office;
 
-		if (office->state != OFFICE_REVOKED && id_eq(&office->parent, &reg->own->row.office.id) &&
+		if (office->state != OFFICE_REVOKED && office->state != OFFICE_MOVING &&
+			id_eq(&office->parent, &reg->own->row.office.id) &&
 			memcmp(office->curve_key, key, OFFICE_CURVE_LEN) == 0)
 			return reg->entries[i];
 	}

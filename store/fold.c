@@ -345,6 +345,13 @@ static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec
 	return leaf.withheld || record_decode(leaf.bytes, ret_rec) ? FOLD_SET_ASIDE : 0;
 }
 
+static bool was_parent(const struct office_row *row, const struct id *office) {
+	for (size_t i = 0; i < row->parents.n; i++)
+		if (id_eq(&row->parents.ids[i], office))
+			return true;
+	return false;
+}
+
 /* As fold_step(); looks the parent up where the step needs it. 0, an outcome or -errno. */
 static int take_step(struct txn *txn, struct case_row *row, const struct step *step, uint32_t writer) {
 	struct office_row office, above;
@@ -353,7 +360,7 @@ static int take_step(struct txn *txn, struct case_row *row, const struct step *s
 	if (step->action == ACTION_HANDED_OVER) {
 		r = offices_by_number(txn, writer, &office);
 		if (!r)
-			r = offices_get(txn, &office.office.parent, &above);
+			r = offices_get(txn, was_parent(&office, &step->office) ? &step->office : &office.office.parent, &above);
 		if (r < 0)
 			return r;
 	}
@@ -409,20 +416,33 @@ static int refold_steps(struct refold *refold, const struct id *petition) {
 	return r < 0 ? r : 0;
 }
 
-/* Marks a case with what was found of it by the office that took it in and by those above that one. */
+/* 0 or -errno. */
+static int remark_by(struct txn *txn, const struct id *petition, struct case_row *row, uint32_t finder) {
+	int r = escalations_by(txn, petition, finder);
+
+	row->escalated |= r > 0;
+	if (r > 0)
+		r = escalations_of_clock(txn, petition, finder, CAUSE_OVERDUE, row->clock_step);
+	row->overdue |= r > 0;
+	return r < 0 ? r : 0;
+}
+
+/* Marks a case with what was found of it by the office that took it in and by those that are or were above it. */
 static int remark(struct txn *txn, const struct id *petition, struct case_row *row) {
-	struct office_row office;
+	struct office_row office, above;
 	uint32_t finder = row->origin;
 	int r = 0;
 
 	for (unsigned level = 0; r == 0 && level < LEVELS_MAX; level++) {
-		r = escalations_by(txn, petition, finder);
-		row->escalated |= r > 0;
-		if (r > 0)
-			r = escalations_of_clock(txn, petition, finder, CAUSE_OVERDUE, row->clock_step);
-		row->overdue |= r > 0;
-		if (r >= 0)
+		r = remark_by(txn, petition, row, finder);
+		if (r == 0)
 			r = offices_by_number(txn, finder, &office);
+		for (size_t i = 0; r == 0 && i < office.parents.n; i++) {
+			r = offices_get(txn, &office.parents.ids[i], &above);
+			if (r == 0)
+				r = remark_by(txn, petition, row, above.number);
+			r = r < 0 ? r : 0;
+		}
 		if (r == 0)
 			r = offices_get(txn, &office.office.parent, &office);
 		finder = office.number;
@@ -679,7 +699,7 @@ static int begin_term(const struct oplog_id *origin, const struct office *said, 
 	const struct office_term *last = former->n ? &former->terms[former->n - 1] : NULL;
 
 	if (origin->lane != LANE_URGENT || said->end.epoch > origin->epoch || former->n == OFFICE_FORMER_MAX ||
-		(last && (office_end_compare(&last->end, &said->end) >= 0 || said->end.epoch < last->next_epoch)))
+		(last && (office_end_compare(&last->end, &said->end) > 0 || said->end.epoch < last->next_epoch)))
 		return FOLD_SET_ASIDE;
 	former->terms[former->n] = (struct office_term){ .end = said->end, .next_epoch = origin->epoch };
 	memcpy(former->terms[former->n++].sign_key, row->office.sign_key, SIGN_PUBLIC_LEN);
@@ -727,55 +747,82 @@ static int makes_ring(struct txn *txn, const struct id *office, const struct id 
 	return 1;
 }
 
-/* The newest record in an oplog of the new parent that says who an office is. */
+enum {
+	CLAIM_LOOK_MAX = 4096, /* leaves: what a parent says of a moved office is among the newest, or is said again */
+};
+
+/* The newest record of a parent that says who an office is, or hands it on. */
 struct claim {
 	struct txn *records;
 	const struct id *office;
-	uint64_t arrival; /* 0: none */
+	struct oplog oplog; /* the parent's newest urgent one; number 0: none */
+	bool found;
+	struct office said; /* borrowed from the store */
 };
 
-static int find_claim(void *userdata, const struct oplog *oplog) {
-	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+static int find_urgent(void *userdata, const struct oplog *oplog) {
 	struct claim *claim = userdata;
-	uint64_t index, arrival;
+
+	if (oplog->id.lane == LANE_URGENT)
+		claim->oplog = *oplog;
+	return 0;
+}
+
+static int find_claim(struct claim *claim, const struct id *parent) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	uint64_t index, arrival, size;
 	struct leaf leaf;
 	int r;
 
-	if (oplog->id.lane != LANE_URGENT)
-		return 0;
-	r = oplog_walk_open(claim->records, oplog, 0, &walk);
+	claim->oplog.number = 0;
+	claim->found = false;
+	r = oplog_each_of(claim->records, parent, find_urgent, claim);
+	if (r || claim->oplog.number == 0)
+		return r;
+	size = claim->oplog.frontier.size;
+	r = oplog_walk_open(claim->records, &claim->oplog, size > CLAIM_LOOK_MAX ? size - CLAIM_LOOK_MAX : 0, &walk);
 	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
 		struct office office;
 		struct record rec;
 
-		if (!leaf.withheld && record_kind(leaf.bytes) == KIND_OFFICE && record_decode(leaf.bytes, &rec) == 0 &&
-			office_decode(rec.body, &office) == 0 && id_eq(&office.id, claim->office) &&
-			id_eq(&office.parent, &oplog->id.office) && arrival > claim->arrival)
-			claim->arrival = arrival;
+		if (leaf.withheld || record_kind(leaf.bytes) != KIND_OFFICE || record_decode(leaf.bytes, &rec) ||
+			office_decode(rec.body, &office) || !id_eq(&office.id, claim->office) || office.has_end)
+			continue;
+		claim->said = office;
+		claim->found = true;
 	}
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
-/* An office's parent hands it over to another. What that one said of it before counts from now on. */
+/*
+ * An office's parent hands it over to another. What that one has said of it counts from then on; until it has,
+ * the office is nobody's neighbour.
+ */
 static int move(struct fold *fold, struct txn *txn, const struct office *said, struct office_row *row) {
-	struct claim claim = { fold->records ? fold->records : txn, &said->id, 0 };
-	struct office claimed;
-	struct record rec;
+	struct claim claim = { .records = fold->records ? fold->records : txn, .office = &said->id, .said = *said };
+	bool moved = false;
 	int r;
 
-	r = makes_ring(txn, &said->id, &said->parent);
-	if (r)
-		return r < 0 ? r : FOLD_SET_ASIDE;
-	row->office.parent = said->parent;
-	row->office.valid_from_ms = said->valid_from_ms;
-	r = oplog_each_of(claim.records, &said->parent, find_claim, &claim);
-	if (r || claim.arrival == 0)
-		return r;
-	r = read_record(claim.records, claim.arrival, &rec);
-	if (r || office_decode(rec.body, &claimed))
-		return r < 0 ? r : -EIO;
-	r = relabel(&said->parent, &claimed, true, row);
-	return r < 0 ? r : 0;
+	for (unsigned turn = 0; turn < OFFICE_PARENTS_MAX; turn++) {
+		const struct id to = claim.said.parent;
+
+		r = makes_ring(txn, &said->id, &to);
+		if (r < 0 || (r > 0 && !moved) || (row->parents.n == OFFICE_PARENTS_MAX && !moved))
+			return r < 0 ? r : FOLD_SET_ASIDE;
+		if (r > 0 || row->parents.n == OFFICE_PARENTS_MAX)
+			return 0;
+		office_add_parent(&row->parents, &row->office.parent);
+		row->office.parent = to;
+		row->office.valid_from_ms = claim.said.valid_from_ms;
+		row->office.state = OFFICE_MOVING;
+		moved = true;
+		r = find_claim(&claim, &to);
+		if (r || !claim.found)
+			return r;
+		if (id_eq(&claim.said.parent, &to))
+			return relabel(&to, &claim.said, true, row) < 0 ? -EIO : 0;
+	}
+	return 0;
 }
 
 static bool is_move(const struct id *origin, const struct office *said, const struct office_row *row) {
@@ -787,7 +834,6 @@ static int apply_office(struct fold *fold, struct txn *txn, const struct oplog_i
 	const struct record *rec) {
 	struct office_row row;
 	struct office office;
-	uint32_t number;
 	bool known;
 	int r;
 
@@ -803,10 +849,12 @@ static int apply_office(struct fold *fold, struct txn *txn, const struct oplog_i
 		r = move(fold, txn, &office, &row);
 	else
 		r = relabel(&origin->office, &office, known, &row);
-	if (!r)
-		r = offices_put(txn, &row.office, &row.former, &number);
+	if (!r && known)
+		r = offices_replace(txn, &row);
+	else if (!r)
+		r = offices_put(txn, &row.office, &row.former, &row.number);
 	if (!r && fold->sink)
-		r = fold->sink->office_changed(fold->sink->userdata, &row.office, number);
+		r = fold->sink->office_changed(fold->sink->userdata, &row.office, row.number);
 	return r;
 }
 
@@ -821,7 +869,7 @@ static int key_for(const struct office_row *row, const struct oplog_id *oplog, u
 	return r < 0 ? r : 0;
 }
 
-static int check_fork(const struct office_row *row, const struct fork *fork) {
+int fold_check_fork(const struct office_row *row, const struct fork *fork) {
 	_cleanup_(verifier_freep) struct verifier *held = NULL, *other = NULL;
 	int r = key_for(row, &fork->oplog, fork->sides[0].head.size, &held);
 
@@ -844,7 +892,7 @@ static int apply_fork(struct fold *fold, struct txn *txn, const struct id *origi
 	if (r)
 		return r < 0 ? r : FOLD_SET_ASIDE;
 	if (fork.state == FORK_FOUND) {
-		r = check_fork(&row, &fork);
+		r = fold_check_fork(&row, &fork);
 		row.forks.found = row.forks.found > mark ? row.forks.found : mark;
 	} else if (fork.state == FORK_SETTLED && id_eq(origin, &row.office.parent)) {
 		row.forks.settled = row.forks.settled > mark ? row.forks.settled : mark;
@@ -853,7 +901,7 @@ static int apply_fork(struct fold *fold, struct txn *txn, const struct id *origi
 	}
 	if (r)
 		return r < 0 ? r : FOLD_SET_ASIDE;
-	r = offices_put_forks(txn, &row.office.id, &row.forks);
+	r = offices_replace(txn, &row);
 	if (!r && fold->sink)
 		r = fold->sink->office_changed(fold->sink->userdata, &row.office, row.number);
 	return r;
@@ -952,6 +1000,8 @@ static int copy_office(void *userdata, const struct office_row *row) {
 	int r;
 
 	r = offices_put(rebuild->txn, &row->office, &row->former, &number);
+	if (!r)
+		r = offices_replace(rebuild->txn, row);
 	return r ? r : number == row->number ? 0 : -EIO;
 }
 

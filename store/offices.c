@@ -4,9 +4,9 @@
 #include <errno.h>
 
 enum {
-	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96, /* number, body, former terms: more than any needs */
+	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96 + OFFICE_PARENTS_MAX * 18 + 32, /* more than any needs */
 	OWN_VALUE_LEN = 20,
-	ROW_PARTS = 4,
+	ROW_PARTS = 5,
 };
 
 void office_row_fix(struct office_row *row) {
@@ -31,25 +31,31 @@ static int decode_row(struct span value, struct office_row *ret_row) {
 	office_former_read(&r, &ret_row->former);
 	ret_row->forks.found = read_uint(&r, EPOCH_MAX + 1);
 	ret_row->forks.settled = read_uint(&r, EPOCH_MAX + 1);
+	ret_row->parents.n = read_array(&r, 0, OFFICE_PARENTS_MAX);
+	for (size_t i = 0; i < ret_row->parents.n && !r.failed; i++)
+		read_id(&r, &ret_row->parents.ids[i]);
+	read_end(&r);
 	read_end(&r);
 	return reader_done(&r) || office_decode(body, &ret_row->office) ? -EIO : 0;
 }
 
-static int put_row(struct txn *txn, const struct office *office, uint32_t number, const struct office_former *former,
-	const struct office_forks *forks) {
-	uint8_t row[ROW_MAX];
+int offices_replace(struct txn *txn, const struct office_row *row) {
+	uint8_t bytes[ROW_MAX];
 	struct writer w;
 
-	put_be32(row, number);
-	writer_init(&w, row + 4, sizeof(row) - 4);
+	put_be32(bytes, row->number);
+	writer_init(&w, bytes + 4, sizeof(bytes) - 4);
 	write_array(&w, ROW_PARTS);
-	office_encode(office, &w);
-	office_former_write(&w, former);
-	write_uint(&w, forks->found);
-	write_uint(&w, forks->settled);
+	office_encode(&row->office, &w);
+	office_former_write(&w, &row->former);
+	write_uint(&w, row->forks.found);
+	write_uint(&w, row->forks.settled);
+	write_array(&w, row->parents.n);
+	for (size_t i = 0; i < row->parents.n; i++)
+		write_id(&w, &row->parents.ids[i]);
 	if (!writer_ok(&w))
 		return -EINVAL;
-	return txn_put(txn, TABLE_OFFICES, id_span(&office->id), (struct span){ row, 4 + w.len });
+	return txn_put(txn, TABLE_OFFICES, id_span(&row->office.id), (struct span){ bytes, 4 + w.len });
 }
 
 int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row) {
@@ -69,42 +75,29 @@ int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row
 
 int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
 	uint32_t *ret_number) {
-	struct office_forks forks = { 0 };
-	struct office_row held;
-	uint32_t number;
+	struct office_row row;
 	uint8_t key[4];
+	uint64_t n;
 	int r;
 
-	r = offices_get(txn, &office->id, &held);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		number = held.number;
-		forks = held.forks;
-	} else {
-		uint64_t n;
-
+	r = offices_get(txn, &office->id, &row);
+	if (r == STORE_NOT_FOUND) {
+		row.forks = (struct office_forks){ 0 };
+		row.parents.n = 0;
 		r = txn_count(txn, TABLE_OFFICES, &n);
-		if (r)
-			return r;
-		number = n / 2 + 1; /* no office ever goes, and each has two rows */
-		put_be32(key, number);
-		r = txn_put(txn, TABLE_OFFICES, (struct span){ key, sizeof(key) },
-			id_span(&office->id));
-		if (r)
-			return r;
+		row.number = n / 2 + 1; /* no office ever goes, and each has two rows */
+		put_be32(key, row.number);
+		if (r == 0)
+			r = txn_put(txn, TABLE_OFFICES, (struct span){ key, sizeof(key) }, id_span(&office->id));
 	}
-	r = put_row(txn, office, number, former, &forks);
+	if (r)
+		return r;
+	row.office = *office;
+	row.former = *former;
+	r = offices_replace(txn, &row);
 	if (!r)
-		*ret_number = number;
+		*ret_number = row.number;
 	return r;
-}
-
-int offices_put_forks(struct txn *txn, const struct id *id, const struct office_forks *forks) {
-	struct office_row held;
-	int r = offices_get(txn, id, &held);
-
-	return r ? r : put_row(txn, &held.office, held.number, &held.former, forks);
 }
 
 int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row) {

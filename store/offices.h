@@ -20,6 +20,7 @@ struct office_row {
 	struct office office; /* level and name point into the arrays below */
 	struct office_former former;
 	struct office_forks forks;
+	struct office_parents parents;
 	uint8_t level[OFFICE_LEVEL_MAX];
 	uint8_t name[OFFICE_NAME_MAX];
 };
@@ -27,10 +28,11 @@ struct office_row {
 /* Points @row's spans at its own arrays; call it after copying a row by assignment. */
 void office_row_fix(struct office_row *row);
 
-/* Adds, or replaces what is known of, an office, but for its forks. Its number stays. The first has number 1. */
+/* Adds, or replaces what is known of, an office, but for its forks and former parents. The first has number 1. */
 int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
 	uint32_t *ret_number);
-int offices_put_forks(struct txn *txn, const struct id *id, const struct office_forks *forks); /* STORE_NOT_FOUND */
+/* Replaces all that is known of an office. */
+int offices_replace(struct txn *txn, const struct office_row *row);
 int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row); /* STORE_NOT_FOUND */
 int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row);
 /* Calls @fn for every office in order of number; stops at its first non-zero, which is returned. */

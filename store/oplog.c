@@ -654,6 +654,14 @@ static int bytes_at(struct txn *txn, const struct oplog *oplog, uint64_t size,
 	return 0;
 }
 
+int oplog_insert_head(struct txn *txn, const struct oplog *oplog, const struct head *head) {
+	struct head_row row = { .head = *head };
+	int r = bytes_at(txn, oplog, head->size, &row.bytes);
+
+	assert(head->size > 0 && head->size < oplog->head.size);
+	return r ? r : put_head_row(txn, oplog->number, &row);
+}
+
 int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from, uint64_t until,
 	struct head *ret_head) {
 	struct head_row best, row;

@@ -56,6 +56,8 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
  * if a batch can reach from the one before that to this, unless it is to stay.
  */
 int oplog_put_head(struct txn *txn, struct oplog *oplog, const struct head *head, bool last_stays);
+/* Keeps a head among those that are kept already, of fewer leaves than the newest. */
+int oplog_insert_head(struct txn *txn, const struct oplog *oplog, const struct head *head);
 /* Writes the working copy back if it changed. */
 int oplog_flush(struct txn *txn, struct oplog *oplog);
 

@@ -60,25 +60,6 @@ static int copy_part(int from_fd, int to_fd, const struct part *part) {
 	return r;
 }
 
-/* Made for the owner of the office, whoever gives the command. An fd, or -errno. */
-static int make_directory(const char *path, const char *home) {
-	struct stat st;
-	int fd;
-
-	if (mkdir(path, 0700) < 0)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (geteuid() == 0 && stat(home, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) < 0) {
-		int r = -errno;
-
-		(void)close(fd);
-		return r;
-	}
-	return fd;
-}
-
 static int back_up(const struct home *home, const char *home_dir, const char *path, int to_fd, bool with_private) {
 	const struct part parts[] = {
 		{ .name = "keys" }, { .name = "request", .optional = true },
@@ -122,15 +103,15 @@ int command_backup(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	fd = make_directory(args[0], tool->home);
-	if (fd == -EEXIST)
-		return refuse(_("%s is there already; a backup is written into a new directory"), args[0]);
-	if (fd < 0)
-		return fail(_("cannot make the directory %s: %s"), args[0], strerror(-fd));
-	ending = home_open(tool, &home);
-	if (ending) {
-		(void)close(fd);
+	ending = home_open(tool, &home); /* as its owner, to whom the copy belongs too */
+	if (ending)
 		return ending;
+	fd = mkdir(args[0], 0700) < 0 ? -errno : open(args[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		home_close(&home);
+		return fd == -EEXIST ? refuse(_("%s is there already; a backup is written into a new directory"), args[0]) :
+				       fail(_("cannot make the directory %s: %s; the user that owns %s must be able to write there"),
+					       args[0], strerror(fd == -1 ? errno : -fd), tool->home);
 	}
 	r = txn_count(home.txn, TABLE_RECORDS, &records);
 	home.txn = store_abort(home.txn); /* the copy has its own, which is not older */
@@ -213,26 +194,69 @@ static int open_parts(const char *path, struct part parts[FILES_MAX]) {
 	return 0;
 }
 
+static bool same_content(int a, int b) {
+	uint8_t left[4096], right[4096];
+	off_t at = 0;
+	ssize_t n, m;
+
+	do {
+		n = pread(a, left, sizeof(left), at);
+		m = pread(b, right, sizeof(right), at);
+		at += n;
+	} while (n > 0 && n == m && memcmp(left, right, (size_t)n) == 0);
+	return n == 0 && m == 0;
+}
+
+enum {
+	PART_DIFFERS = 101,
+};
+
+/* A file that is there with the same content was put there by a run that was cut short; a configuration stays. */
+static int put_part(int home_fd, const struct part *part) {
+	int fd, r = put_file(home_fd, part->name, part->fd, NULL);
+
+	if (r != -EEXIST)
+		return r;
+	fd = openat(home_fd, part->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = strcmp(part->name, "lienthong.yaml") == 0 || same_content(fd, part->fd) ? 0 : PART_DIFFERS;
+	(void)close(fd);
+	return r;
+}
+
+/* An empty directory for the store: what a run left that was cut short is only a part of what is in the backup. */
+static int make_part(int home_fd) {
+	static const char *const files[] = { "data.mdb", "lock.mdb", "owner" };
+	int fd;
+
+	if (mkdirat(home_fd, "store.part", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(home_fd, "store.part", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; fd >= 0 && i < N_ELEMENTS(files); i++)
+		(void)unlinkat(fd, files[i], 0);
+	return fd < 0 ? -errno : fd;
+}
+
 /* The store under another name first: under its own it is whole, and knows that it was put back. */
 static int put_back(int home_fd, const char *home_dir, const struct part parts[FILES_MAX]) {
+	int store_fd = make_part(home_fd), r;
 	char *path;
-	int store_fd, r = 0;
 
-	if (mkdirat(home_fd, "store.part", 0700) < 0)
-		return -errno;
-	store_fd = openat(home_fd, "store.part", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store_fd < 0)
-		return -errno;
+		return store_fd;
 	r = put_file(store_fd, "data.mdb", parts[0].fd, NULL);
-	(void)close(store_fd);
 	for (size_t i = 2; r == 0 && i < FILES_MAX; i++)
 		if (parts[i].fd >= 0)
-			r = put_file(home_fd, parts[i].name, parts[i].fd, NULL);
+			r = put_part(home_fd, &parts[i]);
 	if (asprintf(&path, "%s/store.part", home_dir) < 0)
-		return -ENOMEM;
+		path = NULL;
 	if (r == 0)
-		r = mark(path);
+		r = path ? mark(path) : -ENOMEM;
 	free(path);
+	if (r == 0 && fsync(store_fd) < 0)
+		r = -errno;
+	(void)close(store_fd);
 	if (r == 0 && renameat(home_fd, "store.part", home_fd, "store") < 0)
 		r = -errno;
 	return r == 0 && fsync(home_fd) < 0 ? -errno : r;
@@ -250,6 +274,9 @@ static int restore_from(const struct tool *tool, const char *from) {
 	r = open_parts(from, parts);
 	if (r)
 		return fail(_("%s is not a complete backup: %s"), from, strerror(-r));
+	if (geteuid() == 0 && access(tool->home, F_OK) < 0)
+		return refuse(_("%s is not there: make it first, for the user that the node runs as: install -d -m 0700 -o USER %s"),
+			tool->home, tool->home);
 	if (mkdir(tool->home, 0700) < 0 && errno != EEXIST)
 		return fail(_("cannot make the directory %s: %s"), tool->home, strerror(errno));
 	ending = home_become_owner(tool->home);
@@ -258,7 +285,7 @@ static int restore_from(const struct tool *tool, const char *from) {
 	home_fd = open(tool->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (home_fd < 0)
 		return fail(_("cannot open the directory %s: %s"), tool->home, strerror(errno));
-	if (faccessat(home_fd, "store", F_OK, 0) == 0 || faccessat(home_fd, "keys", F_OK, 0) == 0) {
+	if (faccessat(home_fd, "store", F_OK, 0) == 0) {
 		(void)close(home_fd);
 		return refuse(_("there is an office in %s already; it stays as it is. Move it away, or name another directory with --home"),
 			tool->home);
@@ -268,10 +295,13 @@ static int restore_from(const struct tool *tool, const char *from) {
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (parts[i].fd >= 0)
 			(void)close(parts[i].fd);
+	if (r == PART_DIFFERS)
+		return refuse(_("there are files of another office in %s, such as keys; move them away, or name another directory with --home"),
+			tool->home);
 	if (r > 0)
 		return mark_failed(tool, from, r);
 	if (r < 0)
-		return fail(_("%s could not be put back into %s: %s; remove what is there, then try again"), from, tool->home,
+		return fail(_("%s could not be put back into %s: %s; when that is mended, do it again"), from, tool->home,
 			strerror(-r));
 	say(_("The office is in %s again, as it was in %s."), tool->home, from);
 	say_next();

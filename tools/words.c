@@ -130,6 +130,7 @@ static const char *const office_states[] = {
 	[OFFICE_ACTIVE] = N_("active"),
 	[OFFICE_CLOSED] = N_("closed"),
 	[OFFICE_REVOKED] = N_("revoked"),
+	[OFFICE_MOVING] = N_("moved"),
 	[OFFICE_SHOWN_FORKED] = N_("forked"),
 };
 

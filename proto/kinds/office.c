@@ -97,7 +97,7 @@ void office_former_read(struct reader *r, struct office_former *ret_former) {
 		term->next_epoch = read_uint(r, EPOCH_MAX);
 		read_end(r);
 		if (term->next_epoch < term->end.epoch ||
-			(i > 0 && (office_end_compare(&ret_former->terms[i - 1].end, &term->end) >= 0 ||
+			(i > 0 && (office_end_compare(&ret_former->terms[i - 1].end, &term->end) > 0 ||
 					  term->end.epoch < ret_former->terms[i - 1].next_epoch)))
 			reader_fail(r);
 	}
@@ -164,4 +164,12 @@ uint64_t office_limit(const struct office *office, const struct office_former *f
 			return oplog->epoch > term->end.epoch ? 0 : term->end.sizes[oplog->lane];
 	}
 	return UINT64_MAX;
+}
+
+void office_add_parent(struct office_parents *parents, const struct id *parent) {
+	for (size_t i = 0; i < parents->n; i++)
+		if (id_eq(&parents->ids[i], parent))
+			return;
+	if (parents->n < OFFICE_PARENTS_MAX)
+		parents->ids[parents->n++] = *parent;
 }

@@ -28,6 +28,7 @@ enum office_state {
 	OFFICE_ACTIVE = 1,
 	OFFICE_CLOSED = 2,
 	OFFICE_REVOKED = 3,
+	OFFICE_MOVING = 4, /* in a register: handed over to a parent that has not said so itself yet */
 };
 
 enum {
@@ -68,6 +69,16 @@ struct office_forks {
 	uint32_t settled;
 };
 
+enum {
+	OFFICE_PARENTS_MAX = 8,
+};
+
+/* The parents that an office had before: what was handed over to them, and what they found, goes on counting. */
+struct office_parents {
+	size_t n;
+	struct id ids[OFFICE_PARENTS_MAX];
+};
+
 /* The terms that are over, in their order; the present one has the key of struct office and its end. */
 struct office_former {
 	size_t n;
@@ -102,6 +113,8 @@ uint64_t office_next_end(const struct office_former *former, const struct oplog_
 bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch);
 /* How far an oplog goes for everybody: what lies beyond, where it was kept, is not passed on. UINT64_MAX: it grows. */
 uint64_t office_limit(const struct office *office, const struct office_former *former, const struct oplog_id *oplog);
+/* Keeps a former parent, once; where there is no room for it, it is forgotten. */
+void office_add_parent(struct office_parents *parents, const struct id *parent);
 /* Whether the key is or was the office's. */
 bool office_has_key(const struct office *office, const struct office_former *former,
 	const uint8_t key[SIGN_PUBLIC_LEN]);

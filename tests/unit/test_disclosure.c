@@ -729,7 +729,7 @@ Test(disclosure, is_not_taken_of_an_office_that_was_set_aside, .timeout = 60) {
 	txn = scratch_txn(province->store);
 	cr_assert_eq(offices_get(txn, &commune->id, &row), 0);
 	row.forks.found = 2;
-	cr_assert_eq(offices_put_forks(txn, &commune->id, &row.forks), 0);
+	cr_assert_eq(offices_replace(txn, &row), 0);
 	cr_assert_eq(store_commit(txn), 0);
 	province->store = store_close(province->store);
 	cores_up(province);

@@ -779,3 +779,212 @@ Test(lifecycle, a_copy_from_before_the_first_record_gets_all_of_them_back, .time
 	expect_rebuilt(commune);
 	scratch_done(&copy);
 }
+
+static void restart_restored(struct cores_node *node) {
+	cores_down(node);
+	mark_restored(&node->home);
+	cores_up(node);
+}
+
+/* Every line anew, again and again: what was set aside has its time. */
+static void reconnect_all(struct cores *cores) {
+	for (unsigned i = 0; i < 6; i++) {
+		cores->now_ms += 11000;
+		for (size_t child = 1; child < cores->n; child++)
+			if (!cores->nodes[child].cut)
+				cores_connect(cores, child);
+		cores_settle(cores);
+	}
+}
+
+Test(lifecycle, a_key_may_be_changed_right_before_a_store_is_put_back, .timeout = 60) {
+	for (unsigned cut = 0; cut < 2; cut++) {
+		_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+		struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+
+		cores_take_petitions(commune, 0, 10);
+		cores_settle(cores);
+		commune->cut = cut;
+		cr_assert_eq(rotate(commune, 100), CONTROL_OK);
+		cores_take_petitions(commune, 20, 10 * cut);
+		cores_settle(cores);
+		restart_restored(commune);
+		reconnect(cores, 1);
+		cr_expect_eq(epoch_of(commune), 2);
+		cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 10 + 10 * cut);
+		cr_expect_eq(cases_at(district), 10 + 10 * cut);
+		cr_expect_eq(district->core->refusals[REFUSAL_ENDED], 0);
+	}
+}
+
+static void say_office(struct cores_node *node, const struct office *office) {
+	struct record rec = { .kind = KIND_OFFICE, .time_ms = node->cores->now_ms, .id = { { 1, [15] = office->parent.b[15] } } };
+	uint8_t body[1024];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	office_encode(office, &w);
+	rec.body = writer_span(&w);
+	cores_begin(node);
+	cr_assert_eq(core_write(node->core, LANE_URGENT, &rec, NULL, 0), 0);
+	cores_end(node);
+}
+
+Test(lifecycle, nobody_is_made_an_offices_child_without_its_own_word, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct office fake = known(commune, district)->office; /* with its key, which a commune knows */
+	const struct office *who;
+
+	fake.id = (struct id){ { 0x01, 0x80, [6] = 0x70, [8] = 0x80, [15] = 9 } };
+	fake.parent = commune->id;
+	fake.code = 9999;
+	fake.code_digits = 5;
+	say_office(commune, &fake);
+	fake.parent = province->id;
+	say_office(commune, &fake);
+	cores_settle(cores);
+	who = core_child_by_curve(province->core, known(commune, district)->office.curve_key);
+	cr_assert_not_null(who);
+	cr_expect(id_eq(&who->id, &district->id));
+	cr_expect_eq(province->core->n_links, 1);
+}
+
+static enum control_result step_to(struct cores_node *node, const struct id *petition, uint8_t action, const struct id *office) {
+	struct step step = { .petition = *petition, .action = action, .date_ms = CORES_START_MS + 1000,
+		.text = span_str("...") };
+	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
+	uint8_t body[256];
+	struct writer w;
+
+	if (office)
+		step.office = *office;
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	draft.body = writer_span(&w);
+	return cores_submit(node, &draft, 1).result;
+}
+
+static struct id take_one(struct cores_node *node) {
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct answer answer = cores_submit(node, &draft, 1);
+	struct id id;
+
+	read_array(&answer.values, 1, 1);
+	read_array(&answer.values, 3, 3);
+	(void)read_uint(&answer.values, OUTCOME_HELD);
+	read_id(&answer.values, &id);
+	return id;
+}
+
+/* Accepted below, handed over, and answered above. */
+static struct id answered_above(struct cores *cores, struct cores_node *below, struct cores_node *above) {
+	struct id id = take_one(below);
+
+	cr_assert_eq(step_to(below, &id, ACTION_ACCEPTED, NULL), CONTROL_OK);
+	cr_assert_eq(step_to(below, &id, ACTION_HANDED_OVER, &above->id), CONTROL_OK);
+	cores_settle(cores);
+	cr_assert_eq(step_to(above, &id, ACTION_RESOLVED, NULL), CONTROL_OK);
+	cr_assert_eq(step_to(above, &id, ACTION_ANSWERED, NULL), CONTROL_OK);
+	cores_settle(cores);
+	return id;
+}
+
+Test(lifecycle, what_a_former_parent_did_goes_on_counting, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_districts();
+	struct cores_node *from = &cores->nodes[1], *to = &cores->nodes[2], *commune = &cores->nodes[3];
+
+	(void)answered_above(cores, commune, from);
+	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
+	cores_settle(cores);
+	cores_join(cores, 3, 2);
+	cores_connect(cores, 3);
+	cores_settle(cores);
+	for (size_t i = 0; i < 4; i++)
+		expect_rebuilt(&cores->nodes[i]);
+	cr_expect_eq(cores_count(&cores->nodes[0], commune, MEASURE_ANSWERED), 1);
+}
+
+Test(lifecycle, nothing_is_written_by_a_node_that_knows_it_is_an_old_copy, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct id id = take_one(commune);
+	struct scratch copy;
+	uint64_t before, withheld;
+
+	cr_assert_eq(step_to(commune, &id, ACTION_ACCEPTED, NULL), CONTROL_OK);
+	cr_assert_eq(step_to(commune, &id, ACTION_HANDED_OVER, &district->id), CONTROL_OK);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 20);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	reconnect(cores, 1);
+	before = cores_leaves(commune, commune, LANE_NORMAL, &withheld);
+	cr_assert_eq(step_to(district, &id, ACTION_RESOLVED, NULL), CONTROL_OK); /* changes a count of the commune */
+	reconnect(cores, 1);
+	cr_expect_eq(cores_leaves(commune, commune, LANE_NORMAL, &withheld), before);
+	cr_expect_eq(known(district, commune)->forks.found, 0);
+	scratch_done(&copy);
+}
+
+Test(lifecycle, nothing_is_written_by_a_node_that_is_being_put_back, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct scratch copies[2];
+	uint64_t before, withheld;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copies[0] = keep_copy(commune);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 100, 20);
+	cores_settle(cores);
+	copies[1] = keep_copy(district);
+	cores_connect(cores, 1);
+	cores_connect(cores, 2);
+	cr_assert_eq(change(district, commune, "Xã A", OFFICE_ACTIVE), CONTROL_OK); /* urgent, and known above */
+	cores_settle(cores);
+	mark_restored(&copies[1]);
+	district->cut = true;
+	exchange(district, &copies[1]);
+	exchange(commune, &copies[0]); /* shows it a fork, of which it may not write */
+	cores_take_petitions(commune, 500, 40);
+	before = cores_leaves(district, district, LANE_URGENT, &withheld);
+	reconnect(cores, 2);
+	cr_expect_eq(cores_leaves(district, district, LANE_URGENT, &withheld), before);
+	district->cut = false;
+	reconnect_all(cores);
+	cr_expect_eq(epoch_of(district), 2);
+	cr_expect(span_eq(known(district, commune)->office.name, span_str("Xã A")), "what is above has come back");
+	cr_expect_eq(known(district, commune)->forks.found, 2, "and the fork was found again");
+	scratch_done(&copies[0]);
+	scratch_done(&copies[1]);
+}
+
+Test(lifecycle, a_parent_that_is_put_back_gets_the_old_life_again, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copy = keep_copy(district);
+	cores_connect(cores, 1);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 100, 20);
+	cores_settle(cores);
+	commune->cut = true;
+	cores_take_petitions(commune, 200, 5);
+	restart_restored(commune);
+	reconnect(cores, 2);
+	cr_assert_eq(epoch_of(commune), 2);
+	mark_restored(&copy);
+	exchange(district, &copy);
+	reconnect_all(cores);
+	cr_expect_eq(cases_at(district), 35);
+	expect_rebuilt(district);
+	scratch_done(&copy);
+}
