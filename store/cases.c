@@ -223,6 +223,19 @@ static int escalations_begin(struct txn *txn, const struct id *petition, const s
 	return key.len == ESCALATION_KEY_LEN ? memcmp(key.data, from, len) == 0 : -EIO;
 }
 
+int cases_have_more(struct txn *txn, const struct id *petition) {
+	static const enum table tables[] = { TABLE_STEPS, TABLE_ESCALATIONS };
+
+	for (size_t i = 0; i < N_ELEMENTS(tables); i++) {
+		struct span key, value;
+		int r = scan_ceiling(txn, tables[i], id_span(petition), &key, &value);
+
+		if (r < 0 || (r == 0 && key.len > 16 && memcmp(key.data, petition->b, 16) == 0))
+			return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
 int escalations_by(struct txn *txn, const struct id *petition, uint32_t office) {
 	return escalations_begin(txn, petition, &(struct escalation_row){ .office = office },
 		ESCALATION_OFFICE_LEN);

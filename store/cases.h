@@ -86,6 +86,8 @@ struct escalation_row {
 	uint64_t arrival;
 };
 int escalations_put(struct txn *txn, const struct id *petition, const struct escalation_row *row);
+/* Whether anything of a case is here beside its first record: steps, escalations. 0 (no), 1 or -errno. */
+int cases_have_more(struct txn *txn, const struct id *petition);
 /* Whether @office found anything of the case. 0 (no), 1 or -errno. */
 int escalations_by(struct txn *txn, const struct id *petition, uint32_t office);
 /* Whether it found it for that cause, of that clock. 0 (no), 1 or -errno. */

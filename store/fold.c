@@ -481,12 +481,12 @@ static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, u
 		return r < 0 ? r : FOLD_HELD;
 	known = r == 0;
 	petition_row(&petition, rec, origin, arrival, &row);
-	if (origin != fold->own) {
-		/* A step of ours cannot come before the petition; another office's may, by another way. */
+	/* a step of ours cannot come before the petition; another office's may, by another way */
+	r = origin == fold->own ? 0 : cases_have_more(txn, &rec->id);
+	if (r > 0)
 		r = refold(fold, txn, &rec->id, &row);
-		if (r)
-			return r;
-	}
+	if (r)
+		return r;
 	return case_replace(fold, txn, &rec->id, known ? &held : NULL, &row);
 }
 
