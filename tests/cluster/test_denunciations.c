@@ -278,6 +278,7 @@ Test(denunciations, leave_no_name_in_the_home_its_backup_or_the_office_above, .t
 	cr_expect(found("denunciations 1: seals", copy), "the half that seals is put back with the office");
 	cr_expect_not(found("denunciations 1: OPENS", copy) || found("denunciations 1: OPENS", desk.home), "and only that");
 	snprintf(again, sizeof(again), "%s/again", desk.stick);
+	cr_assert_eq(mkdir(again, 0700), 0);
 	EXPECT(again, 0, "", "restore", copy);
 	EXPECT(again, 0, fingerprint, "key", "denunciations");
 }
