@@ -21,7 +21,7 @@
 
 enum {
 	CONFIG_FILE_MAX = 64 * 1024,
-	OPTIONS_MAX = 8, /* keys of one mapping */
+	OPTIONS_MAX = 9, /* keys of one mapping */
 };
 
 struct word {
@@ -316,6 +316,8 @@ static const struct option options[] = {
 		N_("milliseconds, from 10 to 600000") },
 	{ "changes_days", parse_count, FIELD(struct config, changes_days), 1, 3650, NULL,
 		N_("days, from 1 to 3650") },
+	{ "receipt_seconds", parse_count, FIELD(struct config, receipt_seconds), 1, 86400, NULL,
+		N_("seconds, from 1 to 86400") },
 	{ "detail", parse_word, FIELD(struct config, detail), 0, 0, details,
 		N_("all (the default) or escalated") },
 	{ "rules", NULL, 0, 0, 0, 0, NULL, N_("a list of at most 64 rules") },
@@ -513,6 +515,7 @@ void config_init(struct config *config) {
 		.store_size = 64ULL << 30,
 		.reconnect_ms = 2000,
 		.changes_days = 30,
+		.receipt_seconds = 600,
 		.n_rules = N_ELEMENTS(default_rules),
 	};
 	memcpy(config->rules, default_rules, sizeof(default_rules));

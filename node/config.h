@@ -49,6 +49,7 @@ struct config {
 	uint64_t store_size;                   /* bytes, default 64 GiB of address space */
 	uint32_t reconnect_ms;                 /* at most, the first pause before the parent is tried again, 2000 */
 	uint8_t detail;                        /* enum detail; default all */
+	uint32_t receipt_seconds;              /* between two receipts for what came from below, default 600 */
 	uint32_t changes_days;                 /* the change stream is kept so long, default 30 */
 	size_t n_rules;
 	struct rule rules[CONFIG_RULES_MAX];

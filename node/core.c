@@ -952,6 +952,8 @@ static int turn_commit(struct core *core) {
 		else
 			r = look_at_clocks(core);
 	}
+	if (r == 0)
+		r = core_write_receipts(core);
 	if (r == 0 && !core->txn)
 		r = core_put_disclosures(core); /* the first of a new parent or rule; otherwise nothing is due */
 	if (r || !core->txn)
@@ -1066,7 +1068,7 @@ int core_turn_end(struct core *core) {
 }
 
 uint64_t core_wakeup_ms(const struct core *core) {
-	uint64_t at = core->overdue_at_ms;
+	uint64_t at = core->overdue_at_ms < core->receipts_at_ms ? core->overdue_at_ms : core->receipts_at_ms;
 
 	for (size_t i = 0; i < core->n_links; i++) {
 		uint64_t link_at = link_wakeup_ms(core->links[i]);

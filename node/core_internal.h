@@ -88,6 +88,7 @@ struct core {
 	uint64_t overdue_at_ms; /* when the clocks are looked at next, monotonic */
 	size_t overdue_rule;    /* where looking goes on: twice the rule, and 1 for those with a due time */
 	uint64_t overdue_from_ms;
+	uint64_t receipts_at_ms; /* and receipts written; 0: the first turn is still to come */
 	uint64_t readers_at_ms; /* and the reader slots */
 	char address[CONFIG_ADDRESS_MAX + 1];
 	uint64_t started_ms;
@@ -129,6 +130,8 @@ int core_answer_request(struct core *core, struct span client, const struct requ
 int core_load_guests(struct core *core, struct txn *txn);
 /* Enrols an office below this one: its record. 0 or -errno. */
 int core_enrol(struct core *core, struct office *office);
+/* Writes receipts for what has come, if it is time. 0 or -errno. */
+int core_write_receipts(struct core *core);
 /* Says in the first record of a life where the one before ended. 0 or -errno. */
 int core_begin_term(struct core *core, const struct office_end *end);
 /* All of this office's counts once more, the change stream beyond a gap. 0 or -errno. */

@@ -35,6 +35,7 @@ enum kind {
 	KIND_FORK = 8,
 	KIND_REQUEST = 9,
 	KIND_REPLY = 10,
+	KIND_RECEIPT = 11,
 };
 
 /* The Front and the five organisations, and the Party's mass-mobilisation board. */

@@ -13,6 +13,7 @@
 #include "proto/kinds/office.h"
 #include "proto/kinds/petition.h"
 #include "proto/kinds/private.h"
+#include "proto/kinds/receipt.h"
 #include "proto/kinds/reply.h"
 #include "proto/kinds/step.h"
 #include "proto/kinds/tally.h"
@@ -31,7 +32,7 @@
 
 static const uint8_t sample_kinds[] = {
 	KIND_PETITION, KIND_STEP, KIND_MEETING, KIND_TALLY, KIND_OFFICE, KIND_ESCALATION, KIND_ACCESS,
-	KIND_FORK, KIND_REQUEST, KIND_REPLY,
+	KIND_FORK, KIND_REQUEST, KIND_REPLY, KIND_RECEIPT,
 };
 
 static inline struct petition sample_petition(void) {
@@ -165,6 +166,13 @@ static inline struct reply sample_reply(void) {
 	};
 }
 
+static inline struct receipt_entry sample_receipt(void) {
+	struct receipt_entry entry = { { SAMPLE_OFFICE, 1, LANE_NORMAL }, 40000, { { 0 } } };
+
+	memset(entry.root.b, 0xe0, sizeof(entry.root.b));
+	return entry;
+}
+
 static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct petition petition = sample_petition();
 	struct step step = sample_step();
@@ -175,6 +183,7 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	struct inquiry inquiry = sample_inquiry();
 	struct reply reply = sample_reply();
 	struct fork fork = sample_fork();
+	struct receipt_entry receipt = sample_receipt();
 
 	switch (kind) {
 	case KIND_PETITION:
@@ -207,11 +216,15 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 	case KIND_FORK:
 		fork_encode(&fork, w);
 		break;
+	case KIND_RECEIPT:
+		receipt_encode(&receipt, 1, w);
+		break;
 	}
 }
 
 /* Writes what was read of @body. False if it is malformed, or no kind known here. */
 static inline bool reencode_body(uint8_t kind, struct span body, struct writer *w) {
+	struct receipt_entry entries[RECEIPT_MAX];
 	struct tally_row rows[TALLY_ROWS_MAX];
 	struct escalation escalation;
 	struct petition petition;
@@ -275,6 +288,11 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 		if (fork_decode(body, &fork) != 0)
 			return false;
 		fork_encode(&fork, w);
+		return true;
+	case KIND_RECEIPT:
+		if (receipt_decode(body, entries, &n_rows) != 0)
+			return false;
+		receipt_encode(entries, n_rows, w);
 		return true;
 	case SAMPLE_PRIVATE:
 		if (private_decode(body, &part) != 0)

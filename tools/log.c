@@ -4,6 +4,7 @@
 
 #include "proto/kinds/access.h"
 #include "proto/kinds/fork.h"
+#include "proto/kinds/receipt.h"
 #include "proto/kinds/escalation.h"
 #include "proto/kinds/inquiry.h"
 #include "proto/kinds/reply.h"
@@ -145,6 +146,23 @@ static void summarise_office(FILE *f, const struct dump *dump, const struct reco
 			(unsigned long long)office.end.sizes[2]);
 }
 
+static void summarise_receipt(FILE *f, const struct dump *dump, const struct record *record) {
+	struct receipt_entry entries[RECEIPT_MAX];
+	size_t n;
+
+	if (receipt_decode(record->body, entries, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct office_row *row = home_office_by_id(dump->home, &entries[i].oplog.office);
+		char label[OFFICE_LABEL_MAX] = "?";
+
+		if (row)
+			office_label(row, label);
+		fprintf(f, "%s%s %u/%s: %llu", i ? "; " : "", label, entries[i].oplog.epoch,
+			word(dump, &words_lane, entries[i].oplog.lane), (unsigned long long)entries[i].size);
+	}
+}
+
 static void summarise_fork(FILE *f, const struct dump *dump, const struct record *record) {
 	const struct office_row *row;
 	struct fork fork;
@@ -241,6 +259,9 @@ static char *summarise(const struct dump *dump, const struct record *record) {
 		break;
 	case KIND_ESCALATION:
 		summarise_escalation(f, dump, record);
+		break;
+	case KIND_RECEIPT:
+		summarise_receipt(f, dump, record);
 		break;
 	case KIND_FORK:
 		summarise_fork(f, dump, record);

@@ -63,6 +63,7 @@ static const struct command {
 	{ NULL, "log", command_log, N_("the records of an office as they are kept") },
 	{ NULL, "verify", command_verify, N_("check the whole store") },
 	{ NULL, "prove", command_prove, N_("a petition in a file that anybody can check") },
+	{ NULL, "receipt", command_receipt, N_("which offices above hold a petition, since when") },
 	{ NULL, "checkpoint", command_checkpoint, N_("heads, for public transparency-log tools") },
 	{ NULL, "stream", command_stream, N_("follow the numbers as they change") },
 };

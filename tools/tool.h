@@ -54,6 +54,7 @@ int command_tally(struct tool *tool, int argc, char **argv);
 int command_verify(struct tool *tool, int argc, char **argv);
 int command_visibility(struct tool *tool, int argc, char **argv);
 int command_prove(struct tool *tool, int argc, char **argv);
+int command_receipt(struct tool *tool, int argc, char **argv);
 int command_checkpoint(struct tool *tool, int argc, char **argv);
 
 struct option_def {

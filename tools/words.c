@@ -78,6 +78,7 @@ static const char *const kinds[] = {
 	[KIND_FORK] = N_("fork"),
 	[KIND_REQUEST] = N_("request"),
 	[KIND_REPLY] = N_("reply"),
+	[KIND_RECEIPT] = N_("receipt"),
 };
 
 static const char *const lanes[] = {

@@ -113,6 +113,49 @@ static char *fingerprint_of(const struct proc *topmost) {
 	return text;
 }
 
+/* Until the office above has said that it holds a petition. */
+static json_t *receipt_of(const struct stage *stage) {
+	uint64_t until_ms = proc_now_ms() + 30000;
+
+	for (;;) {
+		json_t *rows = cli_json(stage->commune->home,
+			(const char *const[]){ "receipt", stage->reference, "--json", NULL });
+		json_t *row = json_incref(json_array_get(rows, 0));
+
+		json_decref(rows);
+		if (!json_is_null(json_object_get(row, "since")))
+			return row;
+		json_decref(row);
+		cr_assert_lt(proc_now_ms(), until_ms, "there is no receipt");
+		proc_pause_ms(200);
+	}
+}
+
+Test(proof, the_office_above_gives_a_receipt_that_can_itself_be_proved, .timeout = 120) {
+	char path[128], place[256], text[128];
+	struct stage stage;
+	json_t *row, *at;
+
+	stage_init(&stage);
+	proc_stop((struct proc *)stage.district);
+	snprintf(text, sizeof(text), "listen: %s\nreceipt_seconds: 1\n", stage.district->listen);
+	proc_configure(stage.district, text);
+	proc_start((struct proc *)stage.district);
+	row = receipt_of(&stage);
+	cr_expect(json_is_true(json_object_get(row, "agrees")));
+	at = json_object_get(row, "receipt");
+	snprintf(place, sizeof(place), "%s/%lld/%s/%lld", json_string_value(json_object_get(row, "office_id")),
+		json_integer_value(json_object_get(at, "epoch")), json_string_value(json_object_get(at, "lane")),
+		json_integer_value(json_object_get(at, "number")));
+	snprintf(path, sizeof(path), "%s/receipt", stage.dir);
+	free(RUN(stage.commune, 0, "prove", place, "--out", path));
+	free(RUN(stage.district, 0, "verify", path));
+	free(RUN(stage.commune, 0, "verify"));
+	free(RUN(stage.district, 0, "verify"));
+	json_decref(row);
+	stage_done(&stage);
+}
+
 Test(proof, what_cannot_be_proved_is_refused_in_words, .timeout = 120) {
 	struct stage stage;
 	char *fingerprint;

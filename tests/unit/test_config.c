@@ -23,6 +23,7 @@ Test(config, an_empty_file_means_the_defaults_and_their_rules) {
 	cr_expect_eq(defaults.store_size, 64ULL << 30);
 	cr_expect_eq(defaults.reconnect_ms, 2000);
 	cr_expect_eq(defaults.changes_days, 30);
+	cr_expect_eq(defaults.receipt_seconds, 600);
 	cr_expect_eq(defaults.detail, DETAIL_ALL);
 	cr_expect_str_empty(defaults.listen);
 	cr_assert_eq(defaults.n_rules, 4);
@@ -136,6 +137,7 @@ Test(config, a_fault_is_named_with_its_line_and_what_would_be_right) {
 		{ "reconnect_ms: -10", "f:1: ", "10" },
 		{ "reconnect_ms: 0x100", "f:1: ", "10" },
 		{ "changes_days: 3651", "f:1: ", "3650" },
+		{ "receipt_seconds: 0", "f:1: ", "86400" },
 		{ "changes_days: 1\nchanges_days: 2", "f:2: ", "second time" },
 		{ "- listen", "f:1: ", "settings" },
 		{ "? [a]\n: b", "f:1: ", "one of: listen" },

@@ -443,3 +443,31 @@ Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .
 		scratch_done(&again);
 	}
 }
+
+Test(core, every_office_above_gives_a_receipt_for_what_it_holds, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *commune = &cores->nodes[2];
+	uint64_t withheld;
+
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	for (size_t i = 0; i < 2; i++)
+		cr_expect_eq(cores_leaves(commune, &cores->nodes[i], LANE_BULK, &withheld), 0);
+	for (unsigned i = 0; i < 8; i++) { /* ten minutes and more */
+		cores->now_ms += 100000;
+		cores_connect(cores, 1);
+		cores_connect(cores, 2);
+		cores_settle(cores);
+	}
+	cr_expect_eq(cores_leaves(commune, &cores->nodes[1], LANE_BULK, &withheld), 1, "of the district, for the commune");
+	cr_expect_eq(withheld, 0);
+	cr_expect_eq(cores_leaves(commune, &cores->nodes[0], LANE_BULK, &withheld), 2, "of the province, for both");
+	cr_expect_eq(withheld, 0, "whose district's may be read in all of it");
+	for (unsigned i = 0; i < 8; i++) {
+		cores->now_ms += 100000;
+		cores_connect(cores, 1);
+		cores_connect(cores, 2);
+		cores_settle(cores);
+	}
+	cr_expect_eq(cores_leaves(commune, &cores->nodes[1], LANE_BULK, &withheld), 1, "nothing has grown since");
+}

@@ -183,6 +183,7 @@ static const struct example {
 	{ "fork", check_record, KIND_FORK },
 	{ "request", check_record, KIND_REQUEST },
 	{ "reply", check_record, KIND_REPLY },
+	{ "receipt", check_record, KIND_RECEIPT },
 	{ "since", check_since, 0 },
 	{ "failure", check_failure, 0 },
 	{ "hello", check_message, MESSAGE_HELLO },

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/kinds/receipt.h"
+
+void receipt_encode(const struct receipt_entry *entries, size_t n, struct writer *w) {
+	write_array(w, n);
+	for (size_t i = 0; i < n; i++) {
+		write_array(w, RECEIPT_ENTRY_FIELDS);
+		write_id(w, &entries[i].oplog.office);
+		write_uint(w, entries[i].oplog.epoch);
+		write_uint(w, entries[i].oplog.lane);
+		write_uint(w, entries[i].size);
+		write_hash(w, &entries[i].root);
+	}
+}
+
+int receipt_decode(struct span body, struct receipt_entry ret_entries[RECEIPT_MAX], size_t *ret_n) {
+	struct reader r;
+	size_t n;
+
+	reader_init(&r, body);
+	n = read_array(&r, 1, RECEIPT_MAX);
+	for (size_t i = 0; i < n && !r.failed; i++) {
+		struct receipt_entry *entry = &ret_entries[i];
+
+		read_array(&r, RECEIPT_ENTRY_FIELDS, UINT64_MAX);
+		read_id(&r, &entry->oplog.office);
+		entry->oplog.epoch = read_uint(&r, EPOCH_MAX);
+		entry->oplog.lane = read_uint(&r, LANE_N - 1);
+		entry->size = read_uint(&r, UINT64_MAX);
+		read_hash(&r, &entry->root);
+		read_end(&r);
+		if (entry->size == 0)
+			reader_fail(&r);
+	}
+	read_end(&r);
+	*ret_n = n;
+	return reader_done(&r) ? RECEIPT_MALFORMED : 0;
+}
