@@ -10,7 +10,7 @@
 #include "node/recovery.h"
 #include "node/rules.h"
 #include "store/changes.h"
-#include "store/fold.h"
+#include "store/fold_offices.h"
 
 /* A request of this turn; one that only reads is answered after the commit, from what was committed. */
 struct core_asked {

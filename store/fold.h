@@ -75,10 +75,6 @@ struct step;
 int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
 	const struct office_row *above);
 
-struct fork;
-/* Whether it proves what it says, by the keys that are known of the office. 0, FORK_NOT_PROVED or -errno. */
-int fold_check_fork(const struct office_row *row, const struct fork *fork);
-
 /*
  * The leaf hash of what the next step of a case follows: the last step that was applied, or its petition.
  * @records: where leaves are read. 0 or -errno.

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+/*
+ * fold_offices - office and fork records -> register: who an office is, whose it is, with which key it signs
+ *
+ * The part of fold.h that knows who may say what of an office.
+ */
+#include "store/fold.h"
+
+/* Applies a record of kind office, or fork, of @origin. 0, FOLD_SET_ASIDE or -errno. */
+int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin, const struct record *rec);
+int fold_fork(struct fold *fold, struct txn *txn, const struct id *origin, const struct record *rec);
+
+struct fork;
+/* Whether it proves what it says, by the keys that are known of the office. 0, FORK_NOT_PROVED or -errno. */
+int fold_check_fork(const struct office_row *row, const struct fork *fork);
