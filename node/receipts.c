@@ -54,10 +54,12 @@ int core_write_receipts(struct core *core) {
 	unsigned n = 0;
 	int r;
 
-	if (core->receipts_at_ms == 0) /* the first turn: nothing is new yet */
-		core->receipts_at_ms = core->now_ms + every_ms;
-	if (core->now_ms < core->receipts_at_ms || core->full || core->barred)
+	if (core->now_ms < core->receipts_at_ms)
 		return 0;
+	if (core->receipts_at_ms == 0 || core->full || core->barred) { /* the first turn, or not now */
+		core->receipts_at_ms = core->now_ms + every_ms;
+		return 0;
+	}
 	r = core_txn(core, &txn);
 	for (size_t i = 0; r == 0 && i < core->reg.n && n < RECEIPTS_TURN_MAX; i++) {
 		const struct id office = core->reg.entries[i]->row.office.id;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "node/core_internal.h"
 #include "tests/cores.h"
 
 #include "proto/kinds/private.h"
@@ -470,4 +471,20 @@ Test(core, every_office_above_gives_a_receipt_for_what_it_holds, .timeout = 60) 
 		cores_settle(cores);
 	}
 	cr_expect_eq(cores_leaves(commune, &cores->nodes[1], LANE_BULK, &withheld), 1, "nothing has grown since");
+}
+
+Test(core, a_node_that_may_not_write_waits_all_the_same, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0];
+
+	cores_take_petitions(&cores->nodes[1], 0, 1);
+	cores_settle(cores);
+	district->core->barred = CONTROL_OLD_COPY;
+	cores->now_ms += 700000; /* receipts are due, and clocks to be looked at */
+	for (unsigned i = 0; i < 2; i++) {
+		cores_begin(district);
+		cores_end(district);
+	}
+	cr_expect_gt(core_wakeup_ms(district->core), district->core->now_ms);
+	district->core->barred = 0;
 }
