@@ -75,7 +75,7 @@ static int append(struct author *author, struct txn *txn, enum lane lane, struct
 		if (r)
 			return r;
 	}
-	merkle_leaf(leaf.bytes, &hash);
+	leaf_hash(&leaf, &hash);
 	return oplog_append(txn, oplog, &leaf, &hash, ret_arrival);
 }
 

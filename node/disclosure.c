@@ -336,7 +336,7 @@ static int keep(struct core *core, const struct link *link, const struct disclos
 	struct oplog oplog;
 	struct record rec;
 	uint64_t arrival;
-	struct hash hash;
+	struct hash held, hash;
 	int r;
 
 	r = receive_permitted(core->receive, link, &disclose->oplog.office);
@@ -352,11 +352,12 @@ static int keep(struct core *core, const struct link *link, const struct disclos
 	r = oplog_leaf(core->txn, &oplog, disclose->index, &leaf, &arrival);
 	if (r)
 		return r < 0 ? r : -EIO;
-	merkle_leaf(disclose->record, &hash);
-	if (!leaf.withheld)
-		return span_eq(leaf.bytes, disclose->record) ? 0 : REFUSAL_ROOT;
-	if (memcmp(hash.b, leaf.hash.b, sizeof(hash.b)) != 0)
+	leaf_hash(&leaf, &held);
+	leaf_hash_of(disclose->record, &hash);
+	if (memcmp(hash.b, held.b, sizeof(hash.b)) != 0)
 		return REFUSAL_ROOT;
+	if (!leaf.withheld)
+		return 0;
 	if (record_decode(disclose->record, &rec) || !is_detail(&rec))
 		return REFUSAL_MALFORMED;
 	r = oplog_disclose(core->txn, arrival, disclose->record);

@@ -28,10 +28,7 @@ static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
 	r = oplog_leaf(history->txn, history->held, index, &leaf, &arrival);
 	if (r)
 		return r < 0 ? r : -EIO;
-	if (leaf.withheld)
-		*ret_leaf = leaf.hash;
-	else
-		merkle_leaf(leaf.bytes, ret_leaf);
+	leaf_hash(&leaf, ret_leaf);
 	return 0;
 }
 

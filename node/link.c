@@ -431,14 +431,11 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 	struct span bytes) {
 	struct record rec;
 
-	switch (record_kind(bytes)) {
-	case KIND_OFFICE:
-	case KIND_FORK: /* whoever is meant must hear of it, and it proves itself */
+	if (record_reach(bytes) == REACH_ALL || (record_reach(bytes) == REACH_UP && link->up))
 		return true;
+	switch (record_kind(bytes)) {
 	case KIND_ACCESS: /* who looked at what stays in the office */
 		return false;
-	case KIND_TALLY:
-		return link->up;
 	case KIND_REQUEST: /* is for those below */
 		if (link->up)
 			return false;
@@ -446,10 +443,6 @@ static bool may_read(const struct link *link, const struct link_io *io, int dist
 	case KIND_REPLY: /* for who asked, whatever else the office is set to tell */
 		if (link->up)
 			return distance == 0;
-		break;
-	case KIND_ESCALATION:
-		if (link->up)
-			return true;
 		break;
 	default: /* detail goes one level up: the province sees to the commune, the district to the village */
 		if (link->up)
@@ -482,10 +475,8 @@ static int write_leaves(struct link *link, const struct link_io *io, struct txn 
 		if (r || index != i)
 			return r < 0 ? r : -EIO; /* the store lacks what its own sizes promise */
 		if (!leaf.withheld && (leaf.disclosed || (!id_eq(&oplog->id.office, &link->neighbour) &&
-			!may_read(link, io, distance, leaf.bytes)))) {
-			merkle_leaf(leaf.bytes, &leaf.hash);
-			leaf.withheld = true;
-		}
+			!may_read(link, io, distance, leaf.bytes))))
+			leaf_withhold(&leaf);
 		leaf_write(w, &leaf);
 	}
 	return r;

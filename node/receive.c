@@ -151,11 +151,9 @@ enum refusal receive_permitted(const struct receive *receive, const struct link 
 	return 0;
 }
 
-static void leaf_hash(const struct leaf *leaf, struct hash *ret_hash) {
-	if (leaf->withheld)
-		*ret_hash = leaf->hash;
-	else
-		merkle_leaf(leaf->bytes, ret_hash);
+/* Whether the sender may have withheld it: what it got in full, which is all that reaches so far, it has. */
+static bool may_withhold(const struct link *link, const struct leaf *leaf) {
+	return leaf->reach < (link->up ? REACH_ALL : REACH_UP);
 }
 
 /* A leaf that we hold already must be the same one. 0, REFUSAL_FORK or -errno. */
@@ -190,6 +188,8 @@ static int hash_leaves(struct txn *txn, const struct incoming *in, const struct 
 		bytes += leaf_weight(&leaf);
 		if (r.failed || bytes > BATCH_BYTES_MAX)
 			return REFUSAL_MALFORMED;
+		if (leaf.withheld && !may_withhold(in->link, &leaf))
+			return REFUSAL_WITHHELD;
 		leaf_hash(&leaf, &hash);
 		if (i < in->oplog.frontier.size) {
 			err = same_leaf(txn, &in->oplog, i, &hash);

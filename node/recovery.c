@@ -256,10 +256,7 @@ static int sign_end(struct core *core, struct txn *txn, const struct oplog_id *i
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r)
 			break;
-		if (leaf.withheld)
-			hash = leaf.hash;
-		else
-			merkle_leaf(leaf.bytes, &hash);
+		leaf_hash(&leaf, &hash);
 		frontier_append(&frontier, &hash);
 	}
 	frontier_root(&frontier, &head.root);

@@ -275,32 +275,6 @@ void message_write_disclosed(struct writer *w, const struct disclosed *disclosed
 	}
 }
 
-size_t leaf_weight(const struct leaf *leaf) {
-	return leaf->withheld || leaf->disclosed || leaf->bytes.len < sizeof(leaf->hash.b) ? sizeof(leaf->hash.b) : leaf->bytes.len;
-}
-
-void leaf_write(struct writer *w, const struct leaf *leaf) {
-	if (!leaf->withheld) {
-		write_bin(w, leaf->bytes);
-		return;
-	}
-	write_array(w, 1);
-	write_hash(w, &leaf->hash);
-}
-
-void leaf_read(struct reader *r, struct leaf *ret_leaf) {
-	struct leaf leaf = { .withheld = reader_peek(r) == VALUE_ARRAY };
-
-	if (leaf.withheld) {
-		read_array(r, 1, 1);
-		read_hash(r, &leaf.hash);
-		read_end(r);
-	} else {
-		leaf.bytes = read_bin(r, 1, RECORD_MAX);
-	}
-	*ret_leaf = leaf;
-}
-
 const char *refusal_name(uint64_t reason) {
 	static const char *const names[REFUSAL_N] = {
 		[REFUSAL_MALFORMED] = N_("malformed"),
@@ -318,6 +292,7 @@ const char *refusal_name(uint64_t reason) {
 		[REFUSAL_QUARANTINED] = N_("quarantined"),
 		[REFUSAL_ENDED] = N_("ended"),
 		[REFUSAL_INVITATION] = N_("invitation misused"),
+		[REFUSAL_WITHHELD] = N_("withheld what travels in full"),
 	};
 
 	return reason < REFUSAL_N && names[reason] ? names[reason] : N_("unknown reason");

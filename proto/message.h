@@ -14,11 +14,12 @@
  *   DISCLOSED [9, [[office, epoch, lane, index, outcome], ...]]  on my disk (0), or why not
  *
  * The payload is compressed (compress.h); plain, it is an array of n leaves, each the record's
- * bytes (bin) or, where they are withheld, an array of one hash. A batch ends at a head. One
+ * bytes (bin) or, where they are withheld, its reach and hash (leaf.h). A batch ends at a head. One
  * message is one ZeroMQ frame of at most MESSAGE_MAX bytes.
  */
 #include "proto/codec.h"
 #include "proto/head.h"
+#include "proto/leaf.h"
 
 enum {
 	MESSAGE_VERSION = 1,
@@ -77,6 +78,7 @@ enum refusal {
 	REFUSAL_QUARANTINED = 13,  /* the oplog was set aside earlier */
 	REFUSAL_ENDED = 14,        /* the oplog goes no further: its office was revoked, or began another life */
 	REFUSAL_INVITATION = 15,   /* of a guest: late, used, too often, or not as invited; counted, not sent */
+	REFUSAL_WITHHELD = 16,     /* a hash in place of a record that travels in full */
 	REFUSAL_N,
 };
 
@@ -140,17 +142,6 @@ struct message {
 	};
 };
 
-/* A leaf of an oplog as it travels: the record's bytes, or only their hash. */
-struct leaf {
-	bool withheld;
-	bool disclosed;    /* in a store: the bytes came after the hash, as which it goes on counting and travelling */
-	struct span bytes; /* of the record, where it is not withheld */
-	struct hash hash;  /* where it is: merkle_leaf() of the bytes */
-};
-
-/* What it counts towards BATCH_BYTES_MAX: at least a hash, so that it can also be passed on as one. */
-size_t leaf_weight(const struct leaf *leaf);
-
 /* 0 or MESSAGE_MALFORMED, all of it checked. Spans borrow from @in. */
 int message_decode(struct span in, struct message *ret_message);
 /* Whether @in begins as a HELLO does: for the transport, which decodes nothing. */
@@ -170,11 +161,6 @@ void message_write_join(struct writer *w, struct span request);
 void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct span answer);
 void message_write_disclose(struct writer *w, const struct disclose *disclose);
 void message_write_disclosed(struct writer *w, const struct disclosed *disclosed, size_t n);
-
-/* The plain payload: write_array(w, n), then each leaf. */
-void leaf_write(struct writer *w, const struct leaf *leaf);
-/* Reads one leaf out of a payload's array: enter it with read_array() first. */
-void leaf_read(struct reader *r, struct leaf *ret_leaf);
 
 /* English, to be translated where it is shown, such as "bad signature"; never NULL. */
 const char *refusal_name(uint64_t reason);

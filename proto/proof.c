@@ -89,10 +89,7 @@ static int check_link(const struct proof_link *link, const struct office *writer
 	struct hash leaf;
 	int r;
 
-	if (link->leaf.withheld)
-		leaf = link->leaf.hash;
-	else
-		merkle_leaf(link->leaf.bytes, &leaf);
+	leaf_hash(&link->leaf, &leaf);
 	if (link->index >= link->head.size ||
 		merkle_inclusion_check(link->index, link->head.size, &leaf, &link->head.root, &link->path))
 		return PROOF_BAD_PATH;

@@ -95,6 +95,12 @@ uint8_t record_kind(struct span in) {
 	return read_uint(&r, UINT8_MAX);
 }
 
+enum reach record_reach(struct span in) {
+	uint8_t kind = record_kind(in);
+
+	return kind < 128 ? REACH_RULE : kind < 192 ? REACH_UP : REACH_ALL;
+}
+
 void record_make_id(uint64_t time_ms, const uint8_t random[10], struct id *ret_id) {
 	uint8_t time[8];
 

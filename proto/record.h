@@ -23,19 +23,30 @@ enum {
 	RECORD_TOO_LONG,      /* encode: more than RECORD_MAX bytes, or than the writer takes */
 };
 
-/* The numbers are on the wire, up to 255: never change one, never use one again. 0 is none. */
+/*
+ * The numbers are on the wire, up to 255: never change one, never use one again. 0 is none. The number says how
+ * far a record of that kind travels in full, also to a version that does not know it.
+ */
 enum kind {
 	KIND_PETITION = 1,
 	KIND_STEP = 2,
 	KIND_MEETING = 3,
-	KIND_TALLY = 4,
-	KIND_OFFICE = 5,
-	KIND_ESCALATION = 6,
-	KIND_ACCESS = 7,
-	KIND_FORK = 8,
-	KIND_REQUEST = 9,
-	KIND_REPLY = 10,
-	KIND_RECEIPT = 11,
+	KIND_ACCESS = 4,
+	KIND_REQUEST = 5,
+	KIND_REPLY = 6,
+	KIND_TALLY = 128,
+	KIND_ESCALATION = 129,
+	KIND_RECEIPT = 130,
+	KIND_OFFICE = 192,
+	KIND_FORK = 193,
+};
+
+/* How far records travel in full whatever else is the rule; the numbers are in their leaves. */
+enum reach {
+	REACH_RULE = 0, /* kinds below 128: as the rule of the kind says, else as their hash */
+	REACH_UP = 1,   /* below 192: to every office above */
+	REACH_ALL = 2,  /* to every office above and below */
+	REACH_N,
 };
 
 /* The Front and the five organisations, and the Party's mass-mobilisation board. */
@@ -78,5 +89,7 @@ int record_decode(struct span in, struct record *ret_rec);
 void record_audience(const struct record *rec, size_t i, struct id *ret_office);
 /* Only the kind, for a filter: 0 if @in does not begin as a record does. */
 uint8_t record_kind(struct span in);
+/* By the kind; what does not begin as a record has REACH_RULE. */
+enum reach record_reach(struct span in);
 /* A UUIDv7 (RFC 9562, 5.7) of @time_ms and the ten random bytes. */
 void record_make_id(uint64_t time_ms, const uint8_t random[10], struct id *ret_id);

@@ -392,7 +392,7 @@ int fold_last(struct txn *records, const struct case_row *row, struct hash *ret_
 
 	if (r || leaf.withheld)
 		return r < 0 ? r : -EIO;
-	merkle_leaf(leaf.bytes, ret_hash);
+	leaf_hash(&leaf, ret_hash);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 
 enum {
 	LEAF_RECORD = 0, /* the first byte of a row of TABLE_RECORDS: the record follows */
-	LEAF_WITHHELD = 1, /* its hash follows */
+	LEAF_WITHHELD = 1, /* its reach and hash follow */
 	LEAF_DISCLOSED = 2, /* the record follows; what came of it was its hash, as which it counts */
 
 	NUMBERED_KEY_LEN = 12, /* oplog number, then first (runs) or size (heads) */
@@ -181,10 +181,9 @@ static int put_run(struct txn *txn, const struct oplog *oplog) {
 
 int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	const struct hash *hash, uint64_t *ret_arrival) {
-	const struct span bytes =
-		leaf->withheld ? (struct span){ leaf->hash.b, sizeof(leaf->hash.b) } : leaf->bytes;
+	uint8_t withheld[LEAF_WITHHELD_LEN], key[8];
+	const struct span bytes = leaf->withheld ? (struct span){ withheld, sizeof(withheld) } : leaf->bytes;
 	uint64_t arrival;
-	uint8_t key[8];
 	uint8_t *room;
 	int r;
 
@@ -195,6 +194,8 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	r = txn_reserve(txn, TABLE_RECORDS, (struct span){ key, sizeof(key) }, 1 + bytes.len, &room);
 	if (r)
 		return r;
+	if (leaf->withheld)
+		leaf_withheld_encode(leaf, withheld);
 	room[0] = leaf->withheld ? LEAF_WITHHELD : LEAF_RECORD;
 	if (bytes.len > 0)
 		memcpy(room + 1, bytes.data, bytes.len);
@@ -270,13 +271,10 @@ int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf) {
 	if (r)
 		return r;
 	if (value.len > 0 && (value.data[0] == LEAF_RECORD || value.data[0] == LEAF_DISCLOSED)) {
-		ret_leaf->withheld = false;
-		ret_leaf->disclosed = value.data[0] == LEAF_DISCLOSED;
-		ret_leaf->bytes = (struct span){ value.data + 1, value.len - 1 };
-	} else if (value.len == 33 && value.data[0] == LEAF_WITHHELD) {
-		ret_leaf->withheld = true;
-		ret_leaf->disclosed = false;
-		memcpy(ret_leaf->hash.b, value.data + 1, 32);
+		*ret_leaf = (struct leaf){ .disclosed = value.data[0] == LEAF_DISCLOSED,
+			.bytes = { value.data + 1, value.len - 1 } };
+	} else if (value.len == 1 + LEAF_WITHHELD_LEN && value.data[0] == LEAF_WITHHELD) {
+		leaf_withheld_decode(value.data + 1, ret_leaf);
 	} else {
 		return -EIO;
 	}

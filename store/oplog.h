@@ -48,7 +48,7 @@ struct oplog {
 int oplog_load(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog);
 /* Loads, or makes an empty one with the next number. 0 or -errno. */
 int oplog_load_or_create(struct txn *txn, const struct oplog_id *id, struct oplog *ret_oplog);
-/* Appends one leaf and its hash to the frontier. @hash is merkle_leaf() of the bytes, or what is withheld. */
+/* Appends one leaf and its hash to the frontier. @hash is leaf_hash() of it. */
 int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	const struct hash *hash, uint64_t *ret_arrival);
 /*

@@ -307,7 +307,7 @@ static void dump_record(struct dump *dump, struct span bytes) {
 	struct record record;
 	struct hash hash;
 
-	merkle_leaf(bytes, &hash);
+	leaf_hash_of(bytes, &hash);
 	if (record_decode(bytes, &record)) {
 		cell_none(listing);
 		cell_none(listing);

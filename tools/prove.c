@@ -21,7 +21,7 @@ struct leaves {
 	const struct oplog *oplog;
 };
 
-static int leaf_hash(void *userdata, uint64_t index, struct hash *ret_leaf) {
+static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
 	const struct leaves *leaves = userdata;
 	struct leaf leaf;
 	uint64_t arrival;
@@ -29,10 +29,7 @@ static int leaf_hash(void *userdata, uint64_t index, struct hash *ret_leaf) {
 
 	if (r)
 		return r > 0 ? -EIO : r;
-	if (leaf.withheld)
-		*ret_leaf = leaf.hash;
-	else
-		merkle_leaf(leaf.bytes, ret_leaf);
+	leaf_hash(&leaf, ret_leaf);
 	return 0;
 }
 
@@ -60,7 +57,7 @@ static int make_link(const struct home *home, const struct oplog_id *id, uint64_
 	if (r == 0)
 		r = oplog_leaf(home->txn, &oplog, index, &ret_link->leaf, &arrival);
 	if (r == 0)
-		r = merkle_inclusion_prove(index, ret_link->head.size, leaf_hash, &leaves, &ret_link->path);
+		r = merkle_inclusion_prove(index, ret_link->head.size, leaf_of, &leaves, &ret_link->path);
 	ret_link->oplog = *id;
 	ret_link->index = index;
 	return r > 0 ? -EIO : r;
@@ -258,10 +255,9 @@ static void fill_record(struct listing *listing, const struct leaf *leaf) {
 
 static void cell_hash(struct listing *listing, const struct leaf *leaf) {
 	char text[2 * sizeof(leaf->hash.b) + 1];
-	struct hash hash = leaf->hash;
+	struct hash hash;
 
-	if (!leaf->withheld)
-		merkle_leaf(leaf->bytes, &hash);
+	leaf_hash(leaf, &hash);
 	for (size_t i = 0; i < sizeof(hash.b); i++)
 		snprintf(text + 2 * i, 3, "%02x", hash.b[i]);
 	cell_str(listing, text);
@@ -392,7 +388,7 @@ static int say_consistency(const struct checkpoints *all, const struct oplog *op
 
 	if (all->since == oplog->head.size)
 		return 0;
-	r = merkle_consistency_prove(all->since, oplog->head.size, leaf_hash, &leaves, &proof);
+	r = merkle_consistency_prove(all->since, oplog->head.size, leaf_of, &leaves, &proof);
 	for (size_t i = 0; r == 0 && i < proof.n; i++)
 		say_base64((struct span){ proof.node[i].b, sizeof(proof.node[i].b) });
 	return r;

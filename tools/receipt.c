@@ -45,10 +45,7 @@ static int agrees(const struct receipts *receipts) {
 		r = oplog_walk_next(walk, &index, &leaf, &arrival);
 		if (r)
 			return r < 0 ? r : 0; /* they hold more than is here */
-		if (leaf.withheld)
-			hash = leaf.hash;
-		else
-			merkle_leaf(leaf.bytes, &hash);
+		leaf_hash(&leaf, &hash);
 		frontier_append(&frontier, &hash);
 	}
 	frontier_root(&frontier, &root);

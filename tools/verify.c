@@ -219,14 +219,10 @@ static void check_leaf(struct oplog_check *check, const struct leaf *leaf, uint6
 	struct record record;
 	struct hash hash;
 
-	if (leaf->withheld) {
-		hash = leaf->hash;
-		check->withheld++;
-	} else {
-		merkle_leaf(leaf->bytes, &hash);
-		if (record_kind(leaf->bytes) == KIND_OFFICE && record_decode(leaf->bytes, &record) == 0)
-			note_enrolment(check->checking, &check->oplog->id.office, record.body, arrival);
-	}
+	leaf_hash(leaf, &hash);
+	check->withheld += leaf->withheld;
+	if (!leaf->withheld && record_kind(leaf->bytes) == KIND_OFFICE && record_decode(leaf->bytes, &record) == 0)
+		note_enrolment(check->checking, &check->oplog->id.office, record.body, arrival);
 	check->bytes += leaf_weight(leaf);
 	frontier_append(&check->frontier, &hash);
 }

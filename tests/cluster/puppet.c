@@ -248,7 +248,7 @@ struct batch puppet_batch(struct puppet *puppet, unsigned n, struct writer *plai
 		record_make_id(rec.time_ms, random, &rec.id);
 		writer_init(&w, bytes, sizeof(bytes));
 		must(record_encode(&rec, NULL, 0, &w) == 0, "record");
-		merkle_leaf(writer_span(&w), &hash);
+		leaf_hash_of(writer_span(&w), &hash);
 		frontier_append(&puppet->frontier, &hash);
 		leaf_write(plain, &(struct leaf){ .bytes = writer_span(&w) });
 	}

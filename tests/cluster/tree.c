@@ -170,13 +170,6 @@ struct verify {
 	unsigned faults;
 };
 
-static void hash_of(const struct leaf *leaf, struct hash *ret_hash) {
-	if (leaf->withheld)
-		*ret_hash = leaf->hash;
-	else
-		merkle_leaf(leaf->bytes, ret_hash);
-}
-
 /* Recomputes the root of every head that is kept, and checks what was signed. */
 static unsigned verify_heads(struct verify *verify, const struct oplog *oplog) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
@@ -204,7 +197,7 @@ static unsigned verify_heads(struct verify *verify, const struct oplog *oplog) {
 				(unsigned long long)index, (unsigned long long)frontier.size);
 			return faults;
 		}
-		hash_of(&leaf, &hash);
+		leaf_hash(&leaf, &hash);
 		frontier_append(&frontier, &hash);
 		if (r != 0 || frontier.size != head.size)
 			continue;
@@ -251,8 +244,8 @@ static unsigned verify_copy(struct verify *verify, const struct oplog *oplog) {
 			FAULT(faults, "%s: the parent lacks leaf %llu", name, (unsigned long long)ia);
 			return faults;
 		}
-		hash_of(&a, &ha);
-		hash_of(&b, &hb);
+		leaf_hash(&a, &ha);
+		leaf_hash(&b, &hb);
 		if (memcmp(ha.b, hb.b, sizeof(ha.b)) != 0 ||
 			(!a.withheld && !b.withheld && !span_eq(a.bytes, b.bytes)))
 			FAULT(faults, "%s: leaf %llu is another at the parent", name,

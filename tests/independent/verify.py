@@ -84,6 +84,16 @@ def leaf_hash(data):
     return hashlib.sha256(b"\0" + data).digest()
 
 
+def leaf_of(leaf):
+    """proto/PROTOCOL.md, "Merkle tree": of a record, or of its reach and hash where it is withheld."""
+    if isinstance(leaf, list):
+        reach, record_hash = leaf
+    else:
+        kind, _ = msgpack(leaf, 1)
+        reach, record_hash = (0 if kind < 128 else 1 if kind < 192 else 2), hashlib.sha256(leaf).digest()
+    return leaf_hash(bytes([reach]) + record_hash)
+
+
 def node_hash(left, right):
     return hashlib.sha256(b"\1" + left + right).digest()
 
@@ -181,7 +191,7 @@ def msgpack(data, at=0):
     raise Bad("a byte that no value begins with")
 
 
-OFFICE_KIND, OFFICE_ID, OFFICE_PARENT, OFFICE_SIGN_KEY, OFFICE_END = 5, 0, 1, 6, 10
+OFFICE_KIND, OFFICE_ID, OFFICE_PARENT, OFFICE_SIGN_KEY, OFFICE_END = 192, 0, 1, 6, 10
 
 
 def check_proof(data, root_key):
@@ -195,7 +205,7 @@ def check_proof(data, root_key):
         origin = "lienthong/%s/%d/%d" % (writer.hex(), epoch, lane)
         text = "%s\n%d\n%s\n" % (origin, size, base64.b64encode(root).decode())
         ed25519(key, text.encode(), signature)
-        inclusion(index, size, leaf[0] if isinstance(leaf, list) else leaf_hash(leaf), path, root)
+        inclusion(index, size, leaf_of(leaf), path, root)
         if n == 0:
             return leaf
         (kind, _id, _time, _organisation, _audience, body, *_more), end = msgpack(leaf)
@@ -223,7 +233,7 @@ def main(command, *args):
     elif command == "proof":
         with open(args[0], "rb") as file:
             leaf = check_proof(file.read(), bytes.fromhex(args[1]))
-        print("hash" if isinstance(leaf, list) else leaf_hash(leaf).hex())
+        print("hash" if isinstance(leaf, list) else leaf_of(leaf).hex())
     else:
         raise SystemExit(__doc__)
 

@@ -786,11 +786,10 @@ static void send_leaves(struct cores_node *to, struct cores_node *from, const st
 	writer_init(&w, plain + 1, sizeof(plain) - 1);
 	write_array(&w, n);
 	for (size_t i = 0; i < n; i++) {
-		struct hash hash = leaves[i].hash;
+		struct hash hash;
 
 		leaf_write(&w, &leaves[i]);
-		if (!leaves[i].withheld)
-			merkle_leaf(leaves[i].bytes, &hash);
+		leaf_hash(&leaves[i], &hash);
 		frontier_append(&f, &hash);
 	}
 	batch.payload = (struct span){ plain, w.len + 1 };
@@ -805,9 +804,9 @@ static void send_leaves(struct cores_node *to, struct cores_node *from, const st
 }
 
 static struct leaf hidden(struct span bytes) {
-	struct leaf leaf = { .withheld = true };
+	struct leaf leaf = { .bytes = bytes };
 
-	merkle_leaf(bytes, &leaf.hash);
+	leaf_withhold(&leaf);
 	return leaf;
 }
 
@@ -863,7 +862,7 @@ Test(disclosure, of_what_counts_when_it_comes_is_refused, .timeout = 60) {
 	struct span records[2];
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct record rec = { .kind = KIND_TALLY, .id = scratch_id(i + 1), .time_ms = CORES_START_MS };
+		struct record rec = { .kind = i ? KIND_TALLY : KIND_REPLY, .id = scratch_id(i + 1), .time_ms = CORES_START_MS };
 		struct writer w;
 
 		writer_init(&w, body, sizeof(body));
@@ -873,6 +872,9 @@ Test(disclosure, of_what_counts_when_it_comes_is_refused, .timeout = 60) {
 		cr_assert_eq(record_encode(&rec, NULL, 0, &w), 0);
 		records[i] = writer_span(&w);
 	}
+	leaves[0] = hidden(records[1]);
+	send_leaves(province, district, leaves, 1);
+	cr_expect_eq(province->core->refusals[REFUSAL_WITHHELD], 1, "it must come in full");
 	leaves[0] = hidden(records[0]);
 	leaves[1] = (struct leaf){ .bytes = records[1] };
 	leaves[2] = hidden(span_str("no record at all"));

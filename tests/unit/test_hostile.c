@@ -525,7 +525,7 @@ static void send_batch(struct cores_node *to, struct cores_node *from, const str
 		struct hash hash;
 
 		leaf_write(&w, &leaf);
-		merkle_leaf(leaf.bytes, &hash);
+		leaf_hash(&leaf, &hash);
 		frontier_append(f, &hash);
 	}
 	cr_assert(writer_ok(&w));

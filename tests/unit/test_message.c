@@ -406,7 +406,7 @@ Test(message, leaves_are_read_as_they_are_written) {
 	static const uint8_t record[RECORD_MAX];
 	struct leaf leaves[] = {
 		{ .bytes = { record, 1 } },
-		{ .withheld = true },
+		{ .withheld = true, .reach = REACH_UP },
 		{ .bytes = { record, RECORD_MAX } },
 		{ .bytes = { record, 300 } },
 	};
@@ -428,6 +428,7 @@ Test(message, leaves_are_read_as_they_are_written) {
 
 		leaf_read(&r, &leaf);
 		cr_expect_eq(leaf.withheld, leaves[i].withheld, "leaf %zu", i);
+		cr_expect_eq(leaf.reach, leaves[i].reach, "leaf %zu", i);
 		cr_expect(span_eq(leaf.bytes, leaves[i].bytes), "leaf %zu", i);
 		cr_expect_arr_eq(leaf.hash.b, leaves[i].hash.b, sizeof(leaf.hash.b), "leaf %zu", i);
 	}

@@ -20,8 +20,8 @@ static struct leaf make_leaf(unsigned log, uint64_t index, uint8_t buf[3000]) {
 	struct leaf leaf = { .bytes = leaf_bytes(log, index, buf) };
 
 	if (index % 9 == 4) {
-		leaf.withheld = true;
-		merkle_leaf(leaf.bytes, &leaf.hash);
+		leaf_withhold(&leaf);
+		leaf.reach = index % REACH_N;
 	}
 	return leaf;
 }
@@ -32,10 +32,7 @@ static uint64_t append(struct txn *txn, struct oplog *oplog, unsigned log) {
 	struct hash hash;
 	uint64_t arrival;
 
-	if (leaf.withheld)
-		hash = leaf.hash;
-	else
-		merkle_leaf(leaf.bytes, &hash);
+	leaf_hash(&leaf, &hash);
 	cr_assert_eq(oplog_append(txn, oplog, &leaf, &hash, &arrival), 0);
 	return arrival;
 }
@@ -45,6 +42,7 @@ static void expect_leaf(unsigned log, uint64_t index, const struct leaf *leaf) {
 	struct leaf want = make_leaf(log, index, buf);
 
 	cr_assert_eq(leaf->withheld, want.withheld);
+	cr_assert_eq(leaf->reach, want.reach);
 	if (want.withheld)
 		cr_assert_arr_eq(leaf->hash.b, want.hash.b, 32);
 	else
