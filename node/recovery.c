@@ -235,12 +235,9 @@ static int find_end(struct core *core, struct txn *txn, uint32_t epoch, struct o
  * there, and no batch goes beyond.
  */
 static int sign_end(struct core *core, struct txn *txn, const struct oplog_id *id, uint64_t size) {
-	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
 	struct head head = { .size = size }, next;
 	struct frontier frontier;
-	uint64_t index, arrival;
 	struct oplog oplog;
-	struct leaf leaf;
 	int r = size ? oplog_load(txn, id, &oplog) : STORE_NOT_FOUND;
 
 	if (r)
@@ -248,21 +245,12 @@ static int sign_end(struct core *core, struct txn *txn, const struct oplog_id *i
 	r = oplog_next_head(txn, &oplog, size - 1, &next);
 	if (r < 0 || (r == 0 && next.size == size))
 		return r;
-	frontier_init(&frontier);
-	r = oplog_walk_open(txn, &oplog, 0, &walk);
-	while (r == 0 && frontier.size < size) {
-		struct hash hash;
-
-		r = oplog_walk_next(walk, &index, &leaf, &arrival);
-		if (r)
-			break;
-		leaf_hash(&leaf, &hash);
-		frontier_append(&frontier, &hash);
-	}
+	r = oplog_frontier(txn, &oplog, size, &frontier);
+	if (r)
+		return r;
 	frontier_root(&frontier, &head.root);
-	if (r == 0)
-		r = head_sign(core->signer, id, &head);
-	return r == 0 ? oplog_insert_head(txn, &oplog, &head) : r < 0 ? r : -EIO;
+	r = head_sign(core->signer, id, &head);
+	return r ? r : oplog_insert_head(txn, &oplog, &head);
 }
 
 /* Writes again what the parent does not have; it was folded when it was written, and changes nothing. */

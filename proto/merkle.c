@@ -26,15 +26,32 @@ void frontier_init(struct frontier *f) {
 	f->size = 0;
 }
 
-void frontier_append(struct frontier *f, const struct hash *leaf) {
-	struct hash node = *leaf;
+void frontier_append_subtree(struct frontier *f, unsigned level, const struct hash *root) {
+	const uint64_t n = UINT64_C(1) << level;
+	struct hash node = *root;
 	unsigned i;
 
-	assert(f->size < UINT64_MAX);
-	for (i = 0; f->size >> i & 1; i++) /* as a carry runs through the size */
+	assert(f->size % n == 0 && f->size <= UINT64_MAX - n);
+	for (i = level; f->size >> i & 1; i++) /* as a carry runs through the size */
 		node_hash(&f->node[i], &node, &node);
 	f->node[i] = node;
-	f->size++;
+	f->size += n;
+}
+
+void frontier_append(struct frontier *f, const struct hash *leaf) {
+	frontier_append_subtree(f, 0, leaf);
+}
+
+bool frontier_completes(const struct frontier *f, unsigned level, const struct hash *leaf, struct hash *ret_root) {
+	const uint64_t n = UINT64_C(1) << level;
+	struct hash node = *leaf;
+
+	if (f->size % n != n - 1)
+		return false;
+	for (unsigned i = 0; i < level; i++)
+		node_hash(&f->node[i], &node, &node);
+	*ret_root = node;
+	return true;
 }
 
 void frontier_root(const struct frontier *f, struct hash *ret_root) {

@@ -34,6 +34,10 @@ typedef int (*merkle_leaf_fn)(void *userdata, uint64_t index, struct hash *ret_l
 void merkle_leaf(struct span bytes, struct hash *ret_leaf); /* SHA-256(0x00 || bytes) */
 void frontier_init(struct frontier *f);
 void frontier_append(struct frontier *f, const struct hash *leaf);
+/* Appends 2^@level leaves by the root of their tree; the size so far is a multiple of that. */
+void frontier_append_subtree(struct frontier *f, unsigned level, const struct hash *root);
+/* Whether @leaf, which is appended next, completes 2^@level leaves; then the root of their tree. */
+bool frontier_completes(const struct frontier *f, unsigned level, const struct hash *leaf, struct hash *ret_root);
 void frontier_root(const struct frontier *f, struct hash *ret_root); /* of nothing: SHA-256("") */
 
 /* A frontier as bytes: size (u64 big-endian), then the nodes in use, highest bit first. */

@@ -179,6 +179,33 @@ static int put_run(struct txn *txn, const struct oplog *oplog) {
 		(struct span){ value, sizeof(value) });
 }
 
+int oplog_subtree(struct txn *txn, const struct oplog *oplog, uint64_t i, struct hash *ret_root) {
+	uint8_t key[NUMBERED_KEY_LEN];
+	struct span value;
+	int r;
+
+	numbered_key(oplog->number, i, key);
+	r = txn_get(txn, TABLE_SUBTREES, (struct span){ key, sizeof(key) }, &value);
+	if (r)
+		return r;
+	if (value.len != sizeof(ret_root->b))
+		return -EIO;
+	memcpy(ret_root->b, value.data, value.len);
+	return 0;
+}
+
+/* Keeps the subtree that @hash completes, if it does. */
+static int put_subtree(struct txn *txn, const struct oplog *oplog, const struct hash *hash) {
+	uint8_t key[NUMBERED_KEY_LEN];
+	struct hash root;
+
+	if (!frontier_completes(&oplog->frontier, OPLOG_SUBTREE_LEVEL, hash, &root))
+		return 0;
+	numbered_key(oplog->number, oplog->frontier.size >> OPLOG_SUBTREE_LEVEL, key);
+	return txn_put(txn, TABLE_SUBTREES, (struct span){ key, sizeof(key) },
+		(struct span){ root.b, sizeof(root.b) });
+}
+
 int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 	const struct hash *hash, uint64_t *ret_arrival) {
 	uint8_t withheld[LEAF_WITHHELD_LEN], key[8];
@@ -208,6 +235,9 @@ int oplog_append(struct txn *txn, struct oplog *oplog, const struct leaf *leaf,
 		}
 		oplog->run = (struct oplog_run){ oplog->frontier.size, arrival, 0 };
 	}
+	r = put_subtree(txn, oplog, hash);
+	if (r)
+		return r;
 	oplog->run.length++;
 	oplog->bytes += leaf_weight(leaf);
 	frontier_append(&oplog->frontier, hash);
@@ -516,6 +546,31 @@ int oplog_walk_next(struct oplog_walk *walk, uint64_t *ret_index, struct leaf *r
 	*ret_index = walk->index++;
 	*ret_arrival = walk->arrival++;
 	return 0;
+}
+
+int oplog_frontier(struct txn *txn, const struct oplog *oplog, uint64_t size, struct frontier *ret_frontier) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	uint64_t index, arrival;
+	struct leaf leaf;
+	struct hash hash;
+	int r = 0;
+
+	frontier_init(ret_frontier);
+	for (uint64_t i = 0; r == 0 && i < size >> OPLOG_SUBTREE_LEVEL; i++) {
+		r = oplog_subtree(txn, oplog, i, &hash);
+		if (r == 0)
+			frontier_append_subtree(ret_frontier, OPLOG_SUBTREE_LEVEL, &hash);
+	}
+	if (r == 0)
+		r = oplog_walk_open(txn, oplog, ret_frontier->size, &walk);
+	while (r == 0 && ret_frontier->size < size) {
+		r = oplog_walk_next(walk, &index, &leaf, &arrival);
+		if (r)
+			break;
+		leaf_hash(&leaf, &hash);
+		frontier_append(ret_frontier, &hash);
+	}
+	return r > 0 ? -EIO : r; /* the store lacks what its own sizes promise */
 }
 
 struct oplog_walk *oplog_walk_close(struct oplog_walk *walk) {

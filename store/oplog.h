@@ -17,6 +17,7 @@
 
 enum {
 	OPLOG_KEY_LEN = 21,
+	OPLOG_SUBTREE_LEVEL = 10, /* the root of every full subtree of 2^10 leaves is kept */
 };
 
 /* A stretch of an oplog whose leaves arrived one after the other. */
@@ -68,6 +69,14 @@ int oplog_flush(struct txn *txn, struct oplog *oplog);
 int oplog_disclose(struct txn *txn, uint64_t arrival, struct span bytes);
 /* The number of the leaf of @oplog that arrived at @arrival. 0, STORE_NOT_FOUND (it is of another) or -errno. */
 int oplog_index_of(struct txn *txn, const struct oplog *oplog, uint64_t arrival, uint64_t *ret_index);
+
+/*
+ * The frontier of the first @size leaves, which are there: reads a row for every 1,024 of them, and what leaves are
+ * left. 0 or -errno.
+ */
+int oplog_frontier(struct txn *txn, const struct oplog *oplog, uint64_t size, struct frontier *ret_frontier);
+/* The root of the subtree over the 2^OPLOG_SUBTREE_LEVEL leaves at place @i. 0, STORE_NOT_FOUND or -errno. */
+int oplog_subtree(struct txn *txn, const struct oplog *oplog, uint64_t i, struct hash *ret_root);
 
 /* One leaf by its number, or by its arrival. Spans are borrowed from the store. */
 int oplog_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index, struct leaf *ret_leaf,

@@ -34,6 +34,7 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_RECORDS] = "records",
 	[TABLE_RUNS] = "runs",
 	[TABLE_HEADS] = "heads",
+	[TABLE_SUBTREES] = "subtrees",
 	[TABLE_CURSORS] = "cursors",
 	[TABLE_CASES] = "cases",
 	[TABLE_STEPS] = "steps",

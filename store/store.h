@@ -39,6 +39,7 @@ enum table {
 	TABLE_RECORDS,     /* arrival -> leaf */
 	TABLE_RUNS,        /* oplog number, first -> arrival, length */
 	TABLE_HEADS,       /* oplog number, size -> root, signature */
+	TABLE_SUBTREES,    /* oplog number, place -> root of so many leaves */
 	TABLE_CURSORS,     /* neighbour, oplog id -> size it has acknowledged */
 	TABLE_CASES,       /* record id -> case row (petitions, meetings) */
 	TABLE_STEPS,       /* case, sequence, office, record id -> arrival */

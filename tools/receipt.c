@@ -28,28 +28,20 @@ struct receipts {
 
 /* Whether what is here gives the root of the receipt. 0 (no), 1 or -errno. */
 static int agrees(const struct receipts *receipts) {
-	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
 	struct frontier frontier;
-	uint64_t index, arrival;
 	struct oplog oplog;
-	struct leaf leaf;
 	struct hash root;
 	int r = oplog_load(receipts->home->txn, &receipts->entry.oplog, &oplog);
 
-	frontier_init(&frontier);
-	if (r == 0)
-		r = oplog_walk_open(receipts->home->txn, &oplog, 0, &walk);
-	while (r == 0 && frontier.size < receipts->entry.size) {
-		struct hash hash;
-
-		r = oplog_walk_next(walk, &index, &leaf, &arrival);
-		if (r)
-			return r < 0 ? r : 0; /* they hold more than is here */
-		leaf_hash(&leaf, &hash);
-		frontier_append(&frontier, &hash);
-	}
+	if (r)
+		return r < 0 ? r : 0;
+	if (oplog.frontier.size < receipts->entry.size)
+		return 0; /* they hold more than is here */
+	r = oplog_frontier(receipts->home->txn, &oplog, receipts->entry.size, &frontier);
+	if (r)
+		return r;
 	frontier_root(&frontier, &root);
-	return r ? r : memcmp(root.b, receipts->entry.root.b, sizeof(root.b)) == 0;
+	return memcmp(root.b, receipts->entry.root.b, sizeof(root.b)) == 0;
 }
 
 static int look(void *userdata, const struct oplog *oplog) {

@@ -80,6 +80,7 @@ static const char *const table_names[TABLE_N] = {
 	[TABLE_RECORDS] = N_("records"),
 	[TABLE_RUNS] = N_("runs"),
 	[TABLE_HEADS] = N_("heads"),
+	[TABLE_SUBTREES] = N_("subtrees"),
 	[TABLE_CURSORS] = N_("cursors"),
 	[TABLE_CASES] = N_("cases"),
 	[TABLE_STEPS] = N_("steps"),
@@ -215,16 +216,34 @@ static void note_enrolment(struct checking *checking, const struct id *origin, s
 	enrolment->arrival = arrival;
 }
 
-static void check_leaf(struct oplog_check *check, const struct leaf *leaf, uint64_t arrival) {
+/* A subtree that is kept must be that of its leaves, of which @hash is the last. 0 or -errno. */
+static int check_subtree(struct oplog_check *check, const struct hash *hash) {
+	struct hash root, kept;
+	int r;
+
+	if (!frontier_completes(&check->frontier, OPLOG_SUBTREE_LEVEL, hash, &root))
+		return 0;
+	r = oplog_subtree(check->checking->home->txn, check->oplog,
+		check->frontier.size >> OPLOG_SUBTREE_LEVEL, &kept);
+	if (r == STORE_NOT_FOUND || (r == 0 && memcmp(root.b, kept.b, sizeof(root.b)) != 0))
+		blame(check, N_("the subtree that ends with %llu is not that of its records"),
+			(unsigned long long)check->frontier.size);
+	return r < 0 ? r : 0;
+}
+
+static int check_leaf(struct oplog_check *check, const struct leaf *leaf, uint64_t arrival) {
 	struct record record;
 	struct hash hash;
+	int r;
 
 	leaf_hash(leaf, &hash);
 	check->withheld += leaf->withheld;
 	if (!leaf->withheld && record_kind(leaf->bytes) == KIND_OFFICE && record_decode(leaf->bytes, &record) == 0)
 		note_enrolment(check->checking, &check->oplog->id.office, record.body, arrival);
 	check->bytes += leaf_weight(leaf);
+	r = check_subtree(check, &hash);
 	frontier_append(&check->frontier, &hash);
+	return r;
 }
 
 /* Whether a key of the office signed a head. 0 (no), 1 or -errno. */
@@ -306,8 +325,8 @@ static int walk_leaves(struct oplog_check *check) {
 			blame(check, N_("number %llu is missing"), (unsigned long long)check->frontier.size);
 			return 0;
 		}
-		check_leaf(check, &leaf, arrival);
-		if (check->frontier.size == head.size) {
+		r = check_leaf(check, &leaf, arrival);
+		if (r == 0 && check->frontier.size == head.size) {
 			r = check_head(check, &head);
 			if (r == 0)
 				r = next_head(check, head.size, &head);

@@ -35,7 +35,7 @@ struct example {
 };
 
 static const char *const headings[TABLE_N] = {
-	"meta", "offices", "oplogs", "records", "runs", "heads", "cursors", "cases", "steps",
+	"meta", "offices", "oplogs", "records", "runs", "heads", "subtrees", "cursors", "cases", "steps",
 	"escalations", "waiting", "tallies", "changes", "invites", "private", "disclosures", "requests",
 	"grants",
 };
@@ -88,6 +88,16 @@ static void append_withheld(struct txn *txn, struct oplog *oplog, const char *te
 	cr_assert_eq(oplog_append(txn, oplog, &leaf, &hash, &arrival), 0);
 }
 
+/* As if there had been one leaf less than a subtree of it. */
+static void append_the_last_of_a_subtree(struct txn *txn, const struct oplog_id *id) {
+	struct oplog oplog;
+
+	cr_assert_eq(oplog_load(txn, id, &oplog), 0);
+	memset(&oplog.frontier, 0, sizeof(oplog.frontier));
+	oplog.frontier.size = (1 << OPLOG_SUBTREE_LEVEL) - 1;
+	append_withheld(txn, &oplog, "nor that");
+}
+
 /* Two oplogs by turns, so that a run ends; and so much of one that a head must stay. */
 static void write_oplogs(struct txn *txn, struct signer *signer) {
 	const struct oplog_id above_id = { parent_id, 1, LANE_URGENT };
@@ -131,6 +141,7 @@ static void write_oplogs(struct txn *txn, struct signer *signer) {
 	sign_here(txn, signer, &oplog);
 	cr_assert_eq(oplog_flush(txn, &oplog), 0);
 	cr_assert_eq(cursor_put(txn, &parent_id, &id, 1), 0);
+	append_the_last_of_a_subtree(txn, &above_id);
 	cr_assert_eq(oplog_disclose(txn, 3, span_str("what its parent may not read")), 0);
 	cr_assert_eq(disclosures_put(txn, &parent_id, &(struct disclosure){ oplog.number, 2 }), 0);
 }

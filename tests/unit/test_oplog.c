@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <errno.h>
+
 #include "store/oplog.h"
 
 #include "tests/unit/scratch.h"
@@ -225,6 +227,47 @@ Test(oplog, finds_every_leaf_however_the_oplogs_came_in_turn) {
 	cr_assert_eq(txn_count(txn, TABLE_RUNS, &n_runs), 0);
 	cr_expect_lt(n_runs, 40 * 6);
 	store_abort(txn);
+}
+
+Test(oplog, gives_the_root_of_any_size, .timeout = 60) {
+	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
+	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
+	_cleanup_(store_abortp) struct txn *txn = scratch_txn(store);
+	const uint64_t sizes[] = { 0, 1, 2, 1023, 1024, 1025, 2047, 2048, 3000, 3071, 3072, 3100 };
+	struct oplog oplogs[2];
+	struct frontier naive, made;
+	struct hash hash, other;
+	uint8_t buf[3000];
+	size_t next = 0;
+
+	for (unsigned log = 0; log < 2; log++) {
+		const struct oplog_id id = log_id(log + 1, 1, 0);
+
+		cr_assert_eq(oplog_load_or_create(txn, &id, &oplogs[log]), 0);
+	}
+	for (unsigned i = 0; i < 3100; i++)
+		for (unsigned log = 0; log < 2; log++)
+			append(txn, &oplogs[log], log);
+	frontier_init(&naive);
+	for (uint64_t i = 0; i <= 3100; i++) {
+		if (i == sizes[next]) {
+			cr_assert_eq(oplog_frontier(txn, &oplogs[1], i, &made), 0);
+			cr_assert_eq(made.size, i);
+			frontier_root(&naive, &hash);
+			frontier_root(&made, &other);
+			cr_expect_arr_eq(hash.b, other.b, sizeof(hash.b), "%zu", (size_t)i);
+			next++;
+		}
+		if (i < 3100) {
+			struct leaf leaf = make_leaf(1, i, buf);
+
+			leaf_hash(&leaf, &hash);
+			frontier_append(&naive, &hash);
+		}
+	}
+	cr_expect_eq(oplog_subtree(txn, &oplogs[1], 2, &hash), 0);
+	cr_expect_eq(oplog_subtree(txn, &oplogs[1], 3, &hash), STORE_NOT_FOUND);
+	cr_expect_eq(oplog_frontier(txn, &oplogs[1], 3101, &made), -EIO, "beyond what there is");
 }
 
 Test(oplog, one_oplog_alone_is_a_single_run) {
