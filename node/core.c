@@ -420,6 +420,8 @@ static int fold_and_judge(struct core *core, const struct oplog_id *origin, uint
 	if (r)
 		return r < 0 ? r : 0; /* set aside: kept and forwarded all the same */
 	r = core_disclose_record(core, origin_number, arrival, rec);
+	if (r == 0 && rec->kind == KIND_RECEIPT && origin_number != core->fold.own)
+		r = core_note_shown(core, &origin->office, rec);
 	if (r || rec->kind != KIND_PETITION || !core->changed)
 		return r;
 	row = core->changed_row; /* judging folds records of its own */
@@ -469,19 +471,22 @@ static void on_seen(void *userdata, const struct oplog_id *oplog, uint64_t size)
 }
 
 /* A record of ours proves it to everybody above and below, and folding it sets the office aside. */
-static int on_forked(void *userdata, const struct fork *fork) {
-	struct core *core = userdata;
-
+int core_take_fork(struct core *core, const struct fork *fork) {
 	const struct register_entry *office = register_find(&core->reg, &fork->oplog.office);
 
 	if (!office)
 		return -EIO; /* its head was verified */
-	if (office == core->reg.own) {
-		core_recovery_parted(core, fork);
-		return 0;
-	}
 	/* where nothing may be written, it is found again later; and a record must convince everybody */
 	return core->barred || fold_check_fork(&office->row, fork) ? 0 : core_write_fork(core, fork);
+}
+
+static int on_forked(void *userdata, const struct fork *fork, uint64_t at) {
+	struct core *core = userdata;
+
+	if (!id_eq(&fork->oplog.office, &core->author.office))
+		return core_take_fork(core, fork);
+	core_recovery_parted(core, &fork->oplog, at);
+	return 0;
 }
 
 struct overdue {
@@ -946,6 +951,8 @@ static int turn_commit(struct core *core) {
 		r = core_keep_disclosures(core);
 	if (r == 0)
 		r = core_recovery_step(core);
+	if (r == 0)
+		r = core_look_at_shown(core);
 	if (r == 0 && core->now_ms >= core->overdue_at_ms) {
 		if (core->full || core->barred)
 			core->overdue_at_ms = core->now_ms + OVERDUE_EVERY_MS;
@@ -1152,6 +1159,7 @@ struct core *core_free(struct core *core) {
 	compress_work_free(core->work);
 	free(core->asked);
 	free(core->guests);
+	free(core->shown);
 	free(core->recovery.oplogs);
 	free(core->erased);
 	free(core->answer_list);

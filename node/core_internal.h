@@ -26,6 +26,13 @@ struct core_answer {
 	bool to_guest;
 };
 
+/* A head of an office's oplog that another office was shown; it waits until what it covers is here too. */
+struct core_shown {
+	struct id by;
+	struct oplog_id oplog;
+	struct head head;
+};
+
 /* Whose key may connect to ask to be enrolled, and until when. */
 struct core_guest {
 	struct id office;
@@ -51,6 +58,8 @@ struct core {
 	struct core_guest *guests;
 	size_t n_guests;
 	struct core_disclosures disclosures;
+	struct core_shown *shown;
+	size_t n_shown, cap_shown;
 	struct compress_work *work;
 	struct link **links; /* sorted by neighbour */
 	size_t n_links;
@@ -132,6 +141,12 @@ int core_load_guests(struct core *core, struct txn *txn);
 int core_enrol(struct core *core, struct office *office);
 /* Writes receipts for what has come, if it is time. 0 or -errno. */
 int core_write_receipts(struct core *core);
+/* A receipt of another office was kept: what it was shown will be compared. 0 or -errno. */
+int core_note_shown(struct core *core, const struct id *by, const struct record *rec);
+/* Compares what others were shown with what is here, as far as it is. 0 or -errno. */
+int core_look_at_shown(struct core *core);
+/* An office has signed two histories: a record of ours proves it to everybody. 0 or -errno. */
+int core_take_fork(struct core *core, const struct fork *fork);
 /* Says in the first record of a life where the one before ended. 0 or -errno. */
 int core_begin_term(struct core *core, const struct office_end *end);
 /* All of this office's counts once more, the change stream beyond a gap. 0 or -errno. */

@@ -32,31 +32,55 @@ static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
 	return 0;
 }
 
-/* Whether the leaves held before the batch and those in it are what the head signs. 0 (no), 1 or -errno. */
-static int gives_root(struct history *history, const struct head *head) {
+/* The root of the first @size leaves of a history. */
+static int root_of(const struct history *history, uint64_t size, struct hash *ret_root) {
+	uint64_t shared = history->leaves && history->first < size ? history->first : size;
 	struct frontier frontier;
-	struct hash leaf, root;
-	int r = 0;
+	int r = oplog_frontier(history->txn, history->held, shared, &frontier);
 
-	frontier_init(&frontier);
-	for (uint64_t i = 0; r == 0 && i < head->size; i++) {
-		r = leaf_of(history, i, &leaf);
-		frontier_append(&frontier, &leaf);
-	}
-	frontier_root(&frontier, &root);
+	for (uint64_t i = shared; r == 0 && i < size; i++)
+		frontier_append(&frontier, &history->leaves[i - history->first]);
+	if (r == 0)
+		frontier_root(&frontier, ret_root);
+	return r;
+}
+
+/* Whether a history gives the root that a head signs. 0 (no), 1 or -errno. */
+static int gives_root(const struct history *history, const struct head *head) {
+	struct hash root;
+	int r = root_of(history, head->size, &root);
+
 	return r ? r : memcmp(root.b, head->root.b, sizeof(root.b)) == 0;
 }
 
-static int prove_side(struct history *history, uint64_t index, const struct head *head, struct fork_side *ret_side) {
+/* That the history of @large had something else than @small signs. */
+static int prove(struct history *history, const struct head *small, const struct head *large, struct fork *ret_fork) {
 	int r;
 
-	ret_side->head = *head;
-	r = leaf_of(history, index, &ret_side->leaf);
-	return r ? r : merkle_inclusion_prove(index, head->size, leaf_of, history, &ret_side->path);
+	*ret_fork = (struct fork){ .oplog = history->held->id, .state = FORK_FOUND, .small = *small, .large = *large };
+	r = root_of(history, small->size, &ret_fork->other);
+	if (r)
+		return r;
+	if (memcmp(ret_fork->other.b, small->root.b, sizeof(small->root.b)) == 0)
+		return EVIDENCE_NONE; /* it fits after all */
+	return merkle_consistency_prove(small->size, large->size, leaf_of, history, &ret_fork->path);
+}
+
+int evidence_differs(struct txn *txn, const struct oplog *held, const struct head *head) {
+	struct history ours = { txn, held, 0, NULL };
+	int r = gives_root(&ours, head);
+
+	return r < 0 ? r : !r;
+}
+
+int evidence_of_head(struct txn *txn, const struct oplog *held, const struct head *head, struct fork *ret_fork) {
+	struct history ours = { txn, held, 0, NULL };
+
+	return prove(&ours, head, &held->head, ret_fork);
 }
 
 int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, const struct hash *leaves,
-	const struct head *head, struct fork *ret_fork, uint64_t *ret_from) {
+	const struct head *head, struct fork *ret_fork, uint64_t *ret_at) {
 	struct history ours = { txn, held, 0, NULL }, theirs = { txn, held, first, leaves };
 	uint64_t end = held->head.size < head->size ? held->head.size : head->size;
 	int r = gives_root(&theirs, head);
@@ -64,20 +88,18 @@ int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, con
 	if (r < 0)
 		return r;
 	if (r == 0) {
-		*ret_from = first > STEP_BACK_MIN ? first / 2 : 0;
+		*ret_at = first > STEP_BACK_MIN ? first / 2 : 0;
 		return first > 0 ? EVIDENCE_EARLIER : EVIDENCE_NONE;
 	}
-	for (uint64_t i = first; i < end; i++) {
+	for (*ret_at = first; *ret_at < end; ++*ret_at) {
 		struct hash leaf;
 
-		r = leaf_of(&ours, i, &leaf);
+		r = leaf_of(&ours, *ret_at, &leaf);
 		if (r)
 			return r;
-		if (memcmp(leaf.b, leaves[i - first].b, sizeof(leaf.b)) == 0)
-			continue;
-		*ret_fork = (struct fork){ .oplog = held->id, .index = i, .state = FORK_FOUND };
-		r = prove_side(&ours, i, &held->head, &ret_fork->sides[0]);
-		return r ? r : prove_side(&theirs, i, head, &ret_fork->sides[1]);
+		if (memcmp(leaf.b, leaves[*ret_at - first].b, sizeof(leaf.b)) != 0)
+			break;
 	}
-	return EVIDENCE_NONE; /* it fits after all */
+	return head->size < held->head.size ? prove(&ours, head, &held->head, ret_fork)
+					    : prove(&theirs, &held->head, head, ret_fork);
 }

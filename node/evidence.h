@@ -12,12 +12,17 @@
 
 enum {
 	EVIDENCE_NONE = 1,    /* the leaves are not what the head signs */
-	EVIDENCE_EARLIER = 2, /* or the histories part before this batch: see it from @ret_from on */
+	EVIDENCE_EARLIER = 2, /* or the histories part before this batch: see it from @ret_at on */
 };
 
 /*
  * @held: what this office has; @leaves: the leaf hashes of the batch, which begins at @first, not beyond
- * @held's size, and ends at @head. 0 with the proof, an outcome, or -errno. Reads all leaves before it.
+ * @held's size, and ends at @head. 0 with the proof, @ret_at being the first number of which there are two
+ * records; an outcome, or -errno.
  */
 int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, const struct hash *leaves,
-	const struct head *head, struct fork *ret_fork, uint64_t *ret_from);
+	const struct head *head, struct fork *ret_fork, uint64_t *ret_at);
+/* Whether @head, of at most @held's size, is of another history than @held. 0 (no), 1 or -errno. */
+int evidence_differs(struct txn *txn, const struct oplog *held, const struct head *head);
+/* The proof of that; the caller knows that the office signed @head. 0, EVIDENCE_NONE or -errno. */
+int evidence_of_head(struct txn *txn, const struct oplog *held, const struct head *head, struct fork *ret_fork);

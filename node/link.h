@@ -26,8 +26,6 @@ enum {
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
-	LINK_SUSPICION_MS = 3600000,
-	LINK_SUSPICION_LEAVES = 50000000, /* in that time: some twenty seconds of work */
 	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled, a key not yet known */
 };
 
@@ -84,8 +82,6 @@ struct link {
 	size_t n_flights;
 	struct oplog_id *acks;      /* oplogs of which something came in this turn */
 	size_t n_acks, cap_acks;
-	uint64_t suspicions_from_ms; /* monotonic: since then suspicion_leaves were looked at */
-	uint64_t suspicion_leaves;  /* what does not fit costs a look at a whole log */
 	struct oplog_id suspect;    /* asked for again from suspect_from; what was under way does not count */
 	uint64_t suspect_from;      /* UINT64_MAX: none is */
 	struct refuse *refusals;    /* of this turn */

@@ -205,8 +205,7 @@ static int hash_leaves(struct txn *txn, const struct incoming *in, const struct 
 	return reader_done(&r) ? REFUSAL_MALFORMED : 0;
 }
 
-/* Whether a head is signed as it must be. 0, a refusal or -errno. */
-static int verify(const struct receive *receive, const struct oplog_id *oplog, const struct head *head) {
+int receive_verify(const struct receive *receive, const struct oplog_id *oplog, const struct head *head) {
 	const struct register_entry *origin = register_find(receive->reg, &oplog->office);
 	enum refusal why = REFUSAL_UNKNOWN_OFFICE;
 	struct verifier *key = origin ? register_key(origin, oplog, head->size, &why) : NULL;
@@ -269,15 +268,6 @@ static int take_batch(struct txn *txn, struct incoming *in, const struct batch *
 	return 0;
 }
 
-/* Whoever sends what does not fit again and again is not worth all of this node's time. */
-static bool may_suspect(struct link *link, uint64_t leaves) {
-	if (link->last_heard_ms - link->suspicions_from_ms >= LINK_SUSPICION_MS) {
-		link->suspicions_from_ms = link->last_heard_ms;
-		link->suspicion_leaves = 0;
-	}
-	return link->suspicion_leaves == 0 || link->suspicion_leaves + leaves <= LINK_SUSPICION_LEAVES;
-}
-
 /*
  * A batch that does not fit. Where its head is the origin's all the same, the origin may have signed two
  * histories: that is proved, or looked for in what comes before, which is asked for.
@@ -286,30 +276,28 @@ static int suspect(struct receive *receive, struct txn *txn, struct incoming *in
 	struct span plain, enum refusal why, uint64_t refusals[REFUSAL_N]) {
 	struct hash *leaves;
 	struct fork fork;
-	uint64_t from;
+	uint64_t at;
 	int r;
 
 	if ((why != REFUSAL_FORK && why != REFUSAL_ROOT) || in->first || in->oplog.number == 0 ||
-		batch->head.size <= batch->first || !may_suspect(in->link, batch->head.size) ||
-		verify(receive, &in->oplog.id, &batch->head) != 0)
+		batch->head.size <= batch->first || receive_verify(receive, &in->oplog.id, &batch->head) != 0)
 		return refuse(in, in->frontier.size, why, refusals);
-	in->link->suspicion_leaves += batch->head.size;
 	leaves = calloc(batch->n, sizeof(*leaves));
 	if (!leaves)
 		return -ENOMEM;
 	r = read_hashes(plain, batch->n, leaves);
 	if (r == 0)
-		r = evidence_find(txn, &in->oplog, batch->first, leaves, &batch->head, &fork, &from);
+		r = evidence_find(txn, &in->oplog, batch->first, leaves, &batch->head, &fork, &at);
 	free(leaves);
 	if (r < 0)
 		return r;
 	if (r == EVIDENCE_EARLIER) {
 		in->link->suspect = in->oplog.id;
-		in->link->suspect_from = from;
-		return refuse(in, from, why, refusals);
+		in->link->suspect_from = at;
+		return refuse(in, at, why, refusals);
 	}
 	if (r == 0)
-		r = receive->sink->forked(receive->sink->userdata, &fork);
+		r = receive->sink->forked(receive->sink->userdata, &fork, at);
 	return r < 0 ? r : refuse(in, in->frontier.size, why, refusals);
 }
 
@@ -382,7 +370,7 @@ static int finish_oplog(struct receive *receive, struct txn *txn, struct incomin
 	int r = 0;
 
 	for (const struct waiting *at = in->first; r == 0 && at; at = at->next) {
-		r = verify(receive, &in->oplog.id, &at->head);
+		r = receive_verify(receive, &in->oplog.id, &at->head);
 		if (r == 0)
 			r = keep(receive, txn, in, at);
 	}

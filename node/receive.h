@@ -21,8 +21,8 @@ struct receive_sink {
 	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t arrival, const struct leaf *leaf);
 	/* A batch up to @size fits what is held, or will. */
 	void (*seen)(void *userdata, const struct oplog_id *oplog, uint64_t size);
-	/* An office has signed two histories. 0 or -errno. */
-	int (*forked)(void *userdata, const struct fork *fork);
+	/* An office has signed two histories, which part at number @at. 0 or -errno. */
+	int (*forked)(void *userdata, const struct fork *fork, uint64_t at);
 	/* An oplog has grown, or is new. 0 or -errno. */
 	int (*grown)(void *userdata, const struct oplog *oplog);
 };
@@ -44,6 +44,8 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 /* Whether this neighbour may send an oplog of that office: 0 or a refusal. */
 enum refusal receive_permitted(const struct receive *receive, const struct link *link,
 	const struct id *origin);
+/* Whether a head is signed as it must be. 0, a refusal or -errno. */
+int receive_verify(const struct receive *receive, const struct oplog_id *oplog, const struct head *head);
 /* The work that waits: leaves, whose number or length makes them worth so many records. */
 size_t receive_waiting(const struct receive *receive);
 /* Verifies and keeps all that waits, and notes the acknowledgements. 0 or -errno. */

@@ -105,11 +105,11 @@ void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_
 		wanted->seen_to = size;
 }
 
-void core_recovery_parted(struct core *core, const struct fork *fork) {
-	struct recovery_oplog *wanted = find(&core->recovery, &fork->oplog);
+void core_recovery_parted(struct core *core, const struct oplog_id *oplog, uint64_t at) {
+	struct recovery_oplog *wanted = find(&core->recovery, oplog);
 
 	if (wanted)
-		wanted->parted = fork->index;
+		wanted->parted = at;
 }
 
 /* References that were given out are not given out again. */

@@ -12,7 +12,6 @@
 #include "store/store.h"
 
 struct core;
-struct fork;
 struct record;
 
 enum {
@@ -44,8 +43,8 @@ int core_recovery_load(struct core *core, struct txn *txn);
 int core_recovery_heads(struct core *core, struct message message);
 /* A batch of an oplog of this office fits what is here, up to @size. */
 void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size);
-/* It does not, from a number on. */
-void core_recovery_parted(struct core *core, const struct fork *fork);
+/* It does not, from @at on. */
+void core_recovery_parted(struct core *core, const struct oplog_id *oplog, uint64_t at);
 /* A leaf of this office came back; @rec NULL: as a hash, or not as a record. 0 or -errno. */
 int core_recovery_kept(struct core *core, struct txn *txn, const struct record *rec);
 /* Begins the new life if all is there. Within the turn's transaction. 0 or -errno. */

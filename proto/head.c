@@ -69,6 +69,22 @@ int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct
 	return verifier_check(key, (struct span){ (uint8_t *)text, len }, head->signature);
 }
 
+void head_write(struct writer *w, const struct head *head) {
+	write_uint(w, head->size);
+	write_hash(w, &head->root);
+	write_bin(w, (struct span){ head->signature, SIGN_SIGNATURE_LEN });
+}
+
+void head_read(struct reader *r, struct head *ret_head) {
+	struct span signature;
+
+	ret_head->size = read_uint(r, UINT64_MAX);
+	read_hash(r, &ret_head->root);
+	signature = read_bin(r, SIGN_SIGNATURE_LEN, SIGN_SIGNATURE_LEN);
+	if (signature.len == SIGN_SIGNATURE_LEN)
+		memcpy(ret_head->signature, signature.data, SIGN_SIGNATURE_LEN);
+}
+
 enum {
 	KEY_HASH_LEN = 4,
 	KEY_ED25519 = 0x01, /* the algorithm's byte in front of a key */

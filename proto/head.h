@@ -8,6 +8,7 @@
  * root in base64, each ended by a newline. head_note() adds the signature line of a C2SP
  * signed-note (https://c2sp.org/signed-note), whose key name is the origin line.
  */
+#include "proto/codec.h"
 #include "proto/sign.h"
 
 enum lane {
@@ -50,6 +51,9 @@ size_t head_text(const struct oplog_id *oplog, uint64_t size, const struct hash 
 int head_sign(struct signer *signer, const struct oplog_id *oplog, struct head *head);
 /* 0, SIGN_BAD_SIGNATURE or -errno. */
 int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct head *head);
+/* Size, root and signature: three elements of an array of the caller's. */
+void head_write(struct writer *w, const struct head *head);
+void head_read(struct reader *r, struct head *ret_head);
 /* The whole signed note, terminated by a zero; returns its length. @key is the origin's key. */
 size_t head_note(const struct oplog_id *oplog, const struct head *head,
 	const uint8_t key[SIGN_PUBLIC_LEN], char ret_note[HEAD_NOTE_MAX]);

@@ -187,12 +187,12 @@ static int key_for(const struct office_row *row, const struct oplog_id *oplog, u
 }
 
 int fold_check_fork(const struct office_row *row, const struct fork *fork) {
-	_cleanup_(verifier_freep) struct verifier *held = NULL, *other = NULL;
-	int r = key_for(row, &fork->oplog, fork->sides[0].head.size, &held);
+	_cleanup_(verifier_freep) struct verifier *small = NULL, *large = NULL;
+	int r = key_for(row, &fork->oplog, fork->small.size, &small);
 
 	if (!r)
-		r = key_for(row, &fork->oplog, fork->sides[1].head.size, &other);
-	return r ? r : fork_check(fork, (struct verifier *[]){ held, other });
+		r = key_for(row, &fork->oplog, fork->large.size, &large);
+	return r ? r : fork_check(fork, (struct verifier *[]){ small, large });
 }
 
 /* Whoever finds a fork proves it; only the office's parent settles it. */

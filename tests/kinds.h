@@ -130,17 +130,18 @@ static inline struct access sample_access(void) {
 static inline struct fork sample_fork(void) {
 	struct fork fork = {
 		.oplog = { SAMPLE_OFFICE, 1, LANE_NORMAL },
-		.index = 1,
 		.state = FORK_FOUND,
-		.sides = { { .head = { .size = 2 }, .path.n = 1 }, { .head = { .size = 2 }, .path.n = 1 } },
+		.small.size = 1,
+		.large.size = 2,
+		.path.n = 1,
 	};
 
-	for (uint8_t i = 0; i < 2; i++) {
-		memset(fork.sides[i].head.root.b, 0xa0 + i, sizeof(fork.sides[i].head.root.b));
-		memset(fork.sides[i].head.signature, 0xb0 + i, sizeof(fork.sides[i].head.signature));
-		memset(fork.sides[i].leaf.b, 0xc0 + i, sizeof(fork.sides[i].leaf.b));
-		memset(fork.sides[i].path.node[0].b, 0xd0, sizeof(fork.sides[i].path.node[0].b));
-	}
+	memset(fork.small.root.b, 0xa0, sizeof(fork.small.root.b));
+	memset(fork.small.signature, 0xb0, sizeof(fork.small.signature));
+	memset(fork.large.root.b, 0xa1, sizeof(fork.large.root.b));
+	memset(fork.large.signature, 0xb1, sizeof(fork.large.signature));
+	memset(fork.other.b, 0xc0, sizeof(fork.other.b));
+	memset(fork.path.node[0].b, 0xd0, sizeof(fork.path.node[0].b));
 	return fork;
 }
 
@@ -167,9 +168,10 @@ static inline struct reply sample_reply(void) {
 }
 
 static inline struct receipt_entry sample_receipt(void) {
-	struct receipt_entry entry = { { SAMPLE_OFFICE, 1, LANE_NORMAL }, 40000, { { 0 } } };
+	struct receipt_entry entry = { { SAMPLE_OFFICE, 1, LANE_NORMAL }, { .size = 40000 } };
 
-	memset(entry.root.b, 0xe0, sizeof(entry.root.b));
+	memset(entry.head.root.b, 0xe0, sizeof(entry.head.root.b));
+	memset(entry.head.signature, 0xf0, sizeof(entry.head.signature));
 	return entry;
 }
 

@@ -159,7 +159,7 @@ static void summarise_receipt(FILE *f, const struct dump *dump, const struct rec
 		if (row)
 			office_label(row, label);
 		fprintf(f, "%s%s %u/%s: %llu", i ? "; " : "", label, entries[i].oplog.epoch,
-			word(dump, &words_lane, entries[i].oplog.lane), (unsigned long long)entries[i].size);
+			word(dump, &words_lane, entries[i].oplog.lane), (unsigned long long)entries[i].head.size);
 	}
 }
 
@@ -177,8 +177,8 @@ static void summarise_fork(FILE *f, const struct dump *dump, const struct record
 		fprintf(f, for_reader(dump->json, N_("%s: settled; a later life than %u is accepted")), label,
 			fork.oplog.epoch);
 	else
-		fprintf(f, for_reader(dump->json, N_("%s signed two records with number %llu of %u/%s")), label,
-			(unsigned long long)fork.index, fork.oplog.epoch, word(dump, &words_lane, fork.oplog.lane));
+		fprintf(f, for_reader(dump->json, N_("%s signed two histories of the first %llu of %u/%s")), label,
+			(unsigned long long)fork.small.size, fork.oplog.epoch, word(dump, &words_lane, fork.oplog.lane));
 }
 
 static void summarise_escalation(FILE *f, const struct dump *dump, const struct record *record) {

@@ -35,13 +35,13 @@ static int agrees(const struct receipts *receipts) {
 
 	if (r)
 		return r < 0 ? r : 0;
-	if (oplog.frontier.size < receipts->entry.size)
+	if (oplog.frontier.size < receipts->entry.head.size)
 		return 0; /* they hold more than is here */
-	r = oplog_frontier(receipts->home->txn, &oplog, receipts->entry.size, &frontier);
+	r = oplog_frontier(receipts->home->txn, &oplog, receipts->entry.head.size, &frontier);
 	if (r)
 		return r;
 	frontier_root(&frontier, &root);
-	return memcmp(root.b, receipts->entry.root.b, sizeof(root.b)) == 0;
+	return memcmp(root.b, receipts->entry.head.root.b, sizeof(root.b)) == 0;
 }
 
 static int look(void *userdata, const struct oplog *oplog) {
@@ -62,7 +62,7 @@ static int look(void *userdata, const struct oplog *oplog) {
 			continue;
 		for (size_t i = 0; i < n; i++) {
 			if (!oplog_id_eq(&entries[i].oplog, &receipts->place.oplog) ||
-				entries[i].size <= receipts->place.index)
+				entries[i].head.size <= receipts->place.index)
 				continue;
 			receipts->found = true;
 			receipts->entry = entries[i];
@@ -101,7 +101,7 @@ static int list_receipts(struct listing *listing, struct receipts *receipts) {
 		if (r < 0)
 			return r;
 		cell_time(listing, receipts->time_ms);
-		cell_count(listing, receipts->entry.size);
+		cell_count(listing, receipts->entry.head.size);
 		cell(listing, json_boolean(r), "%s", r ? _("yes") : _("NO"));
 		cell_place(listing, home, &receipts->at);
 	}

@@ -8,8 +8,7 @@ void receipt_encode(const struct receipt_entry *entries, size_t n, struct writer
 		write_id(w, &entries[i].oplog.office);
 		write_uint(w, entries[i].oplog.epoch);
 		write_uint(w, entries[i].oplog.lane);
-		write_uint(w, entries[i].size);
-		write_hash(w, &entries[i].root);
+		head_write(w, &entries[i].head);
 	}
 }
 
@@ -26,10 +25,9 @@ int receipt_decode(struct span body, struct receipt_entry ret_entries[RECEIPT_MA
 		read_id(&r, &entry->oplog.office);
 		entry->oplog.epoch = read_uint(&r, EPOCH_MAX);
 		entry->oplog.lane = read_uint(&r, LANE_N - 1);
-		entry->size = read_uint(&r, UINT64_MAX);
-		read_hash(&r, &entry->root);
+		head_read(&r, &entry->head);
 		read_end(&r);
-		if (entry->size == 0)
+		if (entry->head.size == 0)
 			reader_fail(&r);
 	}
 	read_end(&r);

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * receipt - that an office above holds oplogs of an office below, how far, and with which root
+ * receipt - that an office holds oplogs of another, how far, and with which heads
  *
- * Body: [[office, epoch, lane, size, root], ...], 1 to RECEIPT_MAX. Written by who holds them, now and then, for
- * the origin (its audience): what is in it was on that office's disk when it wrote this, under its signature.
+ * Body: [[office, epoch, lane, size, root, signature], ...], 1 to RECEIPT_MAX: heads that the origin signed. What
+ * is in it was on the disk of who wrote it, under its signature. An office writes them now and then of those below
+ * it, which so hear since when their records are safe; and of those above it, so that who holds another history
+ * of one of them than it was shown sees that.
  */
 #include "proto/codec.h"
 #include "proto/head.h"
 #include "proto/merkle.h"
 
 enum {
-	RECEIPT_MAX = 128,
-	RECEIPT_ENTRY_FIELDS = 5,
+	RECEIPT_MAX = 64,
+	RECEIPT_ENTRY_FIELDS = 6,
 };
 
 enum {
@@ -21,8 +23,7 @@ enum {
 
 struct receipt_entry {
 	struct oplog_id oplog;
-	uint64_t size; /* not 0 */
-	struct hash root;
+	struct head head; /* size not 0 */
 };
 
 void receipt_encode(const struct receipt_entry *entries, size_t n, struct writer *w);

@@ -445,32 +445,37 @@ Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .
 	}
 }
 
-Test(core, every_office_above_gives_a_receipt_for_what_it_holds, .timeout = 60) {
+static void pass_an_hour(struct cores *cores) {
+	for (unsigned i = 0; i < 36; i++) {
+		cores->now_ms += 100000;
+		for (size_t k = 1; k < cores->n; k++)
+			cores_connect(cores, k);
+		cores_settle(cores);
+	}
+}
+
+Test(core, offices_give_receipts_for_what_they_hold_and_come_to_an_end, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
-	struct cores_node *commune = &cores->nodes[2];
-	uint64_t withheld;
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	uint64_t withheld, n;
 
 	cores_take_petitions(commune, 0, 5);
 	cores_settle(cores);
 	for (size_t i = 0; i < 2; i++)
 		cr_expect_eq(cores_leaves(commune, &cores->nodes[i], LANE_BULK, &withheld), 0);
-	for (unsigned i = 0; i < 8; i++) { /* ten minutes and more */
-		cores->now_ms += 100000;
-		cores_connect(cores, 1);
-		cores_connect(cores, 2);
-		cores_settle(cores);
-	}
-	cr_expect_eq(cores_leaves(commune, &cores->nodes[1], LANE_BULK, &withheld), 1, "of the district, for the commune");
-	cr_expect_eq(withheld, 0);
-	cr_expect_eq(cores_leaves(commune, &cores->nodes[0], LANE_BULK, &withheld), 2, "of the province, for both");
+	pass_an_hour(cores);
+	cr_expect_geq(cores_leaves(commune, district, LANE_BULK, &withheld), 1, "of the district, for the commune");
+	cr_expect_leq(withheld, 1, "what it says of the province is for the province");
+	cr_expect_geq(cores_leaves(commune, province, LANE_BULK, &withheld), 2, "of the province, for both");
 	cr_expect_eq(withheld, 0, "whose district's may be read in all of it");
-	for (unsigned i = 0; i < 8; i++) {
-		cores->now_ms += 100000;
-		cores_connect(cores, 1);
-		cores_connect(cores, 2);
-		cores_settle(cores);
-	}
-	cr_expect_eq(cores_leaves(commune, &cores->nodes[1], LANE_BULK, &withheld), 1, "nothing has grown since");
+	cr_expect_geq(cores_leaves(province, commune, LANE_BULK, &withheld), 1, "of the commune, what it was shown");
+	cr_expect_eq(withheld, 0);
+	n = cores_leaves(province, commune, LANE_BULK, &withheld) + cores_leaves(commune, province, LANE_BULK, &withheld) +
+		cores_leaves(commune, district, LANE_BULK, &withheld);
+	pass_an_hour(cores);
+	cr_expect_eq(cores_leaves(province, commune, LANE_BULK, &withheld) +
+			cores_leaves(commune, province, LANE_BULK, &withheld) +
+			cores_leaves(commune, district, LANE_BULK, &withheld), n, "nothing has grown but by receipts");
 }
 
 Test(core, a_node_that_may_not_write_waits_all_the_same, .timeout = 60) {

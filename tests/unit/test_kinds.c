@@ -102,7 +102,9 @@ Test(kinds, want_every_element_in_its_own_type) {
 			for (uint64_t j = 0; j < n; j++) {
 				struct span raw = read_raw(&element);
 
-				if (j == wrong)
+				if (j == wrong && (raw.data[0] & 0xf0) == 0x90)
+					write_nil(&w); /* an array may well be empty */
+				else if (j == wrong)
 					write_array(&w, 0);
 				else
 					write_raw(&w, raw);

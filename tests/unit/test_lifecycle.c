@@ -298,8 +298,8 @@ Test(lifecycle, whom_a_relay_makes_look_forked_is_not, .timeout = 60) {
 
 	cores_take_petitions(commune, 0, 5);
 	cores_settle(cores);
-	fork.sides[0].head.size = fork.sides[1].head.size = 1;
-	fork.sides[1].leaf.b[0] = 1;
+	fork.small.size = fork.large.size = 1;
+	fork.small.root.b[0] = 1;
 	cores_begin(district);
 	cr_expect_eq(core_write_fork(district->core, &fork), 0); /* a record that proves nothing */
 	fork.state = FORK_SETTLED;

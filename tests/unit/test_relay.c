@@ -7,6 +7,7 @@
  * looks forked by it, and all arrives once it stops.
  */
 #include "node/core_internal.h"
+#include "proto/kinds/receipt.h"
 #include "tests/cores.h"
 
 enum {
@@ -278,4 +279,100 @@ Test(relay, what_an_office_above_says_to_all_cannot_be_hidden_from_those_below, 
 	cr_expect_eq(withheld, 0);
 	decompressor_free(liar.unpack);
 	compress_work_free(liar.work);
+}
+
+/*
+ * A district that says one thing to the province and another to its commune: two nodes with its id and keys hear
+ * both, and each is heard by one of them.
+ */
+static bool to_province(void *userdata, const struct id *neighbour, struct span frame) {
+	const struct cores_node *node = userdata;
+
+	return !id_eq(neighbour, &node->cores->nodes[0].id) || cores_send(userdata, neighbour, frame);
+}
+
+static bool to_commune(void *userdata, const struct id *neighbour, struct span frame) {
+	const struct cores_node *node = userdata;
+
+	return !id_eq(neighbour, &node->cores->nodes[2].id) || cores_send(userdata, neighbour, frame);
+}
+
+static void become_two_faced(struct cores *cores) {
+	struct cores_node *face = &cores->nodes[1], *other = &cores->nodes[3];
+	const uint8_t seed[SIGN_SEED_LEN] = { 2 };
+
+	*other = (struct cores_node){ .cores = cores, .parent = face->parent, .home = scratch_new(), .id = face->id,
+		.config = face->config, .io = face->io };
+	other->io.userdata = other;
+	cr_assert_eq(signer_new(seed, &other->keys.signer), 0);
+	cr_assert_eq(store_copy(face->store, other->home.path), 0);
+	face->io.send = to_province;
+	other->io.send = to_commune;
+	cores->n++;
+	cores_up(other);
+}
+
+static void pass_ten_minutes(struct cores *cores) {
+	for (unsigned i = 0; i < 7; i++) {
+		cores->now_ms += 100000;
+		cores_connect(cores, 1);
+		cores_connect(cores, 2);
+		cores_settle(cores);
+	}
+}
+
+static bool is_found(struct cores_node *node, const struct cores_node *of) {
+	return register_find(&node->core->reg, &of->id)->row.forks.found > 0;
+}
+
+Test(relay, a_district_with_two_histories_is_found_by_what_its_commune_was_shown, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *commune = &cores->nodes[2],
+			  *other = &cores->nodes[3];
+	uint64_t withheld;
+
+	cores_take_petitions(face, 0, 3);
+	cores_settle(cores);
+	become_two_faced(cores);
+	pass_ten_minutes(cores);
+	cr_expect_not(is_found(province, face), "nothing is wrong yet");
+	cores_take_petitions(other, 100, 5); /* what it tells the commune runs ahead of what it tells the province */
+	pass_ten_minutes(cores);
+	cr_expect_eq(cores_leaves(commune, face, LANE_NORMAL, &withheld), 16);
+	cr_expect_eq(cores_leaves(province, face, LANE_NORMAL, &withheld), 6);
+	cr_expect_not(is_found(province, face), "the province may only be late");
+	cr_expect_gt(province->core->n_shown, 0, "and waits for what the commune was shown");
+	cores_take_petitions(other, 200, 5);
+	cores_take_petitions(face, 300, 8);
+	cores_settle(cores);
+	cr_expect(is_found(province, face));
+	cr_expect(is_found(face, face), "and it hears of it");
+	cr_expect_not(is_found(province, commune));
+	cr_expect_eq(province->core->n_shown, 0);
+	cores_take_petitions(commune, 400, 1);
+	cores_settle(cores);
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 1, "what it passes on counts all the same");
+}
+
+/* A commune cannot accuse its district of what the district did not sign. */
+Test(relay, what_a_commune_says_that_it_was_shown_must_be_signed, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct receipt_entry entry = { { district->id, 1, LANE_NORMAL }, { .size = 1 } };
+	struct record rec = { .kind = KIND_RECEIPT, .time_ms = CORES_START_MS, .id = scratch_id(1) };
+	uint8_t body[256];
+	struct writer w;
+
+	cores_take_petitions(district, 0, 3);
+	cores_settle(cores);
+	writer_init(&w, body, sizeof(body));
+	receipt_encode(&entry, 1, &w);
+	rec.body = writer_span(&w);
+	cores_begin(commune);
+	cr_assert_eq(core_write(commune->core, LANE_BULK, &rec, NULL, 0), 0);
+	cores_end(commune);
+	cores_settle(cores);
+	cr_expect_eq(province->core->n_shown, 0, "it was looked at");
+	cr_expect_not(is_found(province, district));
+	cr_expect_not(is_found(commune, district));
 }
