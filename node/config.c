@@ -214,7 +214,7 @@ static bool parse_stream(const struct option *option, struct span text, void *re
 	if (text.len < sizeof(prefix) || text.len > CONFIG_ADDRESS_MAX ||
 		memcmp(text.data, prefix, sizeof(prefix) - 1) != 0 ||
 		memchr(text.data, '\0', text.len))
-		return parse_listen(option, text, ret);
+		return false;
 	store_text(text, ret);
 	return true;
 }
@@ -309,7 +309,7 @@ static const struct option options[] = {
 	{ "announce", parse_announce, FIELD(struct config, announce), 0, 0, NULL,
 		N_("tcp://ADDRESS:PORT that the offices below can reach, such as tcp://10.0.0.1:7401") },
 	{ "stream", parse_stream, FIELD(struct config, stream), 0, 0, NULL,
-		N_("tcp://ADDRESS:PORT or ipc:///PATH") },
+		N_("ipc:///PATH, such as ipc:///run/lienthong/stream.sock") },
 	{ "store_size", parse_size, FIELD(struct config, store_size), 16ULL << 20, 16ULL << 40, NULL,
 		N_("a whole number with K, M, G or T, from 16M to 16T") },
 	{ "reconnect_ms", parse_count, FIELD(struct config, reconnect_ms), 10, 600000, NULL,

@@ -30,7 +30,7 @@ int downlink_init(struct downlink *downlink, void *context, struct core *core, c
 	if (!address[0])
 		return 0;
 	downlink->socket = socket = zmq_socket(context, ZMQ_ROUTER);
-	if (!socket || zap_secure(socket, ZAP_OFFICES, secret) != 0 ||
+	if (!socket || zap_secure(socket, secret) != 0 ||
 		!set(socket, ZMQ_ROUTER_MANDATORY, 1) || !set(socket, ZMQ_ROUTER_HANDOVER, 0) ||
 		!set(socket, ZMQ_IPV6, address[strcspn(address, "[")] == '[') ||
 		!set(socket, ZMQ_BACKLOG, 1024) || !set(socket, ZMQ_RCVHWM, RECEIVE_FRAMES) ||

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "node/zap.h"
 #include "proto/codec.h"
 #include "proto/text.h"
 #include "store/changes.h"
@@ -14,7 +13,7 @@ static bool set(void *socket, int option, int value) {
 }
 
 int feed_init(struct feed *feed, void *context, const char *address, const char *home,
-	const uint8_t secret[32], struct log *log) {
+	struct log *log) {
 	char own[256];
 
 	*feed = (struct feed){ .log = log };
@@ -24,14 +23,6 @@ int feed_init(struct feed *feed, void *context, const char *address, const char 
 	if (!feed->socket ||
 		!set(feed->socket, ZMQ_SNDHWM, FEED_ROWS_MAX) || !set(feed->socket, ZMQ_RCVHWM, 1000) ||
 		zmq_setsockopt(feed->socket, ZMQ_MAXMSGSIZE, &(int64_t){ 256 }, sizeof(int64_t)) < 0)
-		return -errno;
-	if (strncmp(address, "tcp://", 6) == 0 &&
-		(zap_secure(feed->socket, ZAP_STREAM, secret) != 0 || !set(feed->socket, ZMQ_BACKLOG, 1024) ||
-			!set(feed->socket, ZMQ_IPV6, address[strcspn(address, "[")] == '[') ||
-			!set(feed->socket, ZMQ_HANDSHAKE_IVL, 30000) ||
-			!set(feed->socket, ZMQ_TCP_KEEPALIVE, 1) ||
-			!set(feed->socket, ZMQ_TCP_KEEPALIVE_IDLE, 60) ||
-			!set(feed->socket, ZMQ_TCP_MAXRT, 120000)))
 		return -errno;
 	return zmq_bind(feed->socket, address[0] ? address : own) < 0 ? -errno : 0;
 }

@@ -7,7 +7,6 @@
  * store/changes.h, as it is. It may lose messages and promises nothing. Who must miss none first
  * subscribes, then asks SINCE its last number on the control socket until nothing comes, and from
  * then on drops live rows with numbers it has; a number that is not the next means: ask again.
- * Over tcp it is encrypted, and only offices below this one can connect.
  */
 #include <zmq.h>
 
@@ -25,7 +24,7 @@ struct feed {
 
 /* @address: of the configuration; empty: in @home. 0 or -errno. */
 int feed_init(struct feed *feed, void *context, const char *address, const char *home,
-	const uint8_t secret[32], struct log *log);
+	struct log *log);
 void feed_done(struct feed *feed);
 /* As core_io.publish(). */
 void feed_publish(struct feed *feed, uint64_t number, struct span row);

@@ -406,7 +406,7 @@ int node_start(struct node *node, const char *home, const char *config_path) {
 	r = control_init(&node->control, node->context, node->core, home, &node->log);
 	if (r)
 		return cannot_listen(node, _("the control socket"), home, r);
-	r = feed_init(&node->feed, node->context, config->stream, home, secret, &node->log);
+	r = feed_init(&node->feed, node->context, config->stream, home, &node->log);
 	if (r)
 		return cannot_listen(node, "stream", config->stream[0] ? config->stream : home, r);
 	r = downlink_init(&node->downlink, node->context, node->core, config->listen, secret,

@@ -7,6 +7,8 @@
 #include "proto/head.h"
 #include "proto/text.h"
 
+#define ZAP_DOMAIN "lienthong"
+
 enum {
 	/* Debian's zmq.h hides it among the drafts, the library has it. */
 	ENFORCE_DOMAIN = 93,
@@ -26,12 +28,12 @@ void zap_done(struct zap *zap) {
 		(void)zmq_close(TAKE(zap->socket));
 }
 
-int zap_secure(void *socket, const char *domain, const uint8_t secret[32]) {
+int zap_secure(void *socket, const uint8_t secret[32]) {
 	int one = 1;
 
 	if (zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof(one)) < 0 ||
 		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 32) < 0 ||
-		zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) < 0 ||
+		zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) < 0 ||
 		zmq_setsockopt(socket, ENFORCE_DOMAIN, &one, sizeof(one)) < 0)
 		return -errno;
 	return 0;
@@ -89,10 +91,10 @@ void zap_question(struct zap *zap, zmq_msg_t *parts, size_t n_parts) {
 		return;
 	}
 	key = zmq_msg_data(&parts[6]);
-	if (part_is(&parts[2], ZAP_OFFICES) || part_is(&parts[2], ZAP_STREAM))
+	if (part_is(&parts[2], ZAP_DOMAIN)) {
 		office = core_child_by_curve(zap->core, key);
-	if (!office && part_is(&parts[2], ZAP_OFFICES))
-		guest = core_guest_by_curve(zap->core, key);
+		guest = office ? NULL : core_guest_by_curve(zap->core, key);
+	}
 	if (!office && !guest) {
 		log_stranger(zap, key);
 		answer(zap, &parts[1], "400", "No office below this one has this key", "");
@@ -174,7 +176,7 @@ int zap_self_test(struct zap *zap, void *context, const uint8_t secret[32]) {
 	/* a name outside of the file system, so that nothing is left behind */
 	(void)snprintf(address, sizeof(address), "ipc://@lienthong-%016llx", (unsigned long long)name);
 	if (!r)
-		r = zap_secure(server, ZAP_OFFICES, secret);
+		r = zap_secure(server, secret);
 	if (!r && (zmq_curve_keypair(public_text, secret_text) < 0 ||
 			  !zmq_z85_encode(own_text, secret, 32) ||
 			  zmq_curve_public(own_public, own_text) < 0 ||

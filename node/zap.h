@@ -36,12 +36,10 @@ struct zap {
 int zap_init(struct zap *zap, void *context, const struct core *core, struct log *log);
 void zap_done(struct zap *zap);
 /*
- * Makes @socket a CURVE server that admits only whom zap_question() admits: offices below this one; and,
- * where @domain is ZAP_OFFICES, who holds an invitation. 0 or -errno.
+ * Makes @socket a CURVE server that admits only whom zap_question() admits: offices below this one, and who holds
+ * an invitation. 0 or -errno.
  */
-#define ZAP_OFFICES "lienthong"
-#define ZAP_STREAM "lienthong stream"
-int zap_secure(void *socket, const char *domain, const uint8_t secret[32]);
+int zap_secure(void *socket, const uint8_t secret[32]);
 /* Under a second. 0, the outcome or -errno. */
 int zap_self_test(struct zap *zap, void *context, const uint8_t secret[32]);
 void zap_question(struct zap *zap, zmq_msg_t *parts, size_t n_parts);

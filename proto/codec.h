@@ -13,6 +13,8 @@
  */
 #include "proto/base.h"
 
+#define TIME_MAX_MS UINT64_C(253402300799999) /* the last of the year 9999: what no calendar shows is no time */
+
 enum {
 	CODEC_DEPTH_MAX = 8,
 };

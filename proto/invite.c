@@ -78,7 +78,7 @@ static int read_content(struct span text, uint8_t buf[INVITE_TEXT_MAX], struct i
 	read_id(&r, &invite.parent);
 	read_key(&r, invite.parent_curve_key);
 	invite.address = read_line(&r, 1, ENROL_ADDRESS_MAX);
-	invite.expires_ms = read_uint(&r, UINT64_MAX);
+	invite.expires_ms = read_uint(&r, TIME_MAX_MS);
 	read_key(&r, invite.token);
 	read_end(&r);
 	if (reader_done(&r) || id_is_nil(&invite.office) || id_is_nil(&invite.parent) ||

@@ -68,7 +68,7 @@ int record_decode(struct span in, struct record *ret_rec) {
 	if (rec.kind == 0)
 		reader_fail(&r);
 	read_id(&r, &rec.id);
-	rec.time_ms = read_uint(&r, UINT64_MAX);
+	rec.time_ms = read_uint(&r, TIME_MAX_MS);
 	rec.organisation = read_uint(&r, UINT8_MAX);
 	rec.audience = read_audience(&r, &rec.n_audience);
 	rec.body = read_body(&r);

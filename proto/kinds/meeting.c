@@ -23,7 +23,7 @@ int meeting_decode(struct span body, struct meeting *ret_meeting) {
 	reader_init(&r, body);
 	read_array(&r, MEETING_FIELDS, UINT64_MAX);
 	meeting.type = read_uint(&r, UINT8_MAX);
-	meeting.date_ms = read_uint(&r, UINT64_MAX);
+	meeting.date_ms = read_uint(&r, TIME_MAX_MS);
 	meeting.attendance = read_uint(&r, MEETING_COUNT_MAX);
 	meeting.attendance_accuracy = read_uint(&r, UINT8_MAX);
 	meeting.opinions = read_uint(&r, MEETING_COUNT_MAX);

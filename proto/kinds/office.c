@@ -58,7 +58,7 @@ int office_decode(struct span body, struct office *ret_office) {
 	office.name = read_line(&r, 1, OFFICE_NAME_MAX);
 	read_key(&r, office.sign_key, sizeof(office.sign_key));
 	read_key(&r, office.curve_key, sizeof(office.curve_key));
-	office.valid_from_ms = read_uint(&r, UINT64_MAX);
+	office.valid_from_ms = read_uint(&r, TIME_MAX_MS);
 	office.state = read_uint(&r, UINT8_MAX);
 	if (reader_peek(&r) == VALUE_ARRAY) {
 		office.has_end = true;

@@ -27,7 +27,7 @@ int petition_decode(struct span body, struct petition *ret_petition) {
 	petition.channel = read_uint(&r, UINT8_MAX);
 	petition.people = read_uint(&r, PETITION_PEOPLE_MAX);
 	petition.urgent = read_bool(&r);
-	petition.received_ms = read_uint(&r, UINT64_MAX);
+	petition.received_ms = read_uint(&r, TIME_MAX_MS);
 	petition.reference = read_uint(&r, UINT64_MAX);
 	petition.number = read_line(&r, 0, PETITION_NUMBER_MAX);
 	petition.village = read_line(&r, 0, PETITION_VILLAGE_MAX);

@@ -26,8 +26,8 @@ int step_decode(struct span body, struct step *ret_step) {
 	read_id(&r, &step.petition);
 	step.sequence = read_uint(&r, STEP_SEQUENCE_MAX);
 	step.action = read_uint(&r, UINT8_MAX);
-	step.date_ms = read_uint(&r, UINT64_MAX);
-	step.due_ms = read_uint(&r, UINT64_MAX);
+	step.date_ms = read_uint(&r, TIME_MAX_MS);
+	step.due_ms = read_uint(&r, TIME_MAX_MS);
 	read_id_or_nil(&r, &step.office);
 	step.to = read_line(&r, 0, STEP_TO_MAX);
 	step.text = read_text(&r, 0, STEP_TEXT_MAX);

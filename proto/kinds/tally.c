@@ -9,7 +9,7 @@ void tally_encode(const struct tally_row *rows, size_t n_rows, struct writer *w)
 		write_uint(w, rows[i].category);
 		write_uint(w, rows[i].organisation);
 		write_uint(w, rows[i].measure);
-		write_uint(w, rows[i].n);
+		write_uint(w, rows[i].n < TALLY_N_MAX ? rows[i].n : TALLY_N_MAX);
 	}
 }
 
@@ -33,7 +33,7 @@ int tally_decode(struct span body, struct tally_row *ret_rows, size_t *ret_n_row
 		row->category = read_uint(&r, UINT8_MAX);
 		row->organisation = read_uint(&r, UINT8_MAX);
 		row->measure = read_uint(&r, UINT8_MAX);
-		row->n = read_uint(&r, UINT64_MAX);
+		row->n = read_uint(&r, TALLY_N_MAX);
 		read_end(&r);
 		if (i > 0 && rank(row) <= rank(row - 1))
 			reader_fail(&r);

@@ -34,6 +34,8 @@ enum {
 	TALLY_ROW_FIELDS = 5,
 };
 
+#define TALLY_N_MAX UINT64_C(1000000000000) /* no sum over all offices and months runs over */
+
 enum {
 	TALLY_MALFORMED = 1,
 };

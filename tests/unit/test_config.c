@@ -129,6 +129,7 @@ Test(config, a_fault_is_named_with_its_line_and_what_would_be_right) {
 		{ "listen: [tcp://10.0.0.1:7401]", "f:1: ", "tcp://ADDRESS:PORT" },
 		{ "announce: tcp://*:7401", "f:1: ", "that the offices below can reach" },
 		{ "stream: ipc://relative", "f:1: ", "ipc:///PATH" },
+		{ "stream: tcp://127.0.0.1:7402", "f:1: ", "ipc:///PATH" },
 		{ "store_size: 64", "f:1: ", "K, M, G or T" },
 		{ "store_size: 15M", "f:1: ", "from 16M" },
 		{ "store_size: 17T", "f:1: ", "to 16T" },

@@ -140,7 +140,7 @@ Test(enrol, the_largest_answer_fits_a_file) {
 	for (size_t i = 0; i < ENROL_CHAIN_MAX; i++) {
 		answer.chain[i].office.level = (struct span){ (uint8_t *)text, OFFICE_LEVEL_MAX };
 		answer.chain[i].office.name = (struct span){ (uint8_t *)text, OFFICE_NAME_MAX };
-		answer.chain[i].office.valid_from_ms = UINT64_MAX;
+		answer.chain[i].office.valid_from_ms = TIME_MAX_MS;
 	}
 	writer_init(&w, file, sizeof(file));
 	cr_assert_eq(enrol_answer_write(&answer, parent.signer, &w), 0);

@@ -308,6 +308,32 @@ Test(kinds, tally_row_accepts_what_a_newer_node_added) {
 	cr_expect_not(decodes(KIND_TALLY, span_str("\x91\x94\x01\x01\x01\x01")));
 }
 
+/* One office's count must not be able to carry the sum of all over the edge. */
+Test(kinds, a_count_is_at_most_a_million_million) {
+	static const uint8_t most[] = { 0x91, 0x95, 1, 1, 1, 1, 0xcf, 0, 0, 0, 0xe8, 0xd4, 0xa5, 0x10, 0 },
+			     more[] = { 0x91, 0x95, 1, 1, 1, 1, 0xcf, 0, 0, 0, 0xe8, 0xd4, 0xa5, 0x10, 1 };
+
+	cr_expect(decodes(KIND_TALLY, (struct span){ most, sizeof(most) }));
+	cr_expect_not(decodes(KIND_TALLY, (struct span){ more, sizeof(more) }));
+}
+
+Test(kinds, no_time_is_beyond_what_a_calendar_shows) {
+	struct petition petition = sample_petition();
+	struct step step = sample_step();
+	struct meeting meeting = sample_meeting();
+
+	petition.received_ms = step.due_ms = meeting.date_ms = TIME_MAX_MS;
+	cr_expect_eq(petition_try(&petition), 0);
+	cr_expect_eq(step_try(&step), 0);
+	cr_expect_eq(meeting_try(&meeting), 0);
+	petition.received_ms++;
+	step.due_ms++;
+	meeting.date_ms++;
+	cr_expect_eq(petition_try(&petition), PETITION_MALFORMED);
+	cr_expect_eq(step_try(&step), STEP_MALFORMED);
+	cr_expect_eq(meeting_try(&meeting), MEETING_MALFORMED);
+}
+
 static int office_try(const struct office *office) {
 	uint8_t buf[BODY_MAX];
 	struct office got;

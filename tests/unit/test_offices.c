@@ -94,7 +94,7 @@ Test(offices, the_longest_that_can_be_enrolled_fits_a_row) {
 	office.level = (struct span){ (uint8_t *)level, sizeof(level) };
 	office.name = (struct span){ (uint8_t *)name, sizeof(name) };
 	office.code = 99999;
-	office.valid_from_ms = UINT64_MAX;
+	office.valid_from_ms = TIME_MAX_MS;
 	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
 	cr_assert_eq(offices_get(txn, &office.id, &row), 0);
 	expect_office(&row, &office);
