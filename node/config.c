@@ -18,6 +18,7 @@
 #include "proto/text.h"
 #include "proto/codec.h"
 #include "proto/head.h"
+#include "proto/kinds/petition.h"
 
 enum {
 	CONFIG_FILE_MAX = 64 * 1024,
@@ -244,6 +245,15 @@ static const struct word states[] = {
 	{ NULL, 0 },
 };
 
+static const struct word legal_kinds[] = {
+	{ "reflection", LEGAL_REFLECTION },
+	{ "petition", LEGAL_PETITION },
+	{ "complaint", LEGAL_COMPLAINT },
+	{ "denunciation", LEGAL_DENUNCIATION },
+	{ "data-request", LEGAL_DATA_REQUEST },
+	{ NULL, 0 },
+};
+
 static const struct word lanes[] = {
 	{ "urgent", LANE_URGENT },
 	{ "normal", LANE_NORMAL },
@@ -273,6 +283,7 @@ enum rule_option {
 	RULE_DAYS,
 	RULE_WORKING_DAYS,
 	RULE_LANE,
+	RULE_KIND,
 	RULE_OPTIONS_N,
 };
 
@@ -293,14 +304,16 @@ static const struct option rule_options[RULE_OPTIONS_N] = {
 		yes_no, N_("true or false (the default)") },
 	[RULE_LANE] = { "lane", parse_word, FIELD(struct rule, lane), 0, 0, lanes,
 		N_("urgent (the default) or normal") },
+	[RULE_KIND] = { "kind", parse_word, FIELD(struct rule, legal_kind), 0, 0, legal_kinds,
+		N_("reflection, petition, complaint, denunciation or data-request") },
 };
 
 /* Which keys a rule must have (1) and may have (0) by its cause; -1: they mean nothing there. */
 static const int8_t rule_needs[CAUSE_N][RULE_OPTIONS_N] = {
-	[0] = { 1, 1, 0, 0, 0, 0, 0, 0 }, /* its "when" is missing or wrong */
-	[CAUSE_URGENT] = { 1, 1, 0, -1, -1, -1, -1, 0 },
-	[CAUSE_PEOPLE] = { 1, 1, 0, -1, 1, -1, -1, 0 },
-	[CAUSE_OVERDUE] = { 1, 1, 0, 1, -1, 1, 0, 0 },
+	[0] = { 1, 1, 0, 0, 0, 0, 0, 0, 0 }, /* its "when" is missing or wrong */
+	[CAUSE_URGENT] = { 1, 1, 0, -1, -1, -1, -1, 0, 0 },
+	[CAUSE_PEOPLE] = { 1, 1, 0, -1, 1, -1, -1, 0, 0 },
+	[CAUSE_OVERDUE] = { 1, 1, 0, 1, -1, 1, 0, 0, 0 },
 };
 
 static const struct option options[] = {
@@ -326,9 +339,16 @@ static const struct option options[] = {
 _Static_assert(N_ELEMENTS(options) <= OPTIONS_MAX && N_ELEMENTS(rule_options) <= OPTIONS_MAX,
 	"OPTIONS_MAX is too small");
 
+#define DATA_REQUEST_RULE(word, in_state) \
+	{ .name = "data-request-" word, .cause = CAUSE_OVERDUE, .legal_kind = LEGAL_DATA_REQUEST, \
+		.state = in_state, .days = DATA_REQUEST_DAYS, .working_days = true }
+
 static const struct rule default_rules[] = {
 	{ .name = "urgent", .cause = CAUSE_URGENT },
 	{ .name = "crowd", .cause = CAUSE_PEOPLE, .at_least = 50 },
+	/* due is what the law says of the kind (petition.h), whatever state it is in */
+	DATA_REQUEST_RULE("received", CASE_RECEIVED), DATA_REQUEST_RULE("accepted", CASE_ACCEPTED),
+	DATA_REQUEST_RULE("forwarded", CASE_FORWARDED), DATA_REQUEST_RULE("resolved", CASE_RESOLVED),
 	{ .name = "not-accepted", .cause = CAUSE_OVERDUE, .state = CASE_RECEIVED, .days = 10,
 		.working_days = true },
 	{ .name = "not-resolved", .cause = CAUSE_OVERDUE, .state = CASE_FORWARDED, .days = 30 },

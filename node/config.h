@@ -28,6 +28,7 @@ struct rule {
 	char name[ESCALATION_RULE_MAX + 1];
 	enum cause cause;         /* when: urgent, people or overdue */
 	enum rule_scope scope;    /* on: held (default) or seen */
+	uint8_t legal_kind;       /* kind: only petitions of that one; 0: all */
 	uint8_t state;            /* overdue: enum case_state, by its name */
 	uint32_t at_least;        /* people */
 	uint32_t days;            /* overdue */

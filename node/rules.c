@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "node/rules.h"
 
-enum {
-	DAY_MS = 24 * 3600 * 1000,
-	ZONE_MS = 7 * 3600 * 1000, /* Asia/Ho_Chi_Minh, no summer time */
-};
+#include "proto/calendar.h"
 
-static bool in_scope(const struct rule *rule, bool held) {
-	return rule->scope == RULE_SEEN || held;
+static bool in_scope(const struct rule *rule, const struct case_row *row, bool held) {
+	return (rule->scope == RULE_SEEN || held) && (!rule->legal_kind || rule->legal_kind == row->legal_kind);
 }
 
 size_t rules_on_record(const struct config *config, const struct case_row *row, bool held,
@@ -17,7 +14,7 @@ size_t rules_on_record(const struct config *config, const struct case_row *row, 
 	for (size_t i = 0; i < config->n_rules; i++) {
 		const struct rule *rule = &config->rules[i];
 
-		if (!in_scope(rule, held))
+		if (!in_scope(rule, row, held))
 			continue;
 		if (rule->cause == CAUSE_URGENT && row->urgent)
 			ret_findings[n++] = (struct finding){ rule, 1, 1 };
@@ -27,40 +24,22 @@ size_t rules_on_record(const struct config *config, const struct case_row *row, 
 	return n;
 }
 
-/* 0 Monday to 6 Sunday; the first day of 1970 was a Thursday. */
-static unsigned weekday(uint64_t time_ms) {
-	return ((time_ms + ZONE_MS) / DAY_MS + 3) % 7;
-}
-
-uint64_t rules_add_days(uint64_t time_ms, uint32_t days, bool working) {
-	if (!working)
-		return time_ms + (uint64_t)days * DAY_MS;
-	time_ms += (uint64_t)(days / 5) * 7 * DAY_MS;
-	for (days %= 5; days > 0; days--)
-		do
-			time_ms += DAY_MS;
-		while (weekday(time_ms) >= 5);
-	while (weekday(time_ms) >= 5)
-		time_ms += DAY_MS;
-	return time_ms;
-}
-
 bool rules_overdue(const struct rule *rule, const struct case_row *row, bool held, uint64_t wall_ms,
 	struct finding *ret_finding) {
 	uint64_t due;
 
 	if (rule->cause != CAUSE_OVERDUE || rule->state != row->state || row->overdue ||
-		!in_scope(rule, held))
+		!in_scope(rule, row, held))
 		return false;
-	due = row->due_ms ? row->due_ms : rules_add_days(row->since_ms, rule->days, rule->working_days);
+	due = row->due_ms ? row->due_ms : calendar_add_days(row->since_ms, rule->days, rule->working_days);
 	if (wall_ms < due || wall_ms < row->recorded_ms + RULES_GRACE_MS)
 		return false;
-	*ret_finding = (struct finding){ rule, (wall_ms - row->since_ms) / DAY_MS, rule->days };
+	*ret_finding = (struct finding){ rule, (wall_ms - row->since_ms) / CALENDAR_DAY_MS, rule->days };
 	return true;
 }
 
 uint64_t rules_horizon_ms(const struct rule *rule, bool has_due, uint64_t wall_ms) {
-	uint64_t span = has_due ? 0 : (uint64_t)rule->days * DAY_MS; /* working days only take longer */
+	uint64_t span = has_due ? 0 : (uint64_t)rule->days * CALENDAR_DAY_MS; /* working days only take longer */
 
 	return wall_ms > span ? wall_ms - span : 0;
 }

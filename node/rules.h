@@ -29,5 +29,3 @@ bool rules_overdue(const struct rule *rule, const struct case_row *row, bool hel
 	struct finding *ret_finding);
 /* Entries of the clock index (cases.h) up to this time are worth a rules_overdue(). */
 uint64_t rules_horizon_ms(const struct rule *rule, bool has_due, uint64_t wall_ms);
-/* @time_ms and so many days on; working days are Monday to Friday in Asia/Ho_Chi_Minh. */
-uint64_t rules_add_days(uint64_t time_ms, uint32_t days, bool working);

@@ -6,7 +6,7 @@
 #include "proto/codec.h"
 
 enum {
-	CASE_FIELDS = 23,
+	CASE_FIELDS = 24,
 	CASE_ROW_MAX = 3 + 9 * CASE_FIELDS,
 	STEP_PREFIX_LEN = 16 + 4 + 4 + 32, /* case, sequence, office, what it follows */
 	STEP_KEY_LEN = STEP_PREFIX_LEN + 16,
@@ -27,6 +27,7 @@ static int decode_case(struct span value, struct case_row *ret_row) {
 	reader_init(&r, value);
 	read_array(&r, CASE_FIELDS, CASE_FIELDS);
 	row.kind = read_uint(&r, UINT8_MAX);
+	row.legal_kind = read_uint(&r, UINT8_MAX);
 	row.state = read_uint(&r, UINT8_MAX);
 	row.category = read_uint(&r, UINT8_MAX);
 	row.organisation = read_uint(&r, UINT8_MAX);
@@ -71,6 +72,7 @@ int cases_put(struct txn *txn, const struct id *id, const struct case_row *row) 
 	writer_init(&w, value, sizeof(value));
 	write_array(&w, CASE_FIELDS);
 	write_uint(&w, row->kind);
+	write_uint(&w, row->legal_kind);
 	write_uint(&w, row->state);
 	write_uint(&w, row->category);
 	write_uint(&w, row->organisation);

@@ -27,6 +27,7 @@ enum case_state {
 
 struct case_row {
 	uint8_t kind;          /* KIND_PETITION or KIND_MEETING */
+	uint8_t legal_kind;    /* of a petition; 0: a meeting */
 	uint8_t state;
 	uint8_t category;
 	uint8_t organisation;

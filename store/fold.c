@@ -258,6 +258,11 @@ static int may_step(const struct case_row *row, const struct step *step, uint32_
 	return 0;
 }
 
+/* The law says when it is due, whatever step it is at. */
+static bool has_lawful_due(const struct case_row *row) {
+	return petition_due_ms(row->legal_kind, row->received_ms) != 0;
+}
+
 int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
 	const struct office_row *above) {
 	int why = may_step(row, step, writer, above);
@@ -270,7 +275,8 @@ int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
 	if (to && to != row->state) {
 		row->state = to;
 		row->since_ms = step->date_ms;
-		row->due_ms = 0;
+		if (!has_lawful_due(row))
+			row->due_ms = 0;
 	}
 	if (step->action != ACTION_PUBLISHED) {
 		/* another clock runs now, and nobody has found it overdue yet */
@@ -285,7 +291,8 @@ int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
 	case ACTION_FORWARDED:
 		if (!row->forwarded_ms)
 			row->forwarded_ms = step->date_ms;
-		row->due_ms = step->due_ms;
+		if (!has_lawful_due(row))
+			row->due_ms = step->due_ms;
 		break;
 	case ACTION_EXTENDED:
 		row->due_ms = step->due_ms;
@@ -312,6 +319,7 @@ static void petition_row(const struct petition *petition, const struct record *r
 	uint64_t arrival, struct case_row *ret_row) {
 	*ret_row = (struct case_row){
 		.kind = KIND_PETITION,
+		.legal_kind = petition->legal_kind,
 		.state = CASE_RECEIVED,
 		.category = petition->category,
 		.organisation = rec->organisation,
@@ -325,6 +333,7 @@ static void petition_row(const struct petition *petition, const struct record *r
 		.received_ms = petition->received_ms,
 		.recorded_ms = rec->time_ms,
 		.since_ms = petition->received_ms,
+		.due_ms = petition_due_ms(petition->legal_kind, petition->received_ms),
 	};
 }
 

@@ -60,7 +60,7 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 		{ "organisation", N_("WORD"), N_("that took it in: front, women, youth, farmers, veterans, labour, board or none"),
 			.value = &cells[PETITION_COLUMN_ORGANISATION] },
 		{ "village", N_("NAME"), N_("where the matter is"), .value = &cells[PETITION_COLUMN_VILLAGE] },
-		{ "kind", N_("WORD"), N_("reflection, petition (default), complaint or denunciation"),
+		{ "kind", N_("WORD"), N_("reflection, petition (default), complaint, denunciation or data-request"),
 			.value = &cells[PETITION_COLUMN_KIND] },
 		{ "channel", N_("WORD"), N_("in-person (default), letter, phone, meeting, zalo, facebook, fanpage, press or loudspeaker"),
 			.value = &cells[PETITION_COLUMN_CHANNEL] },

@@ -92,6 +92,7 @@ static const char *const legal_kinds[] = {
 	[LEGAL_PETITION] = N_("petition"),
 	[LEGAL_COMPLAINT] = N_("complaint"),
 	[LEGAL_DENUNCIATION] = N_("denunciation"),
+	[LEGAL_DATA_REQUEST] = N_("data-request"),
 };
 
 static const char *const link_states[] = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "proto/kinds/petition.h"
 
+#include "proto/calendar.h"
+
 void petition_encode(const struct petition *petition, struct writer *w) {
 	write_array(w, PETITION_FIELDS);
 	write_uint(w, petition->legal_kind);
@@ -38,4 +40,9 @@ int petition_decode(struct span body, struct petition *ret_petition) {
 		return PETITION_MALFORMED;
 	*ret_petition = petition;
 	return 0;
+}
+
+uint64_t petition_due_ms(uint8_t legal_kind, uint64_t received_ms) {
+	return legal_kind == LEGAL_DATA_REQUEST ? calendar_day_end(calendar_add_days(received_ms, DATA_REQUEST_DAYS, true))
+						: 0;
 }

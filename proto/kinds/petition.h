@@ -14,6 +14,7 @@ enum legal_kind {
 	LEGAL_PETITION = 2,
 	LEGAL_COMPLAINT = 3,
 	LEGAL_DENUNCIATION = 4,
+	LEGAL_DATA_REQUEST = 5, /* of a person, about what is kept of him: Law 91/2025/QH15 */
 	LEGAL_N,
 };
 
@@ -49,6 +50,7 @@ enum {
 	PETITION_ASKED_OF_MAX = 256,
 	PETITION_PEOPLE_MAX = 1000000,
 	PETITION_FIELDS = 11,
+	DATA_REQUEST_DAYS = 2, /* working days to answer one: Decree 356/2025/ND-CP */
 };
 
 enum {
@@ -72,3 +74,5 @@ struct petition {
 void petition_encode(const struct petition *petition, struct writer *w);
 /* 0 or PETITION_MALFORMED. Values of enums beyond those known here are accepted: a newer node's. */
 int petition_decode(struct span body, struct petition *ret_petition);
+/* Until when the law wants one of that kind answered; 0: it does not say. */
+uint64_t petition_due_ms(uint8_t legal_kind, uint64_t received_ms);

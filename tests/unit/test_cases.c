@@ -11,7 +11,7 @@ static const struct case_row fresh = {
 
 /* Every field another value, each at its greatest. */
 static const struct case_row full = {
-	255, 254, 253, 252, true, false, true, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 2,
+	255, 254, 253, 252, 251, true, false, true, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 2,
 	UINT32_MAX - 3, UINT32_MAX - 4, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, UINT64_MAX - 3,
 	UINT64_MAX - 4, UINT64_MAX - 5, UINT64_MAX - 6, UINT64_MAX - 7, UINT64_MAX - 8,
 	UINT64_MAX - 9, UINT64_MAX - 10,
@@ -19,6 +19,7 @@ static const struct case_row full = {
 
 static void expect_row(const struct case_row *row, const struct case_row *want) {
 	cr_expect_eq(row->kind, want->kind);
+	cr_expect_eq(row->legal_kind, want->legal_kind);
 	cr_expect_eq(row->state, want->state);
 	cr_expect_eq(row->category, want->category);
 	cr_expect_eq(row->organisation, want->organisation);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/head.h"
+#include "proto/kinds/petition.h"
 
 static int parse(const char *text, struct config *ret_config, char **ret_report) {
 	*ret_report = NULL;
@@ -26,9 +27,11 @@ Test(config, an_empty_file_means_the_defaults_and_their_rules) {
 	cr_expect_eq(defaults.receipt_seconds, 600);
 	cr_expect_eq(defaults.detail, DETAIL_ALL);
 	cr_expect_str_empty(defaults.listen);
-	cr_assert_eq(defaults.n_rules, 4);
-	cr_expect_eq(defaults.rules[2].state, CASE_RECEIVED);
-	cr_expect(defaults.rules[2].working_days);
+	cr_assert_eq(defaults.n_rules, 8);
+	for (size_t i = 2; i < 6; i++)
+		cr_expect_eq(defaults.rules[i].legal_kind, LEGAL_DATA_REQUEST, "whatever state it is in");
+	cr_expect_eq(defaults.rules[6].state, CASE_RECEIVED);
+	cr_expect(defaults.rules[6].working_days);
 	for (size_t i = 0; i < N_ELEMENTS(empty); i++) {
 		cr_assert_eq(parse(empty[i], &config, &report), 0, "text %zu", i);
 		cr_expect_eq(config.n_rules, defaults.n_rules);
@@ -53,6 +56,7 @@ Test(config, every_setting_arrives_where_it_belongs) {
 				   "  - name: late\n"
 				   "    when: overdue\n"
 				   "    state: forwarded\n"
+				   "    kind: complaint\n"
 				   "    days: 30\n"
 				   "    working_days: yes\n";
 	struct config config;
@@ -76,6 +80,8 @@ Test(config, every_setting_arrives_where_it_belongs) {
 	cr_expect_eq(config.rules[1].lane, LANE_NORMAL);
 	cr_expect_eq(config.rules[2].state, CASE_FORWARDED);
 	cr_expect_eq(config.rules[2].days, 30);
+	cr_expect_eq(config.rules[2].legal_kind, LEGAL_COMPLAINT);
+	cr_expect_eq(config.rules[1].legal_kind, 0);
 	cr_expect(config.rules[2].working_days);
 }
 

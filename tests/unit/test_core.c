@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "node/core_internal.h"
-#include "tests/cores.h"
+#include "tests/unit/cases.h"
 
 #include "proto/kinds/private.h"
 #include "store/private.h"
@@ -315,20 +315,6 @@ static struct answer ask_private(struct cores_node *node, enum command command, 
 	return cores_ask(node, writer_span(&w));
 }
 
-static bool store_has(struct cores_node *node, const char *text) {
-	static uint8_t bytes[32 << 20];
-	char path[PATH_MAX];
-	size_t n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/data.mdb", node->home.path);
-	f = fopen(path, "r");
-	cr_assert_not_null(f);
-	n = fread(bytes, 1, sizeof(bytes), f);
-	fclose(f);
-	return memmem(bytes, n, text, strlen(text)) != NULL;
-}
-
 Test(core, who_brought_a_petition_stays_in_the_office_and_can_be_forgotten, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
@@ -443,6 +429,45 @@ Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .
 		store_close(into);
 		scratch_done(&again);
 	}
+}
+
+/* Taken in on a Saturday: due when Tuesday ends, whatever was done about it. */
+Test(core, a_data_request_that_is_not_answered_in_two_working_days_is_found_once_for_each_step, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *commune = &cores->nodes[1];
+	const uint64_t due_ms = CORES_START_MS + UINT64_C(3) * 24 * 3600000 + 17 * 3600000 - 1;
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct case_row row;
+	struct id petition;
+
+	body[1] = LEGAL_DATA_REQUEST;
+	petition = submit_id(commune, &draft);
+	cores->now_ms += 24 * 3600000;
+	take_step(commune, &petition, ACTION_ACCEPTED, "");
+	cr_assert(has_case(commune, &petition, &row));
+	cr_expect_eq(row.legal_kind, LEGAL_DATA_REQUEST);
+	cr_expect_eq(row.due_ms, due_ms, "the step does not move it");
+	cores->now_ms = due_ms - 1000;
+	cores_settle(cores);
+	cr_assert(has_case(commune, &petition, &row));
+	cr_expect_not(row.overdue);
+	cores->now_ms = due_ms + 61000;
+	cores_settle(cores);
+	cr_assert(has_case(commune, &petition, &row));
+	cr_expect(row.overdue);
+	cr_expect(row.escalated);
+	take_step(commune, &petition, ACTION_RESOLVED, "Đã đính chính.");
+	cores->now_ms += 61000;
+	cores_settle(cores);
+	cr_assert(has_case(commune, &petition, &row));
+	cr_expect(row.overdue, "it is resolved, and not answered");
+	cr_expect_eq(row.due_ms, due_ms);
+	take_step(commune, &petition, ACTION_ANSWERED, "Đã báo người hỏi.");
+	cores->now_ms += 61000;
+	cores_settle(cores);
+	cr_assert(has_case(commune, &petition, &row));
+	cr_expect_not(row.overdue);
 }
 
 static void pass_an_hour(struct cores *cores) {

@@ -148,7 +148,7 @@ static void write_oplogs(struct txn *txn, struct signer *signer) {
 
 static void write_case(struct txn *txn) {
 	const struct case_row row = {
-		.kind = KIND_PETITION, .state = CASE_FORWARDED, .category = CATEGORY_FACILITIES,
+		.kind = KIND_PETITION, .legal_kind = LEGAL_PETITION, .state = CASE_FORWARDED, .category = CATEGORY_FACILITIES,
 		.organisation = ORGANISATION_FRONT, .escalated = true, .origin = 1, .holder = 1,
 		.people = 120, .n_steps = 2, .clock_step = 2, .arrival = 1, .last = 2, .reference = reference,
 		.received_ms = received_ms, .recorded_ms = received_ms + 60000,

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "node/rules.h"
+#include "proto/calendar.h"
 
 #define DAY_MS (24ull * 3600 * 1000)
 /* Midnight in Asia/Ho_Chi_Minh (UTC+7) before Saturday, 1 June 2024. */
@@ -25,7 +26,7 @@ Test(rules, working_days_leave_out_saturday_and_sunday) {
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
-		cr_expect_eq(rules_add_days(JUNE_2024_MS + (cases[i].start - 1) * DAY_MS, cases[i].days,
+		cr_expect_eq(calendar_add_days(JUNE_2024_MS + (cases[i].start - 1) * DAY_MS, cases[i].days,
 				     cases[i].working), JUNE_2024_MS + (cases[i].end - 1) * DAY_MS, "case %zu", i);
 }
 
