@@ -118,9 +118,9 @@ int command_receipt(struct tool *tool, int argc, char **argv) {
 	char **args;
 	int n_args, ending, r;
 
+	listing_init(&listing, receipt_columns, N_ELEMENTS(receipt_columns));
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	listing_init(&listing, receipt_columns, N_ELEMENTS(receipt_columns));
 	ending = home_open(tool, &home);
 	if (ending)
 		return ending;

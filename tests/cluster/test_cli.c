@@ -485,6 +485,7 @@ Test(cli, how_it_ends_says_what_kind_of_ending_it_is, .timeout = 120) {
 		{ 2, "--colour", { "status", "--colour" } },
 		{ 2, "nowhere", { "petition", "list", "--state", "nowhere" } },
 		{ 2, "", { "petition", "show" } },
+		{ 2, "", { "receipt" } },
 		{ 2, "bananas", { "import", "bananas", "/nonexistent.csv" } },
 		{ 2, "--category", { "petition", "add", "--text", "x", "--organisation", "front" } },
 		{ 3, "this step cannot follow", { "petition", "step", reference, "reopened", "--text",
