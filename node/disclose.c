@@ -117,7 +117,8 @@ int disclose_pump(struct link *link, struct link_io *io, struct txn *txn, uint8_
 
 /* Whether a record that was not taken can be taken later in this session. */
 static bool passes(uint64_t outcome) {
-	return outcome == REFUSAL_GAP || outcome == REFUSAL_FULL || outcome == REFUSAL_UNKNOWN_OFFICE;
+	return outcome == REFUSAL_GAP || outcome == REFUSAL_FULL || outcome == REFUSAL_UNKNOWN_OFFICE ||
+		outcome == REFUSAL_QUARANTINED;
 }
 
 static void set_aside(struct link *link, const struct link_io *io, const struct disclosure *what,

@@ -269,6 +269,7 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 		break;
 	case REFUSAL_FULL:
 	case REFUSAL_UNKNOWN_OFFICE:
+	case REFUSAL_QUARANTINED: /* until it is settled, or a new life says where the one before ended */
 	case REFUSAL_SIGNATURE: /* they may not have the record yet that names the key */
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
 		break;

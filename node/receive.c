@@ -301,6 +301,22 @@ static int suspect(struct receive *receive, struct txn *txn, struct incoming *in
 	return r < 0 ? r : refuse(in, in->frontier.size, why, refusals);
 }
 
+/* Whether anything is accepted of an oplog from this neighbour. 0 or a refusal. */
+static enum refusal admit(const struct receive *receive, const struct link *link, const struct oplog_id *id) {
+	enum refusal why = receive_permitted(receive, link, &id->office);
+
+	if (why || id_eq(&id->office, &receive->reg->own->row.office.id))
+		return why;
+	return register_is_quarantined(receive->reg, id) ? REFUSAL_QUARANTINED : 0;
+}
+
+static bool anything_waits(const struct receive *receive) {
+	for (const struct incoming *in = receive->oplogs; in; in = in->next)
+		if (in->first)
+			return true;
+	return false;
+}
+
 int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]) {
 	struct waiting *waiting = NULL;
@@ -308,15 +324,15 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	enum refusal why;
 	int r;
 
-	why = receive_permitted(receive, link, &batch->oplog.office);
-	if (why == REFUSAL_UNKNOWN_OFFICE && receive->oplogs) {
-		/* its enrolment may be among what waits */
+	why = admit(receive, link, &batch->oplog);
+	if ((why == REFUSAL_UNKNOWN_OFFICE || why == REFUSAL_QUARANTINED) && anything_waits(receive)) {
+		/* its enrolment may be among what waits, or what settles its fork */
 		r = receive_finish(receive, txn, refusals);
 		if (r)
 			return r;
-		why = receive_permitted(receive, link, &batch->oplog.office);
+		why = admit(receive, link, &batch->oplog);
 	}
-	if (why) {
+	if (why && why != REFUSAL_QUARANTINED) {
 		refusals[why]++;
 		return link_refuse(link, &batch->oplog, 0, why);
 	}
@@ -330,9 +346,8 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 		return 0; /* sent before we asked for what comes before it */
 	if (oplog_id_eq(&link->suspect, &batch->oplog))
 		link->suspect_from = UINT64_MAX;
-	if (!id_eq(&batch->oplog.office, &receive->reg->own->row.office.id) &&
-		register_is_quarantined(receive->reg, &batch->oplog))
-		return refuse(in, in->frontier.size, REFUSAL_QUARANTINED, refusals);
+	if (why)
+		return refuse(in, in->frontier.size, why, refusals);
 	if (batch->first > in->frontier.size)
 		return refuse(in, in->frontier.size, REFUSAL_GAP, refusals);
 	r = take_batch(txn, in, batch, plain, &waiting);

@@ -921,7 +921,7 @@ static void refuse_all(struct cores *cores, struct cores_frame *frame) {
 
 		if (message.n_held != 1)
 			break;
-		said.outcome = REFUSAL_QUARANTINED;
+		said.outcome = REFUSAL_ROOT;
 		writer_init(&w, copy, sizeof(copy));
 		message_write_disclosed(&w, &said, 1);
 		cr_assert_eq(w.len, frame->len, "outcomes are of one byte");
