@@ -64,7 +64,8 @@ int link_offer(struct link *link, struct held_oplog *held, int distance, uint64_
 	}
 	/* In a session they have said what they hold; an oplog they did not name they do not hold. */
 	link->oplogs[at] = (struct link_oplog){
-		held, distance, acked, link->state == LINK_STREAMING ? 0 : acked, 0, false,
+		.held = held, .distance = distance, .acked = acked,
+		.sent = link->state == LINK_STREAMING ? 0 : acked,
 	};
 	link->n_oplogs++;
 	return 0;
@@ -96,6 +97,7 @@ static void link_begin(struct link *link, const struct link_io *io) {
 			continue; /* given back in the session before: only where it asks */
 		link->oplogs[n] = link->oplogs[i];
 		link->oplogs[n].aside_until_ms = 0;
+		link->oplogs[n].told_end = false;
 		link->oplogs[n++].named = false;
 	}
 	link->n_oplogs = n;
@@ -201,6 +203,7 @@ static int heads_complete(struct link *link, const struct link_io *io, struct tx
 
 		if (oplog->named)
 			continue;
+		oplog->theirs = 0;
 		r = set_acked(link, io, txn, oplog, 0);
 		if (r)
 			return r;
@@ -227,6 +230,7 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 
 		if (!oplog)
 			continue;
+		oplog->theirs = said.size;
 		/* More than we have: of a life of this office that it has forgotten. */
 		if (said.size > oplog->held->size)
 			said.size = oplog->held->size;
@@ -483,11 +487,12 @@ static int write_leaves(struct link *link, const struct link_io *io, struct txn 
 	return r;
 }
 
-/* How far the key reaches that signs what comes next. */
-static uint64_t next_end(const struct link_io *io, const struct oplog *oplog, uint64_t from) {
-	const struct register_entry *origin = register_find(io->reg, &oplog->id.office);
+/* How far the next batch may go: as the key reaches that signs what comes next, and as the oplog is passed on. */
+static uint64_t batch_limit(const struct link_io *io, const struct link_oplog *oplog) {
+	const struct register_entry *origin = register_find(io->reg, &oplog->held->id.office);
+	uint64_t end = origin ? office_next_end(&origin->row.former, &oplog->held->id, oplog->sent) : UINT64_MAX;
 
-	return origin ? office_next_end(&origin->row.former, &oplog->id, from) : UINT64_MAX;
+	return end < oplog->held->size ? end : oplog->held->size;
 }
 
 /* Pushes one batch. 0, STORE_NOT_FOUND if there is nothing to push, or -errno. */
@@ -500,7 +505,9 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 
 	r = oplog_load(txn, &batch.oplog, &held);
 	if (!r)
-		r = oplog_head_after(txn, &held, oplog->sent, next_end(io, &held, oplog->sent), &batch.head);
+		r = oplog_head_after(txn, &held, oplog->sent, batch_limit(io, oplog), &batch.head);
+	if (r == STORE_NOT_FOUND) /* the head where a life ends is still to come: tell_end(), by who began another */
+		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
 	if (r)
 		return r;
 	batch.first = oplog->sent;
@@ -526,6 +533,25 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 	link->out_sequence++;
 	oplog->sent = batch.head.size;
 	return 0;
+}
+
+/*
+ * They hold more of an oplog than where it ended, and perhaps no head there: without it they cannot pass on what lies
+ * before. Once they have the record that says so, the last leaf goes to them again with that head.
+ */
+static void tell_end(struct link *link, struct link_oplog *oplog) {
+	const struct held_oplog *held = oplog->held;
+
+	if (oplog->told_end || held->size == 0 || oplog->theirs <= held->size)
+		return;
+	for (size_t i = 0; i < link->n_oplogs && !oplog->told_end; i++) {
+		const struct oplog_id *later = &link->oplogs[i].held->id;
+
+		oplog->told_end = link->oplogs[i].acked > 0 && later->lane == LANE_URGENT &&
+			later->epoch > held->id.epoch && id_eq(&later->office, &held->id.office);
+	}
+	if (oplog->told_end)
+		oplog->sent = held->size - 1;
 }
 
 static bool pushable(const struct link_oplog *oplog, uint64_t now_ms) {
@@ -564,6 +590,7 @@ static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t 
 			oplog->aside_until_ms = 0;
 			link->trouble = trouble_of(TROUBLE_NONE, 0, ""); /* they say it again if it lasts */
 		}
+		tell_end(link, oplog);
 		while (pushable(oplog, io->now_ms) && !link->blocked && link->n_flights < LINK_WINDOW &&
 			pushed < LINK_PUMP_MAX && io->batches > 0) {
 			int r = push_batch(link, io, txn, oplog, plain, frame);

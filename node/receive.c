@@ -317,6 +317,34 @@ static bool anything_waits(const struct receive *receive) {
 	return false;
 }
 
+/*
+ * Keeps the head where an oplog ended, which came after what lies beyond that: who passes the oplog on ends there.
+ * 0, a refusal or -errno.
+ */
+static int keep_end(struct receive *receive, struct txn *txn, const struct incoming *in, const struct head *head) {
+	const struct register_entry *origin = register_find(receive->reg, &in->oplog.id.office);
+	struct frontier frontier;
+	struct head next;
+	struct hash root;
+	int r;
+
+	if (!origin || head->size >= in->oplog.head.size ||
+		office_next_end(&origin->row.former, &in->oplog.id, head->size - 1) != head->size)
+		return 0;
+	r = oplog_next_head(txn, &in->oplog, head->size - 1, &next);
+	if (r || next.size == head->size)
+		return r > 0 ? -EIO : r;
+	r = verify(receive, &in->oplog.id, head);
+	if (r == 0)
+		r = oplog_frontier(txn, &in->oplog, head->size, &frontier);
+	if (r)
+		return r;
+	frontier_root(&frontier, &root);
+	if (memcmp(root.b, head->root.b, sizeof(root.b)) != 0)
+		return REFUSAL_ROOT;
+	return oplog_insert_head(txn, &in->oplog, head);
+}
+
 int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	const struct batch *batch, struct span plain, uint64_t refusals[REFUSAL_N]) {
 	struct waiting *waiting = NULL;
@@ -355,6 +383,9 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 		return r;
 	if (r > 0)
 		return suspect(receive, txn, in, batch, plain, r, refusals);
+	r = waiting ? 0 : keep_end(receive, txn, in, &batch->head);
+	if (r)
+		return r < 0 ? r : refuse(in, in->frontier.size, r, refusals);
 	r = link_ack(link, &batch->oplog);
 	receive->sink->seen(receive->sink->userdata, &batch->oplog, batch->head.size);
 	if (r || !waiting)

@@ -724,6 +724,8 @@ int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from, 
 	r = head_beyond(txn, oplog, from, &best);
 	if (r)
 		return r;
+	if (best.head.size > until)
+		return STORE_NOT_FOUND;
 	if (best.head.size < oplog->head.size) { /* there are more: which is the farthest? */
 		r = bytes_at(txn, oplog, from, &bytes);
 		if (r)

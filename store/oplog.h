@@ -101,7 +101,7 @@ void oplog_walk_closep(struct oplog_walk **walk);
 
 /*
  * The farthest head beyond @from, of at most @until leaves, that leaves at most BATCH_BYTES_MAX bytes and
- * BATCH_LEAVES_MAX leaves between; at least the next head. 0, STORE_NOT_FOUND (no head beyond), or -errno.
+ * BATCH_LEAVES_MAX leaves between; if none does, the next head. 0, STORE_NOT_FOUND (no head so far), or -errno.
  */
 int oplog_head_after(struct txn *txn, const struct oplog *oplog, uint64_t from, uint64_t until,
 	struct head *ret_head);

@@ -342,7 +342,7 @@ Test(oplog, keeps_heads_no_more_than_a_batch_apart_and_few_of_them, .timeout = 6
 		uint64_t size = 0, last = 0, n_kept = 0, before_last = 0;
 		struct oplog oplog, other;
 		struct txn *txn = scratch_txn(store);
-		struct head head;
+		struct head head, next;
 	
 		/* Its neighbours in the table must not be taken for its own. */
 		for (unsigned n = 1; n <= 3; n++) {
@@ -407,6 +407,10 @@ Test(oplog, keeps_heads_no_more_than_a_batch_apart_and_few_of_them, .timeout = 6
 			cr_assert_eq(head.size, farthest(txn, &oplog, sums, from), "%s from %lu",
 				cases[i].what, from);
 			cr_assert_arr_eq(head.signature, ((uint8_t[]){ head.size, head.size }), 2);
+			cr_assert_eq(oplog_next_head(txn, &oplog, from, &next), 0);
+			cr_expect_eq(oplog_head_after(txn, &oplog, from, next.size, &head), 0);
+			cr_expect_eq(head.size, next.size);
+			cr_expect_eq(oplog_head_after(txn, &oplog, from, next.size - 1, &head), STORE_NOT_FOUND);
 		}
 		for (uint64_t at = 0, n = 0; at < size; at = head.size, n++) {
 			cr_assert_eq(oplog_head_after(txn, &oplog, at, UINT64_MAX, &head), 0);

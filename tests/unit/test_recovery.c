@@ -3,6 +3,8 @@
  * An office begins another life, after a copy of its store was put back or it ran twice: those above it get all that
  * counts, once, and the lines are not kept busy for it.
  */
+#include "store/cases.h"
+#include "store/cursor.h"
 #include "tests/lives.h"
 
 /* An office that has run twice: the copy that stays has @ours petitions of its own, what its parent knows, others. */
@@ -26,6 +28,63 @@ static void wait_ms(struct cores *cores, uint64_t ms) {
 		step = ms < step ? ms : step;
 		cores->now_ms += step;
 		cores_settle(cores);
+	}
+}
+
+static bool has_case(struct cores_node *node, const struct id *id) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct case_row row;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	return cases_get(txn, id, &row) == 0;
+}
+
+/* The new life ends the old one where no head of it was kept at its parent, and the province has not so much yet. */
+Test(recovery, what_lies_before_the_end_of_an_old_life_goes_on_upward, .timeout = 120) {
+	for (unsigned found = 0; found < 2; found++) {
+		_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+		struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
+				  *commune = &cores->nodes[2];
+		struct scratch copy;
+		struct id id;
+		uint64_t end;
+
+		district->config.rules[0] = (struct rule){ .name = "seen", .cause = CAUSE_PEOPLE, .scope = RULE_SEEN,
+			.at_least = 3, .lane = LANE_NORMAL };
+		district->config.n_rules = 1;
+		cores_take_petitions(commune, 0, 5);
+		cores_settle(cores);
+		district->cut = true;
+		id = take_one(commune);
+		cores_take_petitions(commune, 50, 4);
+		cores_settle(cores);
+		if (found) {
+			copy = run_twice(cores, 2, 40);
+			cr_assert_eq(unfork(district, commune), CONTROL_OK);
+		} else { /* its parent never hears of the other history */
+			copy = keep_copy(commune);
+			cores_connect(cores, 2);
+			cores_take_petitions(commune, 100, 10);
+			cores_settle(cores);
+			exchange(commune, &copy);
+			commune->cut = true;
+			cores_take_petitions(commune, 500, 40);
+		}
+		restart_restored(commune);
+		reconnect(cores, 2);
+		cr_assert_eq(epoch_of(commune), 2);
+		end = known(commune, commune)->former.terms[0].end.sizes[LANE_NORMAL];
+		cr_assert(end > 10 && leaves_of(district, commune, 1) > end);
+		wait_ms(cores, 20000);
+		cores_connect(cores, 1);
+		wait_ms(cores, 20000);
+		cr_expect_eq(leaves_of(province, commune, 1), end);
+		cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 50);
+		cr_expect(has_case(province, &id), "the district found it to need those above");
+		cr_expect_eq(province->core->refusals[REFUSAL_ENDED], 0);
+		expect_rebuilt(province);
+		expect_rebuilt(district);
+		scratch_done(&copy);
 	}
 }
 
