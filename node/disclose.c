@@ -100,7 +100,8 @@ int disclose_pump(struct link *link, struct link_io *io, struct txn *txn, uint8_
 			break;
 		if (!oplog || oplog->held->number != at.oplog)
 			oplog = oplog_of(link, at.oplog);
-		if (!oplog || at.index >= oplog->acked) { /* and so is all that follows of this oplog */
+		if (!oplog || at.index >= oplog->acked || at.index >= oplog->held->size) {
+			/* and so is all that follows of this oplog */
 			disclosing->behind |= oplog != NULL;
 			at = (struct disclosure){ at.oplog + 1, 0 };
 			continue;

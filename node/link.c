@@ -188,7 +188,6 @@ static int set_acked(struct link *link, const struct link_io *io, struct txn *tx
 	r = cursor_put(txn, &link->neighbour, &oplog->held->id, size);
 	if (r)
 		return r;
-	link->went_back |= size < oplog->acked;
 	oplog->acked = size;
 	link->last_progress_ms = io->wall_ms;
 	link->disclosing.look |= link->disclosing.behind; /* some may have waited for this */
@@ -203,7 +202,9 @@ static int heads_complete(struct link *link, const struct link_io *io, struct tx
 
 		if (oplog->named)
 			continue;
+		oplog->named = true;
 		oplog->theirs = 0;
+		link->went_back |= oplog->acked > 0;
 		r = set_acked(link, io, txn, oplog, 0);
 		if (r)
 			return r;
@@ -212,6 +213,16 @@ static int heads_complete(struct link *link, const struct link_io *io, struct tx
 	link_enter(link, io, LINK_STREAMING);
 	link->trouble = trouble_of(TROUBLE_NONE, 0, "");
 	return 0;
+}
+
+/*
+ * So much of what they say they hold is what is here. More than we have is of a life of this office that it has
+ * forgotten; but who asks for its own gets all of that back.
+ */
+static uint64_t held_by_both(const struct link_io *io, const struct held_oplog *held, uint64_t size) {
+	if (io->recovering && id_eq(&held->id.office, &io->reg->own->row.office.id))
+		return size;
+	return size < held->full ? size : held->full;
 }
 
 /* Whether it is the neighbour's own, which is given back. */
@@ -231,16 +242,16 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 		if (!oplog)
 			continue;
 		oplog->theirs = said.size;
-		/* More than we have: of a life of this office that it has forgotten. */
-		if (said.size > oplog->held->size)
-			said.size = oplog->held->size;
+		said.size = held_by_both(io, oplog->held, said.size);
+		if (message->type == MESSAGE_HEADS && !oplog->named) /* once in a session: it costs a look at everything */
+			link->went_back |= said.size < oplog->acked;
 		r = set_acked(link, io, txn, oplog, said.size);
 		if (r)
 			return r;
 		if (message->type == MESSAGE_HEADS) {
 			oplog->sent = said.size;
-			if (is_own_of(link, oplog) && oplog->sent == oplog->held->size)
-				oplog->sent--; /* it has so much, and must see whether it is the same */
+			if (is_own_of(link, oplog) && oplog->sent >= oplog->held->size)
+				oplog->sent = oplog->held->size - 1; /* it must see whether what it has is the same */
 			oplog->named = true;
 		}
 		flights_landed(link, oplog->held, said.size);
