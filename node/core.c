@@ -248,7 +248,6 @@ static int core_load(struct core *core) {
 	r = store_begin_read(core->store, &core->txn);
 	if (!r)
 		r = core_recovery_load(core, core->txn);
-	core->barred = core->recovery.on ? CONTROL_RESTORING : 0;
 	receive_own(core->receive, core->recovery.on);
 	if (!r)
 		r = register_init(&core->reg, core->txn);

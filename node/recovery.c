@@ -14,10 +14,12 @@ enum {
 
 const char recovery_name[] = "recover";   /* u32 each: leaves that came back, hashes, petitioners not known */
 const char recovered_name[] = "recovered"; /* u64 when, then the same, and u32 records written again */
+static const char old_copy_name[] = "old-copy"; /* empty: the parent has shown that this store is one */
 
 int core_recovery_load(struct core *core, struct txn *txn) {
 	struct recovery *recovery = &core->recovery;
 	struct span value;
+	bool old_copy;
 	int r = meta_get(txn, recovery_name, &value);
 
 	free(recovery->oplogs);
@@ -27,6 +29,13 @@ int core_recovery_load(struct core *core, struct txn *txn) {
 		recovery->hashes = get_be32(value.data + 4);
 		recovery->lost = get_be32(value.data + 8);
 	}
+	/* a turn that is given up takes the mark with it, not the knowledge */
+	old_copy = core->barred == CONTROL_OLD_COPY;
+	if (r >= 0 && !old_copy) {
+		r = meta_get(txn, old_copy_name, &value);
+		old_copy = r == 0;
+	}
+	core->barred = recovery->on ? CONTROL_RESTORING : old_copy ? CONTROL_OLD_COPY : 0;
 	return r < 0 ? r : 0;
 }
 
@@ -73,9 +82,24 @@ static int look_for_later(struct core *core, const struct held *held) {
 	r = core_txn(core, &txn);
 	if (!r)
 		r = size_here(txn, &held->oplog, &size);
-	if (r == 0 && (held->oplog.epoch > core->author.epoch || held->size > size))
-		core->barred = CONTROL_OLD_COPY;
-	return r;
+	if (r || (held->oplog.epoch == core->author.epoch && held->size <= size))
+		return r;
+	if (core->recovery.later)
+		return 0;
+	core->recovery.later = true;
+	core->barred = CONTROL_OLD_COPY;
+	return meta_put(txn, old_copy_name, span_str("")); /* known also after a restart without a line */
+}
+
+/* All their HEADS are here, and show no more than is here: it is no old copy (any more). */
+static int forget_old_copy(struct core *core) {
+	struct txn *txn;
+	int r = core_txn(core, &txn);
+
+	if (r == 0)
+		r = meta_delete(txn, old_copy_name);
+	core->barred = 0;
+	return r < 0 ? r : 0;
 }
 
 int core_recovery_heads(struct core *core, struct message message) {
@@ -84,10 +108,8 @@ int core_recovery_heads(struct core *core, struct message message) {
 	int r = 0;
 
 	if (recovery->told) { /* another session begins, and with it what the parent says */
-		recovery->told = false;
+		recovery->told = recovery->later = false;
 		recovery->n = 0;
-		if (core->barred == CONTROL_OLD_COPY)
-			core->barred = 0;
 	}
 	while (r == 0 && message_held_next(&message, &held)) {
 		if (!id_eq(&held.oplog.office, &core->author.office))
@@ -95,7 +117,7 @@ int core_recovery_heads(struct core *core, struct message message) {
 		r = recovery->on ? want(recovery, &held) : look_for_later(core, &held);
 	}
 	recovery->told = !message.more;
-	return r;
+	return r == 0 && recovery->told && !recovery->later && core->barred == CONTROL_OLD_COPY ? forget_old_copy(core) : r;
 }
 
 void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size) {
@@ -322,6 +344,8 @@ static int begin_life(struct core *core, struct txn *txn) {
 	if (r == 0)
 		r = meta_delete(txn, recovery_name);
 	if (r == 0)
+		r = meta_delete(txn, old_copy_name);
+	if (r >= 0)
 		r = core_publish_all_counts(core);
 	core->recovered = true;
 	return r < 0 ? r : 0;

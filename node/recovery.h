@@ -29,6 +29,7 @@ struct recovery_oplog {
 struct recovery {
 	bool on;
 	bool told;              /* the parent's HEADS of this session are all here */
+	bool later;             /* they show more of this office than is here, though it was not put back */
 	struct recovery_oplog *oplogs;
 	size_t n, cap;
 	uint32_t pulled, hashes, lost; /* leaves from the parent; of those, hashes; petitioners that are not known here */
@@ -38,6 +39,7 @@ struct recovery {
 extern const char recovery_name[];
 extern const char recovered_name[];
 
+/* Also whether anything may be written. 0 or -errno. */
 int core_recovery_load(struct core *core, struct txn *txn);
 /* Looks at HEADS of the parent. 0 or -errno. */
 int core_recovery_heads(struct core *core, struct message message);

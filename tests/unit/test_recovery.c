@@ -195,3 +195,66 @@ Test(recovery, a_parent_loses_something_once_in_a_session, .timeout = 60) {
 		for (uint64_t size = 10; size > 0; size -= 2) /* each time everything that it is to read would be looked at */
 			cr_expect_not(say_held(commune, district, heads, size));
 }
+
+Test(recovery, an_old_copy_knows_that_it_is_one_after_a_restart, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 5);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	reconnect(cores, 1);
+	cr_assert_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+	commune->cut = true; /* and there is no line that could tell it */
+	for (unsigned i = 0; i < 2; i++) {
+		cores_down(commune);
+		cores_up(commune);
+		cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+	}
+	reconnect(cores, 1);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+	cr_expect_eq(known(district, commune)->forks.found, 0);
+	restart_restored(commune); /* until it is put back */
+	reconnect(cores, 1);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	commune->cut = true;
+	cores_down(commune);
+	cores_up(commune);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	scratch_done(&copy);
+}
+
+/* The parent shows less than before: it was itself put back. */
+Test(recovery, a_copy_that_is_not_old_any_more_takes_in_again, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct scratch copies[2];
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copies[0] = keep_copy(commune);
+	copies[1] = keep_copy(district);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 5);
+	cores_settle(cores);
+	exchange(commune, &copies[0]);
+	reconnect(cores, 1);
+	cr_assert_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+	exchange(district, &copies[1]);
+	reconnect(cores, 1);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	cores_down(commune);
+	cores_up(commune);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	scratch_done(&copies[0]);
+	scratch_done(&copies[1]);
+}
