@@ -316,12 +316,14 @@ static int begin_life(struct core *core, struct txn *txn) {
 
 	if (life.epoch < core->author.epoch)
 		life.epoch = core->author.epoch;
-	if (life.epoch == EPOCH_MAX || core->reg.own->row.former.n == OFFICE_FORMER_MAX)
-		return 0; /* there is no life after this one: it stays as it is, to be read */
+	if (r == 0 && (life.epoch == EPOCH_MAX || core->reg.own->row.former.n == OFFICE_FORMER_MAX)) {
+		core->barred = CONTROL_TOO_MANY; /* there is no life after this one: it stays as it is, to be read */
+		return 0;
+	}
 	if (r == 0)
 		r = find_end(core, txn, life.epoch, &end);
 	if (r > 0) {
-		core->barred = CONTROL_OLD_KEYS;
+		core->barred = CONTROL_OTHER_KEY;
 		return 0;
 	}
 	for (unsigned lane = 0; r == 0 && lane < LANE_N; lane++)

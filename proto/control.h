@@ -110,6 +110,7 @@ enum control_result {
 	CONTROL_HOLDS_CASES = 30,    /* MOVE_OFFICE: cases of the office are held here */
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
 	CONTROL_UNSEALED = 31,       /* who brings a denunciation comes sealed, or not at all */
+	CONTROL_OTHER_KEY = 32,      /* an office that ran twice changed its key on this side alone */
 	CONTROL_NO_REQUEST = 40,     /* GRANT, DENY: the office above has not asked that of this one */
 	CONTROL_ANSWERED = 41,       /* GRANT, DENY: it was */
 	CONTROL_READABLE = 42,       /* ASK: it can be read here already */

@@ -322,7 +322,7 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: a petition can be handed over only to the office directly above this one"),
 			what);
 	case CONTROL_TOO_MANY:
-		return refuse(_("%s: there are as many of these already as there can be; for a petition, record what follows as a new one that names it; for an office, enrol it anew"),
+		return refuse(_("%s: there are as many of these already as there can be: of a petition's steps, record what follows as a new one that names it; of an office's keys and lives of its store, have the office above revoke it and enrol it anew"),
 			what);
 	case CONTROL_ALREADY:
 		return refuse(_("%s: this was done already, and with other keys or another office; the one that is known stays"),
@@ -375,6 +375,9 @@ int client_refused(const struct answer *answer, const char *what) {
 			what);
 	case CONTROL_OLD_KEYS:
 		return refuse(_("%s: this office changed its key after the copy was made; put back the file keys from where the newest is kept safe"),
+			what);
+	case CONTROL_OTHER_KEY:
+		return refuse(_("%s: this office ran twice, and changed its key on this computer alone, so nobody believes this one any more; go on with the other computer, or have the office above revoke this office (lienthong office revoke) and enrol it anew"),
 			what);
 	case CONTROL_CLOSED:
 		return refuse(_("%s: this office was closed by the one above it; it brings what it has to an end and takes nothing new in"),

@@ -141,7 +141,10 @@ static int fill_restored(struct listing *listing, const struct home *home) {
 
 	if (r < 0)
 		return r;
-	if (r == 0 && going_on.len == 12)
+	if (r == 0 && going_on.len == 12 && home->own->former.n == OFFICE_FORMER_MAX)
+		cell(listing, json_integer(get_be32(going_on.data)), "%s",
+			_("from a copy; it takes nothing in any more: its key was changed, or it was put back, as often as can be; have the office above revoke it and enrol it anew"));
+	else if (r == 0 && going_on.len == 12)
 		cell(listing, json_integer(get_be32(going_on.data)),
 			_("from a copy; %u records have come back from the office above; nothing is taken in until all are here"),
 			get_be32(going_on.data));

@@ -258,3 +258,45 @@ Test(recovery, a_copy_that_is_not_old_any_more_takes_in_again, .timeout = 60) {
 	scratch_done(&copies[0]);
 	scratch_done(&copies[1]);
 }
+
+Test(recovery, says_when_no_other_life_can_follow, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *commune = &cores->nodes[1];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+
+	for (uint8_t i = 0; i < OFFICE_FORMER_MAX; i++)
+		cr_assert_eq(rotate(commune, 100 + i), CONTROL_OK);
+	cores_settle(cores);
+	restart_restored(commune);
+	reconnect(cores, 1);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_TOO_MANY);
+	commune->next_seed = 100 + OFFICE_FORMER_MAX - 1;
+}
+
+/* Nobody else has heard of the key, which signed what parts from what they have. */
+Test(recovery, says_that_a_key_was_changed_on_one_side_of_a_fork, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 5);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	commune->cut = true;
+	cores_take_petitions(commune, 500, 10);
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK);
+	reconnect(cores, 1);
+	cr_assert_eq(unfork(district, commune), CONTROL_OK);
+	restart_restored(commune);
+	reconnect(cores, 1);
+	cr_expect_eq(epoch_of(commune), 1);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OTHER_KEY);
+	scratch_done(&copy);
+}
