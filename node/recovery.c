@@ -134,20 +134,30 @@ void core_recovery_parted(struct core *core, const struct oplog_id *oplog, uint6
 		wanted->parted = at;
 }
 
-/* References that were given out are not given out again. */
-static int keep_serial(struct txn *txn, const struct petition *petition) {
-	uint32_t serial = petition->reference % SERIALS_A_YEAR;
+/* References of a year that were given out are not given out again: those up to @serial, and @more beyond that. */
+static int keep_serial(struct txn *txn, uint32_t year, uint32_t serial, uint32_t more) {
+	uint32_t kept = 0;
 	struct span value;
 	uint8_t bytes[4];
 	char name[32];
 	int r;
 
-	snprintf(name, sizeof(name), "serial-%u", fold_period(petition->received_ms) / 100);
+	snprintf(name, sizeof(name), "serial-%u", year);
 	r = meta_get(txn, name, &value);
-	if (r < 0 || (r == 0 && value.len == 4 && get_be32(value.data) >= serial))
+	if (r == 0 && value.len == 4)
+		kept = get_be32(value.data);
+	if (r < 0 || (more == 0 && kept >= serial))
 		return r;
-	put_be32(bytes, serial);
+	put_be32(bytes, (kept > serial ? kept : serial) + more);
 	return meta_put(txn, name, (struct span){ bytes, sizeof(bytes) });
+}
+
+/* Each leaf that came back as its hash may have been a petition; of which year, nobody here knows any more. */
+static int keep_serials_of_hashes(struct core *core, struct txn *txn) {
+	uint32_t year = fold_period(core->wall_ms) / 100, hashes = core->recovery.hashes;
+	int r = hashes ? keep_serial(txn, year, 0, hashes) : 0;
+
+	return hashes && r >= 0 ? keep_serial(txn, year - 1, 0, hashes) : r;
 }
 
 int core_recovery_kept(struct core *core, struct txn *txn, const struct record *rec) {
@@ -162,7 +172,7 @@ int core_recovery_kept(struct core *core, struct txn *txn, const struct record *
 		recovery->lost += r == STORE_NOT_FOUND;
 	}
 	if (r >= 0 && rec && rec->kind == KIND_PETITION && petition_decode(rec->body, &petition) == 0)
-		r = keep_serial(txn, &petition);
+		r = keep_serial(txn, fold_period(petition.received_ms) / 100, petition.reference % SERIALS_A_YEAR, 0);
 	return r < 0 ? r : 0;
 }
 
@@ -326,6 +336,9 @@ static int begin_life(struct core *core, struct txn *txn) {
 		core->barred = CONTROL_OTHER_KEY;
 		return 0;
 	}
+	if (r == 0)
+		r = keep_serials_of_hashes(core, txn);
+	r = r < 0 ? r : 0;
 	for (unsigned lane = 0; r == 0 && lane < LANE_N; lane++)
 		r = sign_end(core, txn, &(struct oplog_id){ core->author.office, life.epoch, lane }, end.sizes[lane]);
 	core->author.epoch = core->fold.epoch = life.epoch + 1;

@@ -138,6 +138,7 @@ static int mark(const char *path) {
 	_cleanup_(store_abortp) struct txn *txn = NULL;
 	static const uint8_t none[COUNTERS_LEN];
 	struct office_row own;
+	struct span value;
 	uint32_t epoch;
 	int r;
 
@@ -148,7 +149,9 @@ static int mark(const char *path) {
 		r = offices_own(txn, &own, &epoch);
 	if (r)
 		return r == STORE_NOT_FOUND ? MARK_NO_OFFICE : r;
-	r = meta_put(txn, "recover", (struct span){ none, sizeof(none) });
+	r = meta_get(txn, "recover", &value);
+	if (r == STORE_NOT_FOUND) /* one that is there goes on, with what it has counted */
+		r = meta_put(txn, "recover", (struct span){ none, sizeof(none) });
 	return r ? r : store_commit(TAKE(txn));
 }
 

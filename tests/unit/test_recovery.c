@@ -300,3 +300,38 @@ Test(recovery, says_that_a_key_was_changed_on_one_side_of_a_fork, .timeout = 60)
 	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OTHER_KEY);
 	scratch_done(&copy);
 }
+
+static uint64_t reference_of(struct cores_node *node, const struct id *id) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct case_row row;
+
+	cr_assert_eq(store_begin_read(node->store, &txn), 0);
+	cr_assert_eq(cases_get(txn, id, &row), 0);
+	return row.reference;
+}
+
+Test(recovery, no_reference_is_given_twice_though_only_hashes_come_back, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *commune = &cores->nodes[1];
+	struct scratch copy;
+	uint64_t last = 0;
+	struct id id;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		id = take_one(commune);
+		last = reference_of(commune, &id);
+	}
+	cores_settle(cores);
+	exchange(commune, &copy);
+	restart_restored(commune);
+	reconnect(cores, 1);
+	cr_assert_eq(epoch_of(commune), 2);
+	id = take_one(commune);
+	cr_expect_gt(reference_of(commune, &id), last);
+	scratch_done(&copy);
+}
