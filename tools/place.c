@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tools/place.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "tools/find.h"
@@ -23,6 +24,56 @@ static bool read_place(const char *text, char ret_office[OFFICE_NAME_MAX + 1], s
 	return true;
 }
 
+struct again {
+	const struct home *home;
+	const struct office_row *office;
+	struct hash hash;
+	struct place *place;
+};
+
+/* 0 (not in this oplog), 1 (it is the place now) or -errno. */
+static int look_in_later(void *userdata, const struct oplog *oplog) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct again *again = userdata;
+	uint64_t index, arrival;
+	struct leaf leaf;
+	struct hash hash;
+	int r;
+
+	if (oplog->id.epoch <= again->place->oplog.epoch || oplog->id.lane != again->place->oplog.lane)
+		return 0;
+	r = oplog_walk_open(again->home->txn, oplog, 0, &walk);
+	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
+		leaf_hash(&leaf, &hash);
+		if (memcmp(hash.b, again->hash.b, sizeof(hash.b)) != 0 ||
+			place_is_void(again->office, &(struct place){ oplog->id, index }))
+			continue;
+		*again->place = (struct place){ oplog->id, index };
+		return 1;
+	}
+	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+/* What lies beyond the end of a life was written again in a later one: there others have it. DONE or an ending. */
+static int follow(const struct home *home, struct place *place) {
+	struct again again = { .home = home, .office = home_office_by_id(home, &place->oplog.office), .place = place };
+	struct oplog oplog;
+	struct leaf leaf;
+	uint64_t arrival;
+	int r;
+
+	if (!again.office || !place_is_void(again.office, place))
+		return DONE;
+	r = oplog_load(home->txn, &place->oplog, &oplog);
+	if (r == 0)
+		r = oplog_leaf(home->txn, &oplog, place->index, &leaf, &arrival);
+	if (r)
+		return home_failed(r < 0 ? r : -EIO);
+	leaf_hash(&leaf, &again.hash);
+	r = oplog_each_of(home->txn, &place->oplog.office, look_in_later, &again);
+	return r < 0 ? home_failed(r) : DONE;
+}
+
 static int check_place(const struct home *home, const char *name, const char *office,
 	struct place *place) {
 	const struct office_row *row = home_find_office(home, office);
@@ -35,7 +86,11 @@ static int check_place(const struct home *home, const char *name, const char *of
 	r = oplog_load(home->txn, &place->oplog, &oplog);
 	if (r == STORE_NOT_FOUND || (r == 0 && place->index >= oplog.head.size))
 		return refuse(_("%s: there is no such record here"), name);
-	return r ? home_failed(r) : DONE;
+	return r ? home_failed(r) : follow(home, place);
+}
+
+bool place_is_void(const struct office_row *office, const struct place *place) {
+	return place->index >= office_limit(&office->office, &office->former, &place->oplog);
 }
 
 bool place_is(const char *name) {
@@ -58,5 +113,5 @@ int place_find(const struct home *home, const char *name, struct place *ret_plac
 	if (ending)
 		return ending;
 	r = home_place(home, row.arrival, ret_place);
-	return r ? home_failed(r) : DONE;
+	return r ? home_failed(r) : follow(home, ret_place);
 }

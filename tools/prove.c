@@ -35,7 +35,7 @@ static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
 
 /*
  * That leaf @index stands in an oplog, under a head that was signed in its own time: where the term ends, or
- * the newest. 0 or -errno.
+ * the newest. 0, STORE_NOT_FOUND (the head where it ends is not here yet) or -errno.
  */
 static int make_link(const struct home *home, const struct oplog_id *id, uint64_t index,
 	struct proof_link *ret_link) {
@@ -54,6 +54,8 @@ static int make_link(const struct home *home, const struct oplog_id *id, uint64_
 	ret_link->head = oplog.head;
 	if (end < oplog.head.size)
 		r = oplog_next_head(home->txn, &oplog, end - 1, &ret_link->head);
+	if (r == 0 && ret_link->head.size > end)
+		return STORE_NOT_FOUND;
 	if (r == 0)
 		r = oplog_leaf(home->txn, &oplog, index, &ret_link->leaf, &arrival);
 	if (r == 0)
@@ -61,6 +63,11 @@ static int make_link(const struct home *home, const struct oplog_id *id, uint64_
 	ret_link->oplog = *id;
 	ret_link->index = index;
 	return r > 0 ? -EIO : r;
+}
+
+static int link_failed(int r) {
+	return r < 0 ? home_failed(r)
+		     : refuse(_("the head that signs this is not here (yet); try again once this office was connected"));
 }
 
 /* The newest record that says that a key is an office's: its parent's, or its own that begins a term. */
@@ -121,7 +128,7 @@ static int add_key(const struct home *home, struct proof *proof, const struct of
 	if (proof->n_links == PROOF_LINKS_MAX)
 		return refuse(_("there are more levels and keys than a proof can have"));
 	r = make_link(home, &search.oplog, search.index, &proof->links[proof->n_links++]);
-	return r ? home_failed(r) : DONE;
+	return r ? link_failed(r) : DONE;
 }
 
 /* From the key of the first link up to the first key of the topmost office. DONE, or an ending with its words. */
@@ -150,6 +157,7 @@ static int add_chain(const struct home *home, struct proof *proof) {
 }
 
 static int make_proof(const struct home *home, const char *name, struct proof *ret_proof) {
+	const struct office_row *row;
 	struct place place;
 	int ending;
 	int r;
@@ -157,9 +165,13 @@ static int make_proof(const struct home *home, const char *name, struct proof *r
 	ending = place_find(home, name, &place);
 	if (ending)
 		return ending;
+	row = home_office_by_id(home, &place.oplog.office);
+	if (row && place_is_void(row, &place))
+		return refuse(_("%s: its office began another life before this record, which counts for nobody; nothing proves it"),
+			name);
 	r = make_link(home, &place.oplog, place.index, &ret_proof->links[0]);
 	if (r)
-		return home_failed(r);
+		return link_failed(r);
 	ret_proof->n_links = 1;
 	return add_chain(home, ret_proof);
 }

@@ -130,6 +130,39 @@ Test(copies, a_lost_office_is_put_back_from_a_backup_that_was_taken_while_it_wor
 	proc_free(district);
 }
 
+/* What had not reached the office above was written again: there it is proved, and there is a receipt for it. */
+Test(copies, what_was_written_again_is_proved_where_it_is, .timeout = 300) {
+	const char *const add[] = { "petition", "add", "--category", "land", "--organisation", "front", "--text", "Đường hỏng", NULL };
+	struct proc *district, *commune;
+	char reference[32], file[96];
+	json_t *proof;
+	struct cli cli;
+
+	pair(&district, &commune);
+	ctl_take_petitions(commune, 5, 1);
+	wait_received(district, 5);
+	proc_stop(district);
+	cr_assert_eq(cli_run(&cli, commune->home, add), 0);
+	snprintf(reference, sizeof(reference), "%.*s", (int)strcspn(cli.out, "\n"), cli.out);
+	cli_done(&cli);
+	proc_stop(commune);
+	RUN(commune->home, 0, "restore", "--here");
+	proc_start(district);
+	proc_start(commune);
+	wait_epoch(commune, 2);
+	wait_received(district, 6);
+	snprintf(file, sizeof(file), "%s.proof", commune->home);
+	RUN(commune->home, 0, "prove", reference, "--out", file);
+	proof = JSON(district->home, "verify", file, "--json");
+	cr_expect(json_is_true(json_object_get(proof, "ok")));
+	json_decref(proof);
+	RUN(commune->home, 0, "receipt", reference);
+	RUN(district->home, 0, "prove", reference, "--out", file);
+	(void)unlink(file);
+	proc_free(commune);
+	proc_free(district);
+}
+
 Test(copies, a_key_is_changed_whenever_the_node_is_ended, .timeout = 300) {
 	struct proc *district, *commune;
 	unsigned n = 0;

@@ -6,6 +6,7 @@
 #include "store/cases.h"
 #include "store/cursor.h"
 #include "tests/lives.h"
+#include "tools/place.h"
 
 /* An office that has run twice: the copy that stays has @ours petitions of its own, what its parent knows, others. */
 static struct scratch run_twice(struct cores *cores, size_t child, unsigned ours) {
@@ -334,4 +335,33 @@ Test(recovery, no_reference_is_given_twice_though_only_hashes_come_back, .timeou
 	id = take_one(commune);
 	cr_expect_gt(reference_of(commune, &id), last);
 	scratch_done(&copy);
+}
+
+/* Its reference leads to where those above have it. */
+Test(recovery, what_was_written_again_is_found_in_the_new_life, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *commune = &cores->nodes[1];
+	const struct tool tool = { .home = commune->home.dir };
+	struct place place;
+	struct home home;
+	struct id id;
+
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	commune->cut = true;
+	id = take_one(commune);
+	cr_assert_eq(reference_of(commune, &id), 1002602400000006);
+	restart_restored(commune);
+	reconnect(cores, 1);
+	cr_assert_eq(epoch_of(commune), 2);
+	cores_down(commune);
+	cr_assert_eq(home_open(&tool, &home), DONE);
+	cr_expect_eq(place_find(&home, "260-24-00006-86", &place), DONE);
+	cr_expect_eq(place.oplog.epoch, 2);
+	cr_expect_eq(place_find(&home, "260/1/normal/10", &place), DONE);
+	cr_expect_eq(place.oplog.epoch, 2);
+	cr_expect_eq(place_find(&home, "260/1/normal/9", &place), DONE);
+	cr_expect_eq(place.oplog.epoch, 1);
+	home_close(&home);
+	cores_up(commune);
 }
