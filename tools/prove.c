@@ -167,7 +167,7 @@ static int make_proof(const struct home *home, const char *name, struct proof *r
 		return ending;
 	row = home_office_by_id(home, &place.oplog.office);
 	if (row && place_is_void(row, &place))
-		return refuse(_("%s: its office began another life before this record, which counts for nobody; nothing proves it"),
+		return refuse(_("%s: this record lies beyond the end of an earlier life of its office's store; nothing proves it any more"),
 			name);
 	r = make_link(home, &place.oplog, place.index, &ret_proof->links[0]);
 	if (r)
