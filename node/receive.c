@@ -334,7 +334,7 @@ static int keep_end(struct receive *receive, struct txn *txn, const struct incom
 	r = oplog_next_head(txn, &in->oplog, head->size - 1, &next);
 	if (r || next.size == head->size)
 		return r > 0 ? -EIO : r;
-	r = verify(receive, &in->oplog.id, head);
+	r = receive_verify(receive, &in->oplog.id, head);
 	if (r == 0)
 		r = oplog_frontier(txn, &in->oplog, head->size, &frontier);
 	if (r)
