@@ -120,6 +120,80 @@ size_t head_note(const struct oplog_id *oplog, const struct head *head,
 	return len + n;
 }
 
+/* The line at *@pos without its end, which it passes; false: there is no whole line. */
+static bool next_line(struct span text, size_t *pos, struct span *ret_line) {
+	const uint8_t *end = memchr(text.data + *pos, '\n', text.len - *pos);
+
+	if (!end)
+		return false;
+	*ret_line = (struct span){ text.data + *pos, (size_t)(end - text.data) - *pos };
+	*pos += ret_line->len + 1;
+	return true;
+}
+
+/* A number in decimal, as it is written in one way only, that ends where @end stands or the line does. */
+static bool read_number(struct span *line, char end, uint64_t max, uint64_t *ret_number) {
+	uint64_t n = 0;
+	size_t i = 0;
+
+	for (; i < line->len && line->data[i] >= '0' && line->data[i] <= '9'; i++) {
+		unsigned digit = line->data[i] - '0';
+
+		if (n > (max - digit) / 10 || (i > 0 && n == 0))
+			return false;
+		n = 10 * n + digit;
+	}
+	if (i == 0 || (end ? i == line->len || line->data[i] != end : i != line->len))
+		return false;
+	*line = (struct span){ line->data + i + (end != 0), line->len - i - (end != 0) };
+	*ret_number = n;
+	return true;
+}
+
+static bool starts(struct span *line, const char *with) {
+	size_t len = strlen(with);
+
+	if (line->len < len || memcmp(line->data, with, len) != 0)
+		return false;
+	*line = (struct span){ line->data + len, line->len - len };
+	return true;
+}
+
+static bool read_origin(struct span line, struct oplog_id *ret_oplog) {
+	uint64_t epoch, lane;
+
+	if (!starts(&line, "lienthong/") || line.len < OFFICE_ID_TEXT_LEN ||
+		!id_parse((struct span){ line.data, OFFICE_ID_TEXT_LEN }, &ret_oplog->office))
+		return false;
+	line = (struct span){ line.data + OFFICE_ID_TEXT_LEN, line.len - OFFICE_ID_TEXT_LEN };
+	if (!starts(&line, "/") || !read_number(&line, '/', EPOCH_MAX, &epoch) ||
+		!read_number(&line, 0, LANE_N - 1, &lane))
+		return false;
+	ret_oplog->epoch = epoch;
+	ret_oplog->lane = lane;
+	return true;
+}
+
+int head_note_read(struct span text, struct oplog_id *ret_oplog, struct head *ret_head, size_t *ret_len) {
+	uint8_t signature[KEY_HASH_LEN + SIGN_SIGNATURE_LEN];
+	struct span origin, size, root, none, line;
+	size_t pos = 0;
+
+	if (!next_line(text, &pos, &origin) || !read_origin(origin, ret_oplog) ||
+		!next_line(text, &pos, &size) || !read_number(&size, 0, UINT64_MAX, &ret_head->size) ||
+		!next_line(text, &pos, &root) || !base64_decode(root, ret_head->root.b, sizeof(ret_head->root.b)) ||
+		!next_line(text, &pos, &none) || none.len > 0 ||
+		!next_line(text, &pos, &line) || !starts(&line, "\u2014 ") || line.len < origin.len ||
+		memcmp(line.data, origin.data, origin.len) != 0)
+		return HEAD_MALFORMED;
+	line = (struct span){ line.data + origin.len, line.len - origin.len };
+	if (!starts(&line, " ") || !base64_decode(line, signature, sizeof(signature)))
+		return HEAD_MALFORMED;
+	memcpy(ret_head->signature, signature + KEY_HASH_LEN, SIGN_SIGNATURE_LEN);
+	*ret_len = pos;
+	return 0;
+}
+
 size_t head_vkey(const struct oplog_id *oplog, const uint8_t key[SIGN_PUBLIC_LEN],
 	char ret_vkey[HEAD_NOTE_MAX]) {
 	uint8_t hash[KEY_HASH_LEN], typed_key[1 + SIGN_PUBLIC_LEN] = { KEY_ED25519 };

@@ -19,6 +19,10 @@ enum lane {
 };
 
 enum {
+	HEAD_MALFORMED = 1, /* not a note of an oplog's head, or not in its one encoding */
+};
+
+enum {
 	EPOCH_MAX = 255, /* lives of one office: bounds the oplogs that it can make others keep */
 };
 
@@ -57,6 +61,11 @@ void head_read(struct reader *r, struct head *ret_head);
 /* The whole signed note, terminated by a zero; returns its length. @key is the origin's key. */
 size_t head_note(const struct oplog_id *oplog, const struct head *head,
 	const uint8_t key[SIGN_PUBLIC_LEN], char ret_note[HEAD_NOTE_MAX]);
+/*
+ * Reads the note that @text begins with, which ends after its one signature; its length to @ret_len. Whose key
+ * signed it is for the caller to check: head_verify(). 0 or HEAD_MALFORMED.
+ */
+int head_note_read(struct span text, struct oplog_id *ret_oplog, struct head *ret_head, size_t *ret_len);
 /* The origin's key as a note's verifier wants it, terminated by a zero: "name+hash+base64". */
 size_t head_vkey(const struct oplog_id *oplog, const uint8_t key[SIGN_PUBLIC_LEN],
 	char ret_vkey[HEAD_NOTE_MAX]);

@@ -218,6 +218,18 @@ void sha256_prefixed(uint8_t prefix, struct span a, struct span b, struct hash *
 	SHA256_Final(ret_hash->b, &ctx);
 }
 
+bool base64_decode(struct span text, uint8_t *ret_bytes, size_t len) {
+	char again[BASE64_MAX(BASE64_DECODED_MAX)];
+	size_t n;
+
+	assert(len <= BASE64_DECODED_MAX);
+	/* libsodium also takes letters with their highest bit set: what it read must be what is written of it */
+	return sodium_base642bin(ret_bytes, len, (const char *)text.data, text.len, NULL, &n, NULL,
+		       sodium_base64_VARIANT_ORIGINAL) == 0 && n == len &&
+		base64_encode((struct span){ ret_bytes, len }, again) == text.len &&
+		memcmp(again, text.data, text.len) == 0;
+}
+
 size_t base64_encode(struct span bytes, char *ret_text) {
 	assert(bytes.len <= INT_MAX / 2);
 	return EVP_EncodeBlock((unsigned char *)ret_text, bytes.data, bytes.len);

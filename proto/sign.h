@@ -73,6 +73,11 @@ void sha256_prefixed(uint8_t prefix, struct span a, struct span b, struct hash *
 /* Standard base64 with padding; @ret_text has room for BASE64_MAX(bytes.len). Returns its length. */
 #define BASE64_MAX(len) (((len) + 2) / 3 * 4 + 1) /* with the terminating zero */
 size_t base64_encode(struct span bytes, char *ret_text);
+enum {
+	BASE64_DECODED_MAX = 128, /* bytes */
+};
+/* What base64_encode() writes, and nothing else. False: it is not, or not of @len bytes, at most BASE64_DECODED_MAX. */
+bool base64_decode(struct span text, uint8_t *ret_bytes, size_t len);
 /* base64url without padding (RFC 4648, 5); @ret_text has room as above. */
 void base64url_encode(struct span bytes, char *ret_text);
 /* Passes over spaces and line breaks. False: not base64url, or more than @max bytes. */

@@ -100,6 +100,39 @@ Test(head, the_note_is_a_signed_note) {
 	cr_expect_str_eq(note, want);
 }
 
+Test(head, a_note_is_read_as_it_was_written_and_in_no_other_way) {
+	_cleanup_(signer_freep) struct signer *signer = make_signer();
+	_cleanup_(verifier_freep) struct verifier *key = make_verifier(signer);
+	uint8_t public[SIGN_PUBLIC_LEN];
+	struct head head = { .size = 8 }, read = { 0 };
+	char note[2 * HEAD_NOTE_MAX];
+	struct oplog_id of;
+	size_t len, n;
+
+	from_hex(root_hex, head.root.b, sizeof(head.root.b));
+	cr_assert_eq(head_sign(signer, &oplog, &head), 0);
+	signer_public(signer, public);
+	n = head_note(&oplog, &head, public, note);
+	memcpy(note + n, "and more", 8);
+	cr_assert_eq(head_note_read((struct span){ (uint8_t *)note, n + 8 }, &of, &read, &len), 0);
+	cr_expect_eq(len, n);
+	cr_expect(oplog_id_eq(&of, &oplog));
+	cr_expect_eq(read.size, 8);
+	cr_expect_eq(head_verify(key, &of, &read), 0);
+	for (size_t cut = 0; cut < n; cut++)
+		cr_expect_eq(head_note_read((struct span){ (uint8_t *)note, cut }, &of, &read, &len), HEAD_MALFORMED);
+	/* whatever is changed is malformed, or not signed any more; only which key it was is not looked at */
+	for (size_t i = 0; i < n; i++) {
+		char changed[2 * HEAD_NOTE_MAX];
+
+		memcpy(changed, note, n);
+		changed[i] ^= 1;
+		if (head_note_read((struct span){ (uint8_t *)changed, n }, &of, &read, &len) == 0 &&
+			head_verify(key, &of, &read) == 0)
+			cr_expect(i > n - 94 && i < n - 94 + 7, "byte %zu of %zu", i, n);
+	}
+}
+
 Test(head, a_signature_is_for_one_office_epoch_lane_size_and_root) {
 	_cleanup_(signer_freep) struct signer *signer = make_signer();
 	_cleanup_(verifier_freep) struct verifier *key = make_verifier(signer);
