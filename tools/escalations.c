@@ -74,9 +74,9 @@ static int list_escalations(const struct tool *tool, const struct home *home, co
 	int r;
 
 	if (office) {
-		list.office = home_find_office(home, office);
+		list.office = home_find_office(home, office, OFFICES_KNOWN);
 		if (!list.office)
-			return home_no_office(home, office);
+			return home_no_office(home, office, OFFICES_KNOWN);
 	}
 	listing_init(&list.listing, columns, N_ELEMENTS(columns));
 	r = escalations_each(home->txn, NULL, list_escalation, &list);

@@ -102,13 +102,22 @@ static size_t first_with(const struct book *book, struct span number) {
 struct matches {
 	const struct book_entry *entries[MATCHES_SHOWN];
 	size_t n; /* also beyond those above */
+	bool nearest; /* only those of the nearest offices count: anybody can write another's reference */
+	size_t distance; /* of them */
 };
 
-static void add_match(struct matches *matches, const struct book_entry *entry) {
+static void add_match(struct matches *matches, const struct book *book, const struct book_entry *entry) {
+	size_t distance = matches->nearest ? home_distance(book->home, home_office(book->home, entry->origin)) : 0;
+
+	if (matches->n > 0 && distance > matches->distance)
+		return;
+	if (distance < matches->distance)
+		matches->n = 0;
 	for (size_t i = 0; i < matches->n && i < MATCHES_SHOWN; i++) {
 		if (matches->entries[i] == entry)
 			return;
 	}
+	matches->distance = distance;
 	if (matches->n < MATCHES_SHOWN)
 		matches->entries[matches->n] = entry;
 	matches->n++;
@@ -118,7 +127,7 @@ static void match_numbers(const struct book *book, struct span number, struct ma
 	for (size_t i = first_with(book, number);
 		number.len > 0 && i < book->n && span_eq(book->entries[i].number, number); i++) {
 		if (book->entries[i].kind == KIND_PETITION)
-			add_match(matches, &book->entries[i]);
+			add_match(matches, book, &book->entries[i]);
 	}
 }
 
@@ -130,7 +139,7 @@ static void match_entries(const struct book *book, uint64_t reference, const str
 
 		if (entry->kind == KIND_PETITION &&
 			(id ? id_eq(&entry->id, id) : entry->reference == reference))
-			add_match(matches, entry);
+			add_match(matches, book, entry);
 	}
 }
 
@@ -144,8 +153,9 @@ static enum import_lookup match(const struct book *book, struct span name,
 	if (id_parse(name, &id))
 		match_entries(book, 0, &id, ret_matches);
 	if (ret_matches->n == 0) {
-		match_numbers(book, name, ret_matches);
 		r = reference_parse(name, &reference);
+		ret_matches->nearest = r == 0;
+		match_numbers(book, name, ret_matches);
 		if (r == 0)
 			match_entries(book, reference, NULL, ret_matches);
 	}

@@ -166,52 +166,78 @@ bool office_is_called(const struct office_row *row, struct span text) {
 	return span_eq(text, span_str(code)) || span_eq(text, row->office.name);
 }
 
-/* Codes are given anew when an office has closed: those that work are meant, if there are any. */
-static bool is_meant(const struct office_row *row, const char *text, bool working) {
-	return office_is_called(row, span_str(text)) &&
-		(!working || row->office.state == OFFICE_ACTIVE);
+size_t home_distance(const struct home *home, const struct office_row *row) {
+	const struct id *own = &home->own->office.id;
+	const size_t step_down = home->n_offices + 1; /* more than all steps up */
+	size_t up = 0;
+	size_t down = 0;
+
+	while (row && down <= home->n_offices && !home_is_within(home, own, &row->office.id)) {
+		row = home_office_by_id(home, &row->office.parent);
+		down++;
+	}
+	if (!row || down > home->n_offices) /* it was handed over to an office that is not known here */
+		return step_down * step_down;
+	for (const struct office_row *at = home->own; at != row; at = home_office_by_id(home, &at->office.parent))
+		up++;
+	return down * step_down + up;
 }
 
-static size_t count_offices(const struct home *home, const char *text, bool working,
+static bool is_among(const struct home *home, const struct office_row *row, enum offices among) {
+	return among == OFFICES_KNOWN || home_is_child(home, row) || (row == home->own && !home_parent(home));
+}
+
+/* Those of the least rank are meant. Codes are given anew when an office has closed: one that works comes first. */
+static size_t rank_of(const struct home *home, const struct office_row *row, const char *text, enum offices among) {
+	if (!is_among(home, row, among) || !office_is_called(row, span_str(text)))
+		return SIZE_MAX;
+	return 2 * home_distance(home, row) + (row->office.state != OFFICE_ACTIVE);
+}
+
+static size_t count_offices(const struct home *home, const char *text, enum offices among, size_t *ret_rank,
 	const struct office_row **ret_found) {
 	size_t n = 0;
 
+	*ret_rank = SIZE_MAX;
 	for (size_t i = 0; i < home->n_offices; i++) {
-		if (!is_meant(&home->offices[i], text, working))
+		size_t rank = rank_of(home, &home->offices[i], text, among);
+
+		if (rank == SIZE_MAX || rank > *ret_rank)
 			continue;
+		n = rank < *ret_rank ? 1 : n + 1;
+		*ret_rank = rank;
 		*ret_found = &home->offices[i];
-		n++;
 	}
 	return n;
 }
 
-const struct office_row *home_find_office(const struct home *home, const char *text) {
+const struct office_row *home_find_office(const struct home *home, const char *text, enum offices among) {
 	const struct office_row *found = NULL;
 	struct id id;
-	size_t n;
+	size_t rank;
 
-	if (id_parse(span_str(text), &id))
-		return home_office_by_id(home, &id);
-	n = count_offices(home, text, true, &found);
-	if (n == 0)
-		n = count_offices(home, text, false, &found);
-	return n == 1 ? found : NULL;
+	if (id_parse(span_str(text), &id)) {
+		found = home_office_by_id(home, &id);
+		return found && is_among(home, found, among) ? found : NULL;
+	}
+	return count_offices(home, text, among, &rank, &found) == 1 ? found : NULL;
 }
 
-char *home_list_offices(const struct home *home, const char *text) {
+char *home_list_offices(const struct home *home, const char *text, enum offices among) {
 	const struct office_row *found;
-	bool working = count_offices(home, text, true, &found) > 0;
 	char *list = NULL;
 	size_t len = 0;
+	size_t rank;
 	FILE *f = open_memstream(&list, &len);
 
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < home->n_offices; i++) {
+	(void)count_offices(home, text, among, &rank, &found);
+	for (size_t i = 0; rank != SIZE_MAX && i < home->n_offices; i++) {
 		char id[OFFICE_ID_TEXT_LEN + 1];
 		char label[OFFICE_LABEL_MAX];
 
-		if (!is_meant(&home->offices[i], text, working))
+		if (rank_of(home, &home->offices[i], text, among) != rank)
 			continue;
 		office_label(&home->offices[i], label);
 		id_format(&home->offices[i].office.id, id);
@@ -224,8 +250,8 @@ char *home_list_offices(const struct home *home, const char *text) {
 	return NULL;
 }
 
-int home_no_office(const struct home *home, const char *text) {
-	char *list = home_list_offices(home, text);
+int home_no_office(const struct home *home, const char *text, enum offices among) {
+	char *list = home_list_offices(home, text, among);
 	int ending;
 
 	if (!list)
@@ -233,6 +259,8 @@ int home_no_office(const struct home *home, const char *text) {
 	if (list[0])
 		ending = refuse(_("several offices are called \"%s\": %s; write the id of the one meant"), text,
 			list);
+	else if (among == OFFICES_BELOW)
+		ending = refuse(_("no office directly below this one has the code \"%s\"; see: lienthong office list"), text);
 	else
 		ending = refuse(_("no office known here has the code \"%s\"; see: lienthong office list"), text);
 	free(list);

@@ -43,13 +43,26 @@ char *home_path(const struct tool *tool, const char *name);
 
 const struct office_row *home_office(const struct home *home, uint32_t number); /* NULL: unknown */
 const struct office_row *home_office_by_id(const struct home *home, const struct id *id);
-/* By code with all its digits, id, or name; NULL: none or several, which home_no_office() says. */
-const struct office_row *home_find_office(const struct home *home, const char *text);
+/* Where an office is looked for that somebody names. */
+enum offices {
+	OFFICES_KNOWN,
+	OFFICES_BELOW, /* those directly below, and the topmost itself where it is this one: what may be changed here */
+};
+/*
+ * How far an office is from this one: each step down from this office, or from one above it, weighs more than all
+ * steps up. Who enrols offices below itself can give them any code, but none is so near as the one it is taken from.
+ */
+size_t home_distance(const struct home *home, const struct office_row *row);
+/*
+ * By code with all its digits, id, or name: of several the nearest, of those equally near the one that works. NULL:
+ * none or still several, which home_no_office() says.
+ */
+const struct office_row *home_find_office(const struct home *home, const char *text, enum offices among);
 bool office_is_called(const struct office_row *row, struct span text);
 /* Those that home_find_office() could not choose between, for people; heap, NULL without memory. */
-char *home_list_offices(const struct home *home, const char *text);
+char *home_list_offices(const struct home *home, const char *text, enum offices among);
 /* Says why home_find_office() found none; returns the ending. */
-int home_no_office(const struct home *home, const char *text);
+int home_no_office(const struct home *home, const char *text, enum offices among);
 bool home_is_within(const struct home *home, const struct id *office, const struct id *above);
 const struct office_row *home_parent(const struct home *home); /* NULL: none */
 bool home_is_child(const struct home *home, const struct office_row *row);

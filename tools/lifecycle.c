@@ -15,11 +15,11 @@ struct change_request {
 	uint8_t state; /* 0: stays */
 };
 
-static int find_office(const struct home *home, const char *text, struct office_row *ret_row) {
-	const struct office_row *row = home_find_office(home, text);
+static int find_office(const struct home *home, const char *text, enum offices among, struct office_row *ret_row) {
+	const struct office_row *row = home_find_office(home, text, among);
 
 	if (!row)
-		return home_no_office(home, text);
+		return home_no_office(home, text, among);
 	*ret_row = *row;
 	office_row_fix(ret_row);
 	return DONE;
@@ -74,7 +74,7 @@ static int change_office(const struct tool *tool, const char *text, const struct
 	ending = home_open(tool, &home);
 	if (ending)
 		return ending;
-	ending = find_office(&home, text, &row);
+	ending = find_office(&home, text, OFFICES_BELOW, &row);
 	home_close(&home);
 	if (ending == DONE)
 		ending = describe(change, &row.office, &made);
@@ -181,9 +181,9 @@ int command_office_move(struct tool *tool, int argc, char **argv) {
 	ending = home_open(tool, &home);
 	if (ending)
 		return ending;
-	ending = find_office(&home, args[0], &row);
+	ending = find_office(&home, args[0], OFFICES_BELOW, &row);
 	if (ending == DONE)
-		ending = find_office(&home, to, &above);
+		ending = find_office(&home, to, OFFICES_KNOWN, &above);
 	home_close(&home);
 	if (ending == DONE)
 		ending = client_reach(tool, &client);
@@ -214,7 +214,7 @@ int command_office_unfork(struct tool *tool, int argc, char **argv) {
 	ending = home_open(tool, &home);
 	if (ending)
 		return ending;
-	ending = find_office(&home, args[0], &row);
+	ending = find_office(&home, args[0], OFFICES_BELOW, &row);
 	home_close(&home);
 	if (ending == DONE)
 		ending = client_reach(tool, &client);

@@ -364,13 +364,13 @@ static int dump_oplog(void *userdata, const struct oplog *oplog) {
 }
 
 static int dump_office(const struct tool *tool, struct dump *dump, const char *name) {
-	const struct office_row *office = name ? home_find_office(dump->home, name) : dump->home->own;
+	const struct office_row *office = name ? home_find_office(dump->home, name, OFFICES_KNOWN) : dump->home->own;
 	const struct column *shown = dump->hex ? columns_hex : columns;
 	int ending;
 	int r;
 
 	if (!office)
-		return home_no_office(dump->home, name);
+		return home_no_office(dump->home, name, OFFICES_KNOWN);
 	dump->office = office->office.id;
 	listing_init(&dump->listing, shown, N_ELEMENTS(columns));
 	r = oplog_each(dump->home->txn, dump_oplog, dump);

@@ -146,8 +146,8 @@ static int check_names(const struct tool *tool, const char *petition, const char
 	parent = home_parent(&home);
 	if (parent && office_is_called(parent, span_str(office)))
 		return DONE;
-	if (!home_find_office(&home, office))
-		return home_no_office(&home, office);
+	if (!home_find_office(&home, office, OFFICES_KNOWN))
+		return home_no_office(&home, office, OFFICES_KNOWN);
 	return refuse(_("--office: \"%s\" is not the office directly above, the only one that can take it over"),
 		office);
 }

@@ -76,12 +76,12 @@ static int follow(const struct home *home, struct place *place) {
 
 static int check_place(const struct home *home, const char *name, const char *office,
 	struct place *place) {
-	const struct office_row *row = home_find_office(home, office);
+	const struct office_row *row = home_find_office(home, office, OFFICES_KNOWN);
 	struct oplog oplog;
 	int r;
 
 	if (!row)
-		return home_no_office(home, office);
+		return home_no_office(home, office, OFFICES_KNOWN);
 	place->oplog.office = row->office.id;
 	r = oplog_load(home->txn, &place->oplog, &oplog);
 	if (r == STORE_NOT_FOUND || (r == 0 && place->index >= oplog.head.size))

@@ -438,9 +438,9 @@ static int find_checkpoints(struct checkpoints *all, const char *office, const c
 	const char *since) {
 	int ending;
 
-	all->row = office ? home_find_office(all->home, office) : all->home->own;
+	all->row = office ? home_find_office(all->home, office, OFFICES_KNOWN) : all->home->own;
 	if (!all->row)
-		return home_no_office(all->home, office);
+		return home_no_office(all->home, office, OFFICES_KNOWN);
 	all->has_lane = lane != NULL;
 	if (lane && !words_find(&words_lane, span_str(lane), &all->lane))
 		return misuse(_("--lane: write urgent, normal or bulk"));

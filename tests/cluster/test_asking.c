@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/cluster/cli.h"
+#include "tests/cluster/ctl.h"
 #include "tests/cluster/tree.h"
 
 enum {
@@ -189,4 +190,70 @@ Test(asking, a_petition_is_asked_for_and_refused, .timeout = 180) {
 	cr_expect_eq(ENDS(stage.province, "petition", "show", stage.reference), 3);
 	cr_expect_eq(ENDS(stage.province, "verify"), 0);
 	tree_done(&stage.tree);
+}
+
+/* An office that exists only in the register, directly below @parent. */
+static void enrol(struct proc *parent, const char *name, uint32_t code, uint8_t code_digits) {
+	struct keyfile keys;
+	struct office office;
+	uint8_t answer[16384];
+
+	proc_identity(name, code, code_digits, &keys, &office);
+	(void)ctl_add_office(parent, &office, &keys, answer);
+}
+
+static char *state_of(const char *home, const char *name) {
+	json_t *offices = json_of(home, "office", "list");
+	char *state = strdup("none");
+	json_t *office;
+	size_t i;
+
+	json_array_foreach(offices, i, office) {
+		if (strcmp(json_string_value(json_object_get(office, "name")), name) == 0) {
+			free(state);
+			state = strdup(json_string_value(json_object_get(office, "state")));
+		}
+	}
+	json_decref(offices);
+	return state;
+}
+
+static void expect_office(const char *home, const char *name, const char *state) {
+	char *got = state_of(home, name);
+
+	cr_expect_str_eq(got, state, "%s", name);
+	free(got);
+}
+
+/* Whoever enrols offices below itself gives them the codes of its neighbours; nobody above notices. */
+Test(asking, an_office_takes_no_code_from_another, .timeout = 180) {
+	struct tree tree = { 0 };
+	const char *province, *district;
+
+	tree_add(&tree, "Bắc Ninh", 27, 2, -1, true);
+	tree_add(&tree, "Tiên Du", 260, 3, 0, true);
+	tree_add(&tree, "Đại Đồng", 9163, 5, 1, true);
+	province = tree.procs[0]->home;
+	district = tree.procs[1]->home;
+	enrol(tree.procs[2], "Giả hai bảy", 27, 2);
+	enrol(tree.procs[2], "Giả hai sáu không", 260, 3);
+	enrol(tree.procs[2], "Giả hai sáu một", 261, 3);
+	cr_assert(COMES(province, 0, "log", "Giả hai sáu một"));
+	cr_expect_eq(ENDS(province, "log", "27"), 0);
+	cr_expect_eq(ENDS(province, "log", "260"), 0);
+	cr_expect_eq(ENDS(district, "log", "27"), 0);
+	enrol(tree.procs[1], "Hai bảy", 27, 2);
+	cr_expect_eq(ENDS(district, "office", "close", "27"), 0, "what can be changed is below");
+	expect_office(district, "Hai bảy", "closed");
+	cr_expect_eq(ENDS(province, "visibility", "260/1/urgent/0"), 0);
+	cr_expect_eq(ENDS(province, "office", "close", "261"), 3, "it is not directly below");
+	cr_expect_eq(ENDS(province, "office", "rename", "260", "--name", "Tiên Du mới"), 0);
+	expect_office(province, "Tiên Du mới", "active");
+	expect_office(province, "Giả hai sáu không", "active");
+	cr_expect_eq(ENDS(province, "office", "close", "260"), 0);
+	expect_office(province, "Tiên Du mới", "closed");
+	cr_expect_eq(ENDS(province, "office", "revoke", "260", "--for-ever"), 0, "though one with its code works");
+	expect_office(province, "Tiên Du mới", "revoked");
+	expect_office(province, "Giả hai sáu không", "active");
+	tree_done(&tree);
 }

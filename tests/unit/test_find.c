@@ -9,7 +9,7 @@
 #define DAY_MS 1704387600000 /* 2024-01-05 in Asia/Ho_Chi_Minh */
 
 enum {
-	N_OFFICES = 4,
+	N_OFFICES = 11,
 };
 
 static struct office_row offices[N_OFFICES];
@@ -26,12 +26,22 @@ static void set_office(unsigned i, uint32_t code, const char *name, uint8_t stat
 	by_id[i] = row;
 }
 
-/* An office 27 below one of two that have the code 30; and one more 27 that has closed. */
+/*
+ * An office 27 below one of two that have the code 30, and one more 27 that has closed; below it a child that has
+ * enrolled others under codes of its neighbours, and two with one code.
+ */
 static struct home make_home(void) {
 	set_office(0, 27, "Own", OFFICE_ACTIVE, 0x22);
 	set_office(1, 30, "Above", OFFICE_ACTIVE, 0);
 	set_office(2, 30, "Other", OFFICE_ACTIVE, 0);
 	set_office(3, 27, "Before", OFFICE_CLOSED, 0);
+	set_office(4, 41, "Child", OFFICE_ACTIVE, 0x11);
+	set_office(5, 41, "Closed child", OFFICE_CLOSED, 0x11);
+	set_office(6, 42, "Left", OFFICE_ACTIVE, 0x11);
+	set_office(7, 42, "Right", OFFICE_ACTIVE, 0x11);
+	set_office(8, 43, "Beside", OFFICE_ACTIVE, 0x22);
+	set_office(9, 27, "Grandchild", OFFICE_ACTIVE, 0x55);
+	set_office(10, 43, "Grandchild too", OFFICE_ACTIVE, 0x55);
 	return (struct home){ .own = &offices[0], .offices = offices, .n_offices = N_OFFICES,
 		.by_id = by_id };
 }
@@ -49,9 +59,9 @@ Test(find, a_reference_of_two_petitions_is_none_of_them) {
 	struct home home = make_home();
 	uint64_t reference = reference_make(27, 2, 2024, 1);
 	struct book_entry entries[] = {
-		{ .origin = 1, .reference = reference, .number = span_str("1") },
-		{ .origin = 3, .reference = reference, .number = span_str("2") },
-		{ .origin = 3, .reference = reference + 1, .number = span_str("3") },
+		{ .origin = 5, .reference = reference, .number = span_str("1") },
+		{ .origin = 7, .reference = reference, .number = span_str("2") },
+		{ .origin = 7, .reference = reference + 1, .number = span_str("3") },
 	};
 	struct book book = make_book(&home, entries, N_ELEMENTS(entries));
 	const struct book_entry *entry = NULL;
@@ -62,8 +72,8 @@ Test(find, a_reference_of_two_petitions_is_none_of_them) {
 	cr_expect_eq(book_find_petition(&book, span_str(text), &entry), IMPORT_MANY);
 	list = book_list_petitions(&book, span_str(text));
 	cr_assert(list);
-	cr_expect_str_eq(list, "27 Own, received 2024-01-05 (id a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1); "
-			       "30 Other, received 2024-01-05 (id a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2)");
+	cr_expect_str_eq(list, "41 Child, received 2024-01-05 (id a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1); "
+			       "42 Left, received 2024-01-05 (id a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2)");
 	free(list);
 	cr_expect_eq(book_find_petition(&book, span_str("a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2"), &entry),
 		IMPORT_FOUND);
@@ -93,20 +103,108 @@ Test(find, a_number_that_is_also_a_reference_may_be_either) {
 	cr_expect_eq(entry, &entries[1]);
 }
 
-Test(find, an_office_is_not_chosen_among_several) {
+static void expect_reference(uint32_t first, uint32_t second, enum import_lookup want, size_t want_entry) {
+	struct home home = make_home();
+	uint64_t reference = reference_make(41, 2, 2024, 1);
+	struct book_entry entries[] = {
+		{ .origin = first, .reference = reference, .number = span_str("1") },
+		{ .origin = second, .reference = reference, .number = span_str("2") },
+	};
+	struct book book = make_book(&home, entries, N_ELEMENTS(entries));
+	const struct book_entry *entry = NULL;
+	char text[REFERENCE_TEXT_MAX];
+
+	reference_format(reference, text);
+	cr_expect_eq(book_find_petition(&book, span_str(text), &entry), want, "%u and %u", first, second);
+	if (want == IMPORT_FOUND)
+		cr_expect_eq(entry, &entries[want_entry], "%u and %u", first, second);
+}
+
+Test(find, a_reference_is_that_of_the_nearest_office) {
+	expect_reference(5, 10, IMPORT_FOUND, 0);
+	expect_reference(10, 5, IMPORT_FOUND, 1);
+	expect_reference(10, 1, IMPORT_FOUND, 1);
+	expect_reference(3, 10, IMPORT_FOUND, 1);
+	expect_reference(5, 7, IMPORT_MANY, 0);
+	expect_reference(10, 10, IMPORT_MANY, 0);
+}
+
+/* Whoever is below can put any text into the field for the number of its paper register. */
+Test(find, a_reference_is_not_taken_by_who_writes_it_as_a_number) {
+	struct home home = make_home();
+	uint64_t reference = reference_make(41, 2, 2024, 1);
+	char text[REFERENCE_TEXT_MAX];
+	struct book_entry entries[2] = {
+		{ .origin = 5, .reference = reference },
+		{ .origin = 10, .reference = reference + 1 },
+	};
+	struct book book = make_book(&home, entries, N_ELEMENTS(entries));
+	const struct book_entry *entry = NULL;
+
+	reference_format(reference, text);
+	entries[1].number = span_str(text);
+	cr_expect_eq(book_find_petition(&book, span_str(text), &entry), IMPORT_FOUND);
+	cr_expect_eq(entry, &entries[0]);
+}
+
+Test(find, a_number_of_two_offices_is_neither_however_near_they_are) {
+	struct home home = make_home();
+	struct book_entry entries[] = {
+		{ .origin = 1, .number = span_str("12") },
+		{ .origin = 10, .number = span_str("12") },
+	};
+	struct book book = make_book(&home, entries, N_ELEMENTS(entries));
+	const struct book_entry *entry = NULL;
+
+	cr_expect_eq(book_find_petition(&book, span_str("12"), &entry), IMPORT_MANY);
+}
+
+Test(find, a_name_is_that_of_the_nearest_office) {
+	static const struct {
+		const char *name;
+		size_t want;
+	} cases[] = {
+		{ "27", 0 },     /* itself, though one below took its code */
+		{ "30", 1 },     /* above */
+		{ "41", 4 },     /* of two children the one that works */
+		{ "43", 8 },     /* beside it, before it is one two levels down */
+		{ "Before", 3 }, /* nobody is nearer */
+		{ "33333333333333333333333333333333", 2 },
+	};
+	struct home home = make_home();
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+		cr_expect_eq(home_find_office(&home, cases[i].name, OFFICES_KNOWN), &offices[cases[i].want], "%s",
+			cases[i].name);
+	cr_expect_null(home_find_office(&home, "31", OFFICES_KNOWN));
+}
+
+Test(find, an_office_is_not_chosen_among_several_that_are_equally_near) {
 	struct home home = make_home();
 	char *list;
 
-	cr_expect_null(home_find_office(&home, "30"));
-	list = home_list_offices(&home, "30");
+	cr_expect_null(home_find_office(&home, "42", OFFICES_KNOWN));
+	list = home_list_offices(&home, "42", OFFICES_KNOWN);
 	cr_assert(list);
-	cr_expect_str_eq(list, "30 Above (id 22222222222222222222222222222222); "
-			       "30 Other (id 33333333333333333333333333333333)");
+	cr_expect_str_eq(list, "42 Left (id 77777777777777777777777777777777); "
+			       "42 Right (id 88888888888888888888888888888888)");
 	free(list);
-	cr_expect_eq(home_find_office(&home, "33333333333333333333333333333333"), &offices[2]);
-	cr_expect_eq(home_find_office(&home, "27"), &offices[0]);
-	cr_expect_eq(home_find_office(&home, "Before"), &offices[3]);
-	cr_expect_null(home_find_office(&home, "31"));
+	list = home_list_offices(&home, "31", OFFICES_KNOWN);
+	cr_assert(list);
+	cr_expect_str_eq(list, "");
+	free(list);
+}
+
+Test(find, what_is_changed_is_directly_below_or_the_topmost_itself) {
+	struct home home = make_home();
+
+	cr_expect_eq(home_find_office(&home, "41", OFFICES_BELOW), &offices[4]);
+	cr_expect_eq(home_find_office(&home, "Closed child", OFFICES_BELOW), &offices[5]);
+	cr_expect_null(home_find_office(&home, "27", OFFICES_BELOW), "neither itself nor one further below");
+	cr_expect_null(home_find_office(&home, "43", OFFICES_BELOW));
+	cr_expect_null(home_find_office(&home, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", OFFICES_BELOW));
+	set_office(0, 27, "Own", OFFICE_ACTIVE, 0);
+	cr_expect_eq(home_find_office(&home, "27", OFFICES_BELOW), &offices[0]);
 }
 
 Test(find, a_case_goes_to_the_office_above_though_another_has_its_code) {
