@@ -7,7 +7,6 @@
 
 #include <errno.h>
 
-#include "proto/kinds/step.h"
 #include "store/requests.h"
 
 /* The office directly below this one through which @office is reached. NULL: it is not below this one. */
@@ -114,58 +113,6 @@ int core_ask(struct core *core, struct span client, const struct request *reques
 	return r ? r : answer_with(core, client, request->number, OUTCOME_ADDED, &id);
 }
 
-struct reference_search {
-	uint64_t reference;
-	struct id found;
-};
-
-static int look_at_reference(void *userdata, const struct id *id, const struct case_row *row) {
-	struct reference_search *search = userdata;
-
-	if (row->reference != search->reference)
-		return 0;
-	search->found = *id;
-	return 1;
-}
-
-/* The case of the record at a place. 0, STORE_NOT_FOUND (it cannot be read here) or -errno. */
-static int case_at(struct core *core, const struct inquiry *inquiry, struct id *ret_id) {
-	struct oplog oplog;
-	struct record rec;
-	struct step step;
-	struct leaf leaf;
-	uint64_t arrival;
-	int r = oplog_load(core->txn, &inquiry->oplog, &oplog);
-
-	if (r == 0 && inquiry->index < oplog.frontier.size)
-		r = oplog_leaf(core->txn, &oplog, inquiry->index, &leaf, &arrival);
-	else if (r == 0)
-		r = STORE_NOT_FOUND;
-	if (r || leaf.withheld || record_decode(leaf.bytes, &rec))
-		return r < 0 ? r : STORE_NOT_FOUND;
-	*ret_id = rec.id;
-	if (rec.kind == KIND_STEP && step_decode(rec.body, &step) == 0)
-		*ret_id = step.petition;
-	return 0;
-}
-
-/* The case that was asked for, and its row. 0, STORE_NOT_FOUND (it is not here in full) or -errno. */
-static int find_case(struct core *core, const struct inquiry *inquiry, struct id *ret_id, struct case_row *ret_row) {
-	struct reference_search search = { .reference = inquiry->reference };
-	int r = 0;
-
-	*ret_id = inquiry->petition;
-	if (id_is_nil(ret_id) && inquiry->reference) {
-		r = cases_each(core->txn, look_at_reference, &search);
-		*ret_id = search.found;
-	}
-	if (r >= 0 && id_is_nil(ret_id) && !id_is_nil(&inquiry->oplog.office))
-		r = case_at(core, inquiry, ret_id);
-	if (r < 0)
-		return r;
-	return id_is_nil(ret_id) ? STORE_NOT_FOUND : cases_get(core->txn, ret_id, ret_row);
-}
-
 /* The request that can be answered. 0, a result, or -errno. */
 static int find_request(struct core *core, const struct id *id, struct request_state *ret_state) {
 	const struct register_entry *above = register_parent(&core->reg);
@@ -196,9 +143,11 @@ static int reply_to(struct core *core, const struct request *request, const stru
 	int known, read_above = 0;
 	int r;
 
-	known = find_case(core, &state->inquiry, &reply.petition, &row);
-	if (known < 0 || (known > 0 && reply.outcome == REPLY_GRANTED))
-		return known < 0 ? known : CONTROL_NO_CASE;
+	known = requests_find_case(core->txn, &state->inquiry, &reply.petition, &row);
+	if (known < 0)
+		return known;
+	if (known > 0 && reply.outcome == REPLY_GRANTED)
+		return known == REQUESTS_SEVERAL ? CONTROL_SEVERAL : CONTROL_NO_CASE;
 	if (known == 0)
 		read_above = core_is_read_above(core, &reply.petition);
 	else

@@ -114,6 +114,7 @@ enum control_result {
 	CONTROL_NO_REQUEST = 40,     /* GRANT, DENY: the office above has not asked that of this one */
 	CONTROL_ANSWERED = 41,       /* GRANT, DENY: it was */
 	CONTROL_READABLE = 42,       /* ASK: it can be read here already */
+	CONTROL_SEVERAL = 43,        /* GRANT: several petitions have the reference that was asked for */
 };
 
 enum outcome {

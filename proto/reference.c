@@ -47,6 +47,12 @@ uint64_t reference_make(uint32_t code, unsigned code_digits, unsigned year, uint
 	return join(form, code, year, serial);
 }
 
+bool reference_is_of(uint64_t reference, uint32_t code, unsigned code_digits) {
+	const uint64_t office = (uint64_t)SERIAL_BASE * 100;
+
+	return reference / office == reference_make(code, code_digits, 0, 1) / office;
+}
+
 /* ISO/IEC 7064, MOD 97-10: the digits, with these two behind them, leave 1 when divided by 97. */
 static unsigned check_of(uint64_t digits) {
 	return 98 - digits * 100 % 97;

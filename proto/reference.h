@@ -26,6 +26,8 @@ enum {
 bool reference_code_ok(uint32_t code, unsigned code_digits);
 /* A code that is ok. @year: its last two digits count. @serial: from 1 to REFERENCE_SERIAL_MAX. */
 uint64_t reference_make(uint32_t code, unsigned code_digits, unsigned year, uint32_t serial);
+/* Whether it is of those that an office with this code gives. */
+bool reference_is_of(uint64_t reference, uint32_t code, unsigned code_digits);
 /* The serial is written with at least five digits. "-" for a number that is no reference, as 0. */
 void reference_format(uint64_t reference, char ret_text[REFERENCE_TEXT_MAX]);
 /*

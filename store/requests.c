@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-#include "proto/record.h"
+#include "proto/kinds/step.h"
+#include "proto/reference.h"
 #include "store/offices.h"
 #include "store/oplog.h"
 
@@ -11,6 +12,7 @@ enum {
 	REQUEST_KEY_LEN = 16 + 4 + 16,
 	GRANT_PREFIX_LEN = 16 + 4,
 	GRANT_KEY_LEN = GRANT_PREFIX_LEN + 16,
+	LEVELS_MAX = 64, /* a register that says otherwise has a ring in it */
 };
 
 static void make_key(const struct id *first, uint32_t office, const struct id *record,
@@ -177,5 +179,109 @@ int requests_look(struct txn *txn, const struct id *request, uint32_t office, st
 	if (r < 0)
 		return r;
 	*ret_state = state;
+	return 0;
+}
+
+/* Finding what is meant */
+
+/* 0 (no), 1 or -errno. */
+static int has_reference(struct txn *txn, const struct case_row *row, uint64_t reference) {
+	struct office_row origin;
+	int r;
+
+	if (row->reference != reference)
+		return 0;
+	r = offices_by_number(txn, row->origin, &origin);
+	if (r)
+		return r < 0 ? r : -EIO;
+	return reference_is_of(reference, origin.office.code, origin.office.code_digits);
+}
+
+struct reference_search {
+	struct txn *txn;
+	uint64_t reference;
+	struct id found;
+	size_t n;
+};
+
+static int look_at_reference(void *userdata, const struct id *id, const struct case_row *row) {
+	struct reference_search *search = userdata;
+	int r = has_reference(search->txn, row, search->reference);
+
+	if (r <= 0)
+		return r;
+	search->found = *id;
+	return ++search->n > 1;
+}
+
+static int case_by_reference(struct txn *txn, uint64_t reference, struct id *ret_id) {
+	struct reference_search search = { .txn = txn, .reference = reference };
+	int r = cases_each(txn, look_at_reference, &search);
+
+	if (r < 0)
+		return r;
+	*ret_id = search.found;
+	return search.n == 1 ? 0 : search.n ? REQUESTS_SEVERAL : STORE_NOT_FOUND;
+}
+
+/* The case that the record at the place says it is of. */
+static int case_at(struct txn *txn, const struct inquiry *inquiry, struct id *ret_id) {
+	struct oplog oplog;
+	struct record rec;
+	struct step step;
+	struct leaf leaf;
+	uint64_t arrival;
+	int r = oplog_load(txn, &inquiry->oplog, &oplog);
+
+	if (r == 0 && inquiry->index < oplog.frontier.size)
+		r = oplog_leaf(txn, &oplog, inquiry->index, &leaf, &arrival);
+	else if (r == 0)
+		r = STORE_NOT_FOUND;
+	if (r || leaf.withheld || record_decode(leaf.bytes, &rec))
+		return r < 0 ? r : STORE_NOT_FOUND;
+	*ret_id = rec.id;
+	if (rec.kind == KIND_STEP && step_decode(rec.body, &step) == 0)
+		*ret_id = step.petition;
+	return 0;
+}
+
+/* Whether @office is the origin of the case, or above it. 0 (no), 1 or -errno. */
+static int can_hold(struct txn *txn, const struct id *office, const struct case_row *row) {
+	struct office_row at;
+	int r = offices_by_number(txn, row->origin, &at);
+
+	for (unsigned level = 0; r == 0 && level < LEVELS_MAX; level++) {
+		const struct id parent = at.office.parent;
+
+		if (id_eq(&at.office.id, office))
+			return 1;
+		r = offices_get(txn, &parent, &at);
+	}
+	return r < 0 ? r : 0;
+}
+
+int requests_find_case(struct txn *txn, const struct inquiry *inquiry, struct id *ret_id, struct case_row *ret_row) {
+	const bool placed = !id_is_nil(&inquiry->oplog.office);
+	struct id id = inquiry->petition, at = { { 0 } };
+	struct case_row row;
+	int r = placed ? case_at(txn, inquiry, &at) : 0;
+
+	if (!r && id_is_nil(&id) && placed)
+		id = at;
+	else if (!r && id_is_nil(&id))
+		r = case_by_reference(txn, inquiry->reference, &id);
+	if (!r)
+		r = cases_get(txn, &id, &row);
+	if (r)
+		return r;
+	r = 1;
+	if (placed)
+		r = id_eq(&at, &id) ? can_hold(txn, &inquiry->oplog.office, &row) : 0;
+	if (r > 0 && inquiry->reference)
+		r = has_reference(txn, &row, inquiry->reference);
+	if (r <= 0)
+		return r < 0 ? r : STORE_NOT_FOUND;
+	*ret_id = id;
+	*ret_row = row;
 	return 0;
 }

@@ -8,7 +8,7 @@
  */
 #include "proto/kinds/inquiry.h"
 #include "proto/kinds/reply.h"
-#include "store/store.h"
+#include "store/cases.h"
 
 /* A record that asks (its id is the request's) or answers, by the office that wrote it. */
 struct request_row {
@@ -45,3 +45,14 @@ struct request_state {
  * answers the one with the smallest id counts. 0, STORE_NOT_FOUND (there is none, or it cannot be read) or -errno.
  */
 int requests_look(struct txn *txn, const struct id *request, uint32_t office, struct request_state *ret_state);
+
+enum {
+	REQUESTS_SEVERAL = 2, /* of petitions here with that reference */
+};
+/*
+ * The case that is asked for. All that was given of it must be so: who asks could otherwise name one case and get
+ * another. A reference counts only as long as the petition's origin has the code in it, and a step only if who wrote
+ * it can have held the case: anybody can write any. 0, STORE_NOT_FOUND (it is not here in full), the outcome
+ * above, or -errno.
+ */
+int requests_find_case(struct txn *txn, const struct inquiry *inquiry, struct id *ret_id, struct case_row *ret_row);

@@ -365,6 +365,9 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: this was answered already; see: lienthong requests"), what);
 	case CONTROL_READABLE:
 		return refuse(_("%s: it can be read here already"), what);
+	case CONTROL_SEVERAL:
+		return refuse(_("%s: several petitions here have that reference; refuse the request, and let the office above ask for the place of the record, such as 09163/1/normal/0"),
+			what);
 	case CONTROL_NOT_FORKED:
 		return refuse(_("%s: that office has not forked, or it is settled"), what);
 	case CONTROL_RESTORING:

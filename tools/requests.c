@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/kinds/escalation.h"
+#include "proto/kinds/meeting.h"
+#include "proto/kinds/petition.h"
 #include "proto/reference.h"
 #include "store/requests.h"
 #include "tools/client.h"
@@ -12,22 +13,31 @@
 #include "tools/find.h"
 #include "tools/place.h"
 
-static const uint64_t reference_office = 10000000000; /* a reference divided by it is its office (reference.h) */
+enum {
+	TEXT_MAX = 240, /* bytes of the beginning of a text */
+};
 
 static const struct column columns[] = {
 	{ .key = "id", .title = N_("Request") },
 	{ .key = "time", .title = N_("Time") },
 	{ .key = "by", .title = N_("By") },
-	{ .key = "asked", .title = N_("Asked") },
+	{ .key = "who", .title = N_("Who") },
+	{ .key = "reason", .title = N_("Reason"), .width_max = 40 },
 	{ .key = "reference", .title = N_("Reference") },
 	{ .key = "petition_id" },
+	{ .key = "origin", .title = N_("Office") },
+	{ .key = "text", .title = N_("Text"), .width_max = 48 },
 	{ .key = "place", .title = N_("Record") },
-	{ .key = "reason", .title = N_("Reason"), .width_max = 40 },
-	{ .key = "who" },
+	/* of a list of them */
+	{ .key = "asked", .title = N_("Asked") },
 	{ .key = "state", .title = N_("State") },
 	{ .key = "answered", .title = N_("Answered") },
 	{ .key = "answer", .title = N_("Answer"), .width_max = 40 },
 	{ .key = "answered_who" },
+};
+
+enum {
+	WHAT_COLUMNS = 10, /* of them: what is asked for, by whom, and why */
 };
 
 static const char *const states[] = {
@@ -52,21 +62,81 @@ static bool may_ask(const struct home *home, const struct request_state *state) 
 	return asker && asked && id_eq(&asked->office.parent, &asker->office.id);
 }
 
-static void list_what(struct listing *listing, const struct home *home, const struct inquiry *inquiry) {
-	const struct place place = { inquiry->oplog, inquiry->index };
+/* How a petition begins, or what a meeting was about. */
+static struct span text_of(const struct record *record) {
+	struct petition petition;
+	struct meeting meeting;
 
-	if (inquiry->reference)
-		cell_reference(listing, inquiry->reference);
-	else
-		cell_none(listing);
+	if (record->kind == KIND_PETITION && petition_decode(record->body, &petition) == 0)
+		return petition.text;
+	if (record->kind == KIND_MEETING && meeting_decode(record->body, &meeting) == 0)
+		return meeting.topic;
+	return (struct span){ 0 };
+}
+
+static void cell_beginning(struct listing *listing, struct span text) {
+	char beginning[TEXT_MAX + sizeof("…")];
+	size_t len = text.len;
+
+	if (len > TEXT_MAX)
+		for (len = TEXT_MAX; len > 0 && (text.data[len] & 0xc0) == 0x80;) /* no half of a letter */
+			len--;
+	snprintf(beginning, sizeof(beginning), "%.*s%s", (int)len, (const char *)text.data, len < text.len ? "…" : "");
+	cell_str(listing, beginning);
+}
+
+/* As it stands here, which is what is disclosed, whatever who asks calls it. */
+static int list_case(struct listing *listing, const struct home *home, const struct id *id, const struct case_row *row) {
+	struct record record;
+	int r = home_record(home, row->arrival, &record);
+
+	if (r)
+		return r < 0 ? r : -EIO;
+	cell_reference(listing, row->reference);
+	cell_id(listing, id);
+	cell_office(listing, home, row->origin);
+	cell_beginning(listing, text_of(&record));
+	return 0;
+}
+
+/* What is not here in full, or is not one petition and would not be granted, as who asks calls it. */
+static void list_claim(struct listing *listing, const struct home *home, const struct inquiry *inquiry) {
+	cell_reference(listing, inquiry->reference);
 	if (id_is_nil(&inquiry->petition))
 		cell_none(listing);
 	else
 		cell_id(listing, &inquiry->petition);
-	if (id_is_nil(&inquiry->oplog.office))
+	cell_none(listing);
+	if (id_eq(&inquiry->asked, &home->own->office.id))
+		cell(listing, json_null(), "%s", _("(no petition that can be read here fits)"));
+	else
+		cell_none(listing);
+}
+
+static int list_what(struct listing *listing, const struct home *home, const struct request_state *state) {
+	const struct place place = { state->inquiry.oplog, state->inquiry.index };
+	struct inquiry wanted = state->inquiry;
+	struct case_row row;
+	struct id id;
+	int r;
+
+	if (state->outcome && !id_is_nil(&state->reply.petition))
+		wanted.petition = state->reply.petition;
+	cell_id(listing, &state->id);
+	cell_time(listing, state->time_ms);
+	cell_office(listing, home, state->asker);
+	cell_text(listing, state->inquiry.who);
+	cell_text(listing, state->inquiry.reason);
+	r = requests_find_case(home->txn, &wanted, &id, &row);
+	if (r > 0)
+		list_claim(listing, home, &state->inquiry);
+	else if (r == 0)
+		r = list_case(listing, home, &id, &row);
+	if (id_is_nil(&place.oplog.office))
 		cell_none(listing);
 	else
 		cell_place(listing, home, &place);
+	return r < 0 ? r : 0;
 }
 
 static int list_request(void *userdata, const struct request_row *row) {
@@ -80,13 +150,8 @@ static int list_request(void *userdata, const struct request_row *row) {
 	r = requests_look(list->home->txn, &row->request, row->office, &state);
 	if (r || !may_ask(list->home, &state))
 		return r < 0 ? r : 0;
-	cell_id(listing, &state.id);
-	cell_time(listing, state.time_ms);
-	cell_office(listing, list->home, state.asker);
+	r = list_what(listing, list->home, &state);
 	cell_office_id(listing, list->home, &state.inquiry.asked);
-	list_what(listing, list->home, &state.inquiry);
-	cell_text(listing, state.inquiry.reason);
-	cell_text(listing, state.inquiry.who);
 	cell_word(listing, &words_request_state, state.outcome);
 	if (state.outcome) {
 		cell_time(listing, state.answered_ms);
@@ -97,7 +162,7 @@ static int list_request(void *userdata, const struct request_row *row) {
 		cell_none(listing);
 		cell_none(listing);
 	}
-	return 0;
+	return r;
 }
 
 int command_requests(struct tool *tool, int argc, char **argv) {
@@ -139,69 +204,48 @@ static int read_reason(const char *reason, struct span *ret_reason) {
 
 /* Asking */
 
-/* What is known here of a reference. */
 struct reference_search {
-	const struct home *home;
 	uint64_t reference;
-	bool readable;
-	struct inquiry *inquiry;
-	struct id finder; /* of an escalation that names it; nil: there is none */
+	const struct office_row *office; /* that gave it */
 };
 
 static int look_at_case(void *userdata, const struct id *id, const struct case_row *row) {
-	struct reference_search *search = userdata;
+	const struct reference_search *search = userdata;
 
-	search->readable |= row->reference == search->reference;
-	return search->readable;
+	return row->reference == search->reference && row->origin == search->office->number;
 }
 
-static int look_at_escalation(void *userdata, const struct id *petition, const struct escalation_row *at) {
-	struct reference_search *search = userdata;
-	const struct office_row *finder = home_office(search->home, at->office);
-	struct escalation escalation;
-	struct record record;
-	int r = home_record(search->home, at->arrival, &record);
+/*
+ * The office that gave a reference, by the code in it. What else is said here of that reference is not looked at:
+ * anybody can write an escalation or a petition with the reference of another's.
+ */
+static const struct office_row *find_giver(const struct home *home, uint64_t reference) {
+	char code[REFERENCE_TEXT_MAX];
 
-	if (r || escalation_decode(record.body, &escalation) || escalation.reference != search->reference || !finder)
-		return r < 0 ? r : 0;
-	search->inquiry->petition = *petition;
-	search->finder = finder->office.id;
-	return 1;
-}
-
-/* The office that gave a reference, by the code in it; NULL: none that is known here. */
-static const struct office_row *giver(const struct home *home, uint64_t reference) {
-	for (size_t i = 0; i < home->n_offices; i++) {
-		const struct office *office = &home->offices[i].office;
-
-		if (reference_make(office->code, office->code_digits, 0, 1) / reference_office ==
-			reference / reference_office)
-			return &home->offices[i];
-	}
-	return NULL;
+	reference_format(reference, code);
+	code[strcspn(code, "-")] = '\0';
+	return home_find_office(home, code, OFFICES_KNOWN);
 }
 
 static int read_reference(const struct home *home, const char *name, struct inquiry *inquiry) {
-	struct reference_search search = { .home = home, .inquiry = inquiry };
-	const struct office_row *office;
+	struct reference_search search;
 	int r = reference_parse(span_str(name), &search.reference);
 
 	if (r == REFERENCE_WRONG_CHECK)
 		return refuse(_("in the reference \"%s\" a digit is wrong: its last two digits do not fit the others"), name);
 	if (r)
 		return misuse(_("\"%s\" is neither a reference nor a place such as 09163/1/normal/0"), name);
+	search.office = find_giver(home, search.reference);
+	if (!search.office)
+		return refuse(_("%s: no office known here has the code in this reference, or several have; write the place of the record instead, such as 09163/1/normal/0"),
+			name);
 	r = cases_each(home->txn, look_at_case, &search);
-	if (r >= 0 && !search.readable)
-		r = escalations_each(home->txn, NULL, look_at_escalation, &search);
 	if (r < 0)
 		return home_failed(r);
-	if (search.readable)
+	if (r > 0)
 		return refuse(_("%s: it can be read here already"), name);
 	inquiry->reference = search.reference;
-	office = giver(home, search.reference);
-	inquiry->asked = office ? office->office.id : search.finder;
-	if (id_is_nil(&inquiry->asked))
-		return refuse(_("%s: no office known here has given this reference"), name);
+	inquiry->asked = search.office->office.id;
 	return DONE;
 }
 
@@ -295,11 +339,11 @@ int command_request(struct tool *tool, int argc, char **argv) {
 
 /* Answering */
 
-/* Which of the open requests is meant by a reference. */
+/* Which of the open requests is for the petition that has a reference here. */
 struct open_search {
 	const struct home *home;
 	uint64_t reference;
-	struct id found;
+	struct request_state found;
 	size_t n;
 };
 
@@ -308,7 +352,7 @@ static int look_at_open(void *userdata, const struct request_row *row) {
 	const struct home *home = search->home;
 	struct request_state state;
 	struct case_row held;
-	uint64_t reference;
+	struct id id;
 	int r;
 
 	if (!id_eq(&row->record, &row->request))
@@ -316,22 +360,33 @@ static int look_at_open(void *userdata, const struct request_row *row) {
 	r = requests_look(home->txn, &row->request, row->office, &state);
 	if (r || !may_ask(home, &state) || state.outcome || !id_eq(&state.inquiry.asked, &home->own->office.id))
 		return r < 0 ? r : 0;
-	reference = state.inquiry.reference;
-	if (!reference && cases_get(home->txn, &state.inquiry.petition, &held) == 0)
-		reference = held.reference;
-	if (reference == search->reference) {
-		search->found = state.id;
+	r = requests_find_case(home->txn, &state.inquiry, &id, &held);
+	if (r == 0 && held.reference == search->reference) {
+		search->found = state;
 		search->n++;
 	}
-	return 0;
+	return r < 0 ? r : 0;
 }
 
-static int find_request(const struct home *home, const char *name, struct id *ret_id) {
+static int find_by_id(const struct home *home, const char *name, const struct id *id,
+	struct request_state *ret_state) {
+	const struct office_row *above = home_parent(home);
+	int r = above ? requests_look(home->txn, id, above->number, ret_state) : STORE_NOT_FOUND;
+
+	if (r < 0)
+		return home_failed(r);
+	if (r)
+		return refuse(_("%s: the office above has not asked this of this office; see: lienthong requests"), name);
+	return DONE;
+}
+
+static int find_request(const struct home *home, const char *name, struct request_state *ret_state) {
 	struct open_search search = { .home = home };
+	struct id id;
 	int r;
 
-	if (id_parse(span_str(name), ret_id))
-		return DONE;
+	if (id_parse(span_str(name), &id))
+		return find_by_id(home, name, &id, ret_state);
 	if (reference_parse(span_str(name), &search.reference))
 		return misuse(_("\"%s\" is neither the id of a request nor a reference; see: lienthong requests"), name);
 	r = requests_each(home->txn, NULL, look_at_open, &search);
@@ -339,42 +394,81 @@ static int find_request(const struct home *home, const char *name, struct id *re
 		return home_failed(r);
 	if (search.n != 1)
 		return refuse(_("%s: %zu open requests are for it; see: lienthong requests"), name, search.n);
-	*ret_id = search.found;
+	*ret_state = search.found;
 	return DONE;
 }
 
-static int answer_request(const struct tool *tool, const char *name, enum command command, struct span reason) {
-	_cleanup_(client_closep) struct client *client = NULL;
-	_cleanup_(writer_done) struct writer w;
-	char who[CLIENT_USER_MAX + 1], text[OFFICE_ID_TEXT_LEN + 1];
-	struct answer answer;
+/* The request, and what it is for as it stands here. */
+static int read_request(const struct tool *tool, const char *name, struct id *ret_id, struct listing *listing) {
+	struct request_state state;
 	struct home home;
-	struct id id;
-	int ending;
+	int ending = home_open(tool, &home);
+	int r;
 
-	writer_init_grow(&w);
-	ending = home_open(tool, &home);
 	if (ending)
 		return ending;
-	ending = find_request(&home, name, &id);
+	ending = find_request(&home, name, &state);
+	if (ending == DONE) {
+		*ret_id = state.id;
+		r = list_what(listing, &home, &state);
+		if (r)
+			ending = home_failed(r);
+	}
 	home_close(&home);
-	if (ending == DONE)
-		ending = client_reach(tool, &client);
-	if (ending)
-		return ending;
-	client_user(tool, who);
-	control_write_reply(&w, client_number(client), command, &id, span_str(who), reason);
-	ending = client_order(tool, client, &w, name, &answer);
-	if (ending)
-		return ending;
-	id_format(&id, text);
-	if (tool->json)
-		return json_show(json_pack("{s:s, s:b}", "id", text, "granted", command == COMMAND_GRANT));
-	if (command == COMMAND_GRANT)
+	return ending;
+}
+
+static int show_answer(const struct tool *tool, const struct listing *listing, const char *name, bool granted) {
+	json_t *object;
+
+	if (listing->failed)
+		return fail_memory();
+	if (tool->json) {
+		object = listing_object(listing);
+		if (json_object_set_new(object, "granted", json_boolean(granted))) {
+			json_decref(object);
+			object = NULL;
+		}
+		return json_show(object);
+	}
+	listing_cards(listing);
+	if (granted)
 		say(_("%s: granted; the office above gets it, and what is added to it later"), name);
 	else
 		say(_("%s: refused; the office above is told why"), name);
 	return DONE;
+}
+
+static int order_answer(const struct tool *tool, const char *name, enum command command, const struct id *id,
+	struct span reason) {
+	_cleanup_(client_closep) struct client *client = NULL;
+	_cleanup_(writer_done) struct writer w;
+	char who[CLIENT_USER_MAX + 1];
+	struct answer answer;
+	int ending;
+
+	writer_init_grow(&w);
+	ending = client_reach(tool, &client);
+	if (ending)
+		return ending;
+	client_user(tool, who);
+	control_write_reply(&w, client_number(client), command, id, span_str(who), reason);
+	return client_order(tool, client, &w, name, &answer);
+}
+
+static int answer_request(const struct tool *tool, const char *name, enum command command, struct span reason) {
+	struct listing listing;
+	struct id id;
+	int ending;
+
+	listing_init(&listing, columns, WHAT_COLUMNS);
+	ending = read_request(tool, name, &id, &listing);
+	if (ending == DONE)
+		ending = order_answer(tool, name, command, &id, reason);
+	if (ending == DONE)
+		ending = show_answer(tool, &listing, name, command == COMMAND_GRANT);
+	listing_done(&listing);
+	return ending;
 }
 
 int command_request_grant(struct tool *tool, int argc, char **argv) {

@@ -2,13 +2,8 @@
 #include "proto/kinds/inquiry.h"
 
 bool inquiry_same(const struct inquiry *a, const struct inquiry *b) {
-	if (!id_eq(&a->asked, &b->asked))
-		return false;
-	if (!id_is_nil(&a->petition) && !id_is_nil(&b->petition))
-		return id_eq(&a->petition, &b->petition);
-	if (a->reference && b->reference)
-		return a->reference == b->reference;
-	return !id_is_nil(&a->oplog.office) && oplog_id_eq(&a->oplog, &b->oplog) && a->index == b->index;
+	return id_eq(&a->asked, &b->asked) && id_eq(&a->petition, &b->petition) && a->reference == b->reference &&
+		oplog_id_eq(&a->oplog, &b->oplog) && a->index == b->index;
 }
 
 void inquiry_encode(const struct inquiry *inquiry, struct writer *w) {

@@ -30,7 +30,7 @@ struct inquiry {
 	struct span reason;  /* not empty */
 };
 
-/* Whether both ask for the same, each in its way: what is asked twice is one request. */
+/* Whether both ask for the same in the same way: what is asked twice is one request. */
 bool inquiry_same(const struct inquiry *a, const struct inquiry *b);
 void inquiry_encode(const struct inquiry *inquiry, struct writer *w);
 int inquiry_decode(struct span body, struct inquiry *ret_inquiry); /* 0 or INQUIRY_MALFORMED */

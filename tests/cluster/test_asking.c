@@ -121,6 +121,17 @@ static void expect_documented(json_t *object) {
 	cr_expect_not_null(strstr(page, keys), "the page does not name: %s", keys);
 }
 
+/* What a request says of the petition that it is for; @text NULL: nothing, since it is not here. */
+static void expect_case(json_t *request, const char *reference, const char *text, const char *reason) {
+	const char *got_reference = json_string_value(json_object_get(request, "reference"));
+	const char *got_text = json_string_value(json_object_get(request, "text"));
+
+	cr_expect_str_eq(got_reference ? got_reference : "", reference);
+	cr_expect_str_eq(got_text ? got_text : "", text ? text : "");
+	cr_expect_str_eq(json_string_value(json_object_get(request, "reason")), reason);
+	cr_expect(json_string_length(json_object_get(request, "who")) > 0);
+}
+
 Test(asking, a_petition_is_asked_for_and_granted, .timeout = 180) {
 	struct stage stage;
 	const char *reference;
@@ -161,7 +172,17 @@ Test(asking, a_petition_is_asked_for_and_granted, .timeout = 180) {
 	cr_expect_eq(ENDS(stage.commune, "request", "grant", reference), 3, "it was not asked");
 	cr_expect_eq(ENDS(stage.district, "request", "refuse", reference), 2, "a reason is needed");
 	cr_expect_eq(ENDS(stage.district, "request", "grant", "018f3b00000070008000000000000003"), 3);
-	cr_expect_eq(ENDS(stage.district, "request", "grant", reference), 0);
+	answer = json_of(stage.district, "requests", NULL);
+	expect_case(json_array_get(answer, 0), reference, "Đường hỏng", "Dân hỏi tỉnh.");
+	json_decref(answer);
+	answer = json_of(stage.province, "requests", NULL);
+	expect_case(json_array_get(answer, 0), reference, NULL, "Dân hỏi tỉnh.");
+	json_decref(answer);
+	answer = cli_json(stage.district, (const char *const[]){ "--json", "request", "grant", reference, NULL });
+	expect_case(answer, reference, "Đường hỏng", "Dân hỏi tỉnh.");
+	cr_expect(json_is_true(json_object_get(answer, "granted")));
+	expect_documented(answer);
+	json_decref(answer);
 	cr_expect_eq(ENDS(stage.district, "request", "grant", reference), 3, "it was answered");
 	cr_assert(COMES(stage.province, 0, "petition", "show", reference));
 	expect_state(stage.province, "granted");
@@ -183,6 +204,7 @@ Test(asking, a_petition_is_asked_for_and_refused, .timeout = 180) {
 		json_t *requests = json_of(stage.district, "requests", NULL);
 		const char *id = json_string_value(json_object_get(json_array_get(requests, 0), "id"));
 
+		expect_case(json_array_get(requests, 0), stage.reference, "Đường hỏng", "Kiểm tra.");
 		cr_expect_eq(ENDS(stage.district, "request", "refuse", id, "--reason", "Đã trả lời dân."), 0);
 		json_decref(requests);
 	}

@@ -481,26 +481,20 @@ Test(kinds, a_request_says_at_least_one_thing_and_says_nothing_in_one_way) {
 	}
 }
 
-Test(kinds, two_requests_are_one_if_what_both_know_is_the_same) {
+Test(kinds, two_requests_are_one_if_they_ask_for_the_same_in_the_same_way) {
 	const struct inquiry whole = { .asked = { { 5 } }, .petition = { { 1 } }, .reference = 42,
 		.oplog = { { { 2 } }, 1, LANE_NORMAL }, .index = 7 };
-	struct inquiry other = whole;
+	struct inquiry others[] = { whole, whole, whole, whole, whole, whole };
 
-	cr_expect(inquiry_same(&whole, &other));
-	other.reference = 43;
-	cr_expect(inquiry_same(&whole, &other), "the id of the case says it");
-	other.petition = (struct id){ { 3 } };
-	other.reference = 42;
-	cr_expect_not(inquiry_same(&whole, &other));
-	other.petition = (struct id){ { 0 } };
-	cr_expect(inquiry_same(&whole, &other));
-	other.reference = 0;
-	cr_expect(inquiry_same(&whole, &other));
-	other.index = 8;
-	cr_expect_not(inquiry_same(&whole, &other));
-	other = whole;
-	other.asked = (struct id){ { 6 } };
-	cr_expect_not(inquiry_same(&whole, &other));
+	others[0].reason = span_str("Dân lại hỏi.");
+	cr_expect(inquiry_same(&whole, &others[0]));
+	others[1].reference = 43;
+	others[2].petition = (struct id){ { 0 } };
+	others[3].index = 8;
+	others[4].asked = (struct id){ { 6 } };
+	others[5].oplog.lane = LANE_BULK;
+	for (size_t i = 1; i < N_ELEMENTS(others); i++)
+		cr_expect_not(inquiry_same(&whole, &others[i]), "%zu", i);
 }
 
 Test(kinds, what_is_granted_is_named_and_what_is_refused_has_a_reason) {

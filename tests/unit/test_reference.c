@@ -44,6 +44,22 @@ Test(reference, has_the_number_that_its_header_says) {
 	cr_expect_eq(reference_make(31, 2, 2024, 42), 2000312400000042);
 }
 
+Test(reference, is_of_the_office_that_has_its_code) {
+	for (size_t i = 0; i < N_ELEMENTS(samples); i++) {
+		for (size_t j = 0; j < N_ELEMENTS(samples); j++) {
+			uint64_t reference = reference_make(samples[i].code, samples[i].code_digits, samples[i].year,
+				samples[i].serial);
+			bool same = samples[i].code == samples[j].code &&
+				samples[i].code_digits == samples[j].code_digits;
+
+			cr_expect_eq(reference_is_of(reference, samples[j].code, samples[j].code_digits), same,
+				"%s, %u", samples[i].text, samples[j].code);
+		}
+	}
+	cr_expect_not(reference_is_of(UINT64_MAX, 9163, 5));
+	cr_expect_not(reference_is_of(0, 9163, 5));
+}
+
 Test(reference, keeps_apart_every_code_length_and_serial_length) {
 	static const struct {
 		unsigned digits;

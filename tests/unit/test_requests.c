@@ -384,17 +384,22 @@ Test(requests, what_is_no_case_is_not_granted, .timeout = 60) {
 
 /* What anybody may write */
 
-static struct id write_as(struct cores_node *node, uint8_t kind, const struct writer *body, const struct id *audience) {
-	struct record rec = { .kind = kind, .time_ms = node->cores->now_ms, .body = writer_span(body) };
+static struct id write_at(struct cores_node *node, uint64_t time_ms, uint8_t kind, const struct writer *body,
+	const struct id *audience) {
+	struct record rec = { .kind = kind, .time_ms = time_ms, .body = writer_span(body) };
 	uint8_t random[10];
 
 	cr_assert_eq(cores_random(node, random, sizeof(random)), 0);
-	record_make_id(node->cores->now_ms, random, &rec.id);
+	record_make_id(time_ms, random, &rec.id);
 	cores_begin(node);
 	cr_assert_eq(core_write(node->core, LANE_URGENT, &rec, audience, audience ? 1 : 0), 0);
 	cores_end(node);
 	cores_settle(node->cores);
 	return rec.id;
+}
+
+static struct id write_as(struct cores_node *node, uint8_t kind, const struct writer *body, const struct id *audience) {
+	return write_at(node, node->cores->now_ms, kind, body, audience);
 }
 
 Test(requests, who_is_not_above_asks_nothing_and_who_was_not_asked_grants_nothing, .timeout = 60) {
@@ -432,6 +437,147 @@ Test(requests, who_is_not_above_asks_nothing_and_who_was_not_asked_grants_nothin
 	cr_expect_not(has_case(top, &petition, &row));
 	for (size_t i = 0; i < 4; i++)
 		expect_rebuilt(&cores->nodes[i]);
+}
+
+/* A petition as only a forged node writes it: with a reference of its choice. */
+static struct id write_petition(struct cores_node *node, uint64_t reference, const char *text) {
+	const struct petition petition = { .legal_kind = LEGAL_PETITION, .category = CATEGORY_LAND,
+		.channel = CHANNEL_LETTER, .people = 1, .received_ms = CORES_START_MS - DAY_MS, .reference = reference,
+		.text = span_str(text) };
+	uint8_t body[512];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	petition_encode(&petition, &w);
+	return write_at(node, CORES_START_MS - DAY_MS, KIND_PETITION, &w, NULL); /* cases are in that order: it is first */
+}
+
+static uint64_t reference_of(struct cores_node *node, const struct id *petition) {
+	struct case_row row;
+
+	cr_assert(has_case(node, petition, &row));
+	cr_assert_neq(row.reference, 0);
+	return row.reference;
+}
+
+/* What the district answers when it grants what the province asks for. */
+static uint64_t grant(struct cores *cores, const struct inquiry *inquiry) {
+	struct id request;
+	uint64_t outcome;
+
+	cr_assert_eq(ask(&cores->nodes[0], inquiry, &request, &outcome), CONTROL_OK);
+	return reply(&cores->nodes[1], COMMAND_GRANT, &request);
+}
+
+Test(requests, all_that_is_asked_for_is_one_case, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 0);
+	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[2];
+	struct id first = take_petition(commune, 71), second = take_petition(commune, 72);
+	const struct oplog_id normal = { commune->id, 1, LANE_NORMAL };
+	uint64_t reference = reference_of(commune, &first), other = reference_of(commune, &second);
+	const struct inquiry wrong[] = {
+		{ .asked = commune->id, .petition = second, .reference = reference },
+		{ .asked = commune->id, .petition = first, .oplog = normal, .index = 2 },
+		{ .asked = commune->id, .reference = reference, .oplog = normal, .index = 2 },
+		{ .asked = commune->id, .petition = second, .reference = other, .oplog = normal },
+	};
+	const struct inquiry right = { .asked = commune->id, .petition = second, .reference = other, .oplog = normal,
+		.index = 2 };
+
+	cores_settle(cores);
+	for (size_t i = 0; i < N_ELEMENTS(wrong); i++)
+		cr_expect_eq(grant(cores, &wrong[i]), CONTROL_NO_CASE, "%zu", i);
+	cr_expect_not(store_has(province, "đoạn số 71"));
+	cr_expect_not(store_has(province, "đoạn số 72"));
+	cr_expect_eq(grant(cores, &right), CONTROL_OK);
+	cr_expect(store_has(province, "đoạn số 72"));
+	cr_expect_not(store_has(province, "đoạn số 71"));
+}
+
+/* Whoever is asked has a petition before it that another office wrote under the reference. */
+Test(requests, a_reference_is_not_taken_by_another_office, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(4, 0);
+	struct cores_node *top = &cores->nodes[0], *district = &cores->nodes[1];
+	struct cores_node *commune = &cores->nodes[2], *village = &cores->nodes[3];
+	struct id petition = take_petition(commune, 71), forged, request;
+	struct inquiry inquiry = { .asked = commune->id, .reference = reference_of(commune, &petition) };
+	const struct inquiry of_forged = { .asked = village->id, .oplog = { village->id, 1, LANE_URGENT } };
+	struct case_row row;
+	uint64_t outcome;
+
+	forged = write_petition(village, inquiry.reference, "Lời bịa của thôn.");
+	cores_settle(cores);
+	cr_assert_eq(ask(district, &of_forged, &request, &outcome), CONTROL_OK);
+	cr_assert_eq(reply(commune, COMMAND_GRANT, &request), CONTROL_OK, "by its place");
+	cr_assert(has_case(district, &forged, &row));
+	cr_assert_eq(row.reference, inquiry.reference);
+	cr_expect_eq(grant(cores, &inquiry), CONTROL_OK);
+	cr_expect(has_case(top, &petition, &row));
+	cr_expect_not(has_case(top, &forged, &row));
+	inquiry.petition = forged;
+	cr_expect_eq(grant(cores, &inquiry), CONTROL_NO_CASE, "nor where it is named by its id too");
+	cr_expect_not(store_has(top, "Lời bịa của thôn."));
+}
+
+Test(requests, of_several_petitions_with_one_reference_none_is_granted_by_it, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 0);
+	struct cores_node *province = &cores->nodes[0], *commune = &cores->nodes[2];
+	struct id petition = take_petition(commune, 71), second;
+	struct inquiry inquiry = { .asked = commune->id, .reference = reference_of(commune, &petition) };
+	struct case_row row;
+
+	second = write_petition(commune, inquiry.reference, "Lời bịa của xã.");
+	cores_settle(cores);
+	cr_expect_eq(grant(cores, &inquiry), CONTROL_SEVERAL);
+	cr_expect_not(has_case(province, &petition, &row));
+	cr_expect_not(has_case(province, &second, &row));
+	inquiry.oplog = (struct oplog_id){ commune->id, 1, LANE_NORMAL };
+	cr_expect_eq(grant(cores, &inquiry), CONTROL_OK, "its place says which");
+	cr_expect(has_case(province, &petition, &row));
+	cr_expect_not(has_case(province, &second, &row));
+}
+
+Test(requests, a_reference_counts_while_its_office_has_the_code_in_it, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 0);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct id petition = take_petition(commune, 71);
+	struct inquiry inquiry = { .asked = commune->id, .reference = reference_of(commune, &petition) };
+	struct office office = { .id = commune->id, .code = 9999, .code_digits = 5, .level = span_str("commune"),
+		.name = span_str("Xã mới"), .state = OFFICE_ACTIVE };
+	struct case_row row;
+	uint8_t buf[512];
+	struct writer w;
+
+	cores_settle(cores);
+	writer_init(&w, buf, sizeof(buf));
+	control_write_change_office(&w, 9, &office);
+	cr_assert_eq(cores_ask(district, writer_span(&w)).result, CONTROL_OK);
+	cores_settle(cores);
+	cr_expect_eq(grant(cores, &inquiry), CONTROL_NO_CASE);
+	cr_expect_not(has_case(province, &petition, &row));
+	inquiry = (struct inquiry){ .asked = commune->id, .oplog = { commune->id, 1, LANE_NORMAL } };
+	cr_expect_eq(grant(cores, &inquiry), CONTROL_OK);
+	cr_expect(has_case(province, &petition, &row));
+}
+
+/* Anybody can write a step that says it is of a case. */
+Test(requests, a_record_of_who_cannot_hold_the_case_is_not_of_it, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(4, 0);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2], *village = &cores->nodes[3];
+	const struct step step = { .petition = take_petition(commune, 71), .sequence = 1, .action = ACTION_ACCEPTED,
+		.date_ms = CORES_START_MS, .text = span_str("Thôn nói thế.") };
+	const struct inquiry inquiry = { .asked = village->id, .oplog = { village->id, 1, LANE_URGENT } };
+	struct id request;
+	uint64_t outcome;
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	(void)write_as(village, KIND_STEP, &w, NULL);
+	cr_assert_eq(ask(district, &inquiry, &request, &outcome), CONTROL_OK);
+	cr_expect_eq(reply(commune, COMMAND_GRANT, &request), CONTROL_NO_CASE);
+	cr_expect_eq(reply(commune, COMMAND_DENY, &request), CONTROL_OK);
 }
 
 struct rows {
