@@ -102,22 +102,30 @@ static size_t first_with(const struct book *book, struct span number) {
 struct matches {
 	const struct book_entry *entries[MATCHES_SHOWN];
 	size_t n; /* also beyond those above */
-	bool nearest; /* only those of the nearest offices count: anybody can write another's reference */
-	size_t distance; /* of them */
+	bool nearest; /* only those of the least rank count */
+	size_t rank;  /* of them */
 };
 
-static void add_match(struct matches *matches, const struct book *book, const struct book_entry *entry) {
-	size_t distance = matches->nearest ? home_distance(book->home, home_office(book->home, entry->origin)) : 0;
+/* Anybody can write another's reference: the nearest is meant, of those equally near who has the code in it. */
+static size_t rank_of(const struct home *home, const struct book_entry *entry) {
+	const struct office_row *origin = home_office(home, entry->origin);
 
-	if (matches->n > 0 && distance > matches->distance)
+	return 2 * home_distance(home, origin) +
+		!(origin && reference_is_of(entry->reference, origin->office.code, origin->office.code_digits));
+}
+
+static void add_match(struct matches *matches, const struct book *book, const struct book_entry *entry) {
+	size_t rank = matches->nearest ? rank_of(book->home, entry) : 0;
+
+	if (matches->n > 0 && rank > matches->rank)
 		return;
-	if (distance < matches->distance)
+	if (rank < matches->rank)
 		matches->n = 0;
 	for (size_t i = 0; i < matches->n && i < MATCHES_SHOWN; i++) {
 		if (matches->entries[i] == entry)
 			return;
 	}
-	matches->distance = distance;
+	matches->rank = rank;
 	if (matches->n < MATCHES_SHOWN)
 		matches->entries[matches->n] = entry;
 	matches->n++;

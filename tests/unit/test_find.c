@@ -125,7 +125,9 @@ Test(find, a_reference_is_that_of_the_nearest_office) {
 	expect_reference(10, 5, IMPORT_FOUND, 1);
 	expect_reference(10, 1, IMPORT_FOUND, 1);
 	expect_reference(3, 10, IMPORT_FOUND, 1);
-	expect_reference(5, 7, IMPORT_MANY, 0);
+	expect_reference(5, 7, IMPORT_FOUND, 0); /* both are directly below: it has the code of the first */
+	expect_reference(8, 5, IMPORT_FOUND, 1);
+	expect_reference(7, 8, IMPORT_MANY, 0);
 	expect_reference(10, 10, IMPORT_MANY, 0);
 }
 
