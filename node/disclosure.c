@@ -256,25 +256,46 @@ static int note_all(struct core *core) {
 	return r;
 }
 
+/* From here on the office's own records go by the rule that is new. */
+static int mark_since(struct core *core, uint8_t ret_since[DISCLOSURE_STATE_LEN - DISCLOSURE_RULE_LEN]) {
+	struct oplog_id id = { core->reg.own->row.office.id, core->fold.epoch, 0 };
+	struct oplog oplog;
+
+	put_be32(ret_since, id.epoch);
+	for (; id.lane < LANE_N; id.lane++) {
+		int r = oplog_load(core->txn, &id, &oplog);
+
+		if (r < 0)
+			return r;
+		put_be64(ret_since + 4 + 8 * id.lane, r ? 0 : oplog.frontier.size);
+	}
+	return 0;
+}
+
 /* The rows were made for another parent, in another life of this office, by another rule, or the parent lost some. */
 static int look_at_state(struct core *core, const struct id *parent) {
 	struct core_disclosures *own = &core->disclosures;
 	struct link *link = core_find_link(core, parent);
-	uint8_t state[DISCLOSURE_STATE_LEN] = { 0 };
+	static const uint8_t none[DISCLOSURE_RULE_LEN];
+	uint8_t rule[DISCLOSURE_RULE_LEN];
 	struct txn *txn;
+	bool same;
 	int r;
 
-	memcpy(state, parent->b, 16);
-	put_be32(state + 16, core->fold.epoch);
-	state[20] = core->config->detail == DETAIL_ESCALATED;
-	if (memcmp(state, own->state, sizeof(state)) == 0 && !(link && link->went_back))
+	memcpy(rule, parent->b, 16);
+	put_be32(rule + 16, core->fold.epoch);
+	rule[20] = core->config->detail == DETAIL_ESCALATED;
+	same = memcmp(rule, own->state, sizeof(rule)) == 0;
+	if (same && !(link && link->went_back))
 		return 0;
 	r = core_txn(core, &txn);
 	if (!r)
 		r = note_all(core);
+	if (!r && !same && memcmp(own->state, none, sizeof(none)) != 0)
+		r = mark_since(core, own->state + sizeof(rule));
+	memcpy(own->state, rule, sizeof(rule));
 	if (!r)
-		r = meta_put(txn, state_name, (struct span){ state, sizeof(state) });
-	memcpy(own->state, state, sizeof(state));
+		r = meta_put(txn, state_name, (struct span){ own->state, sizeof(own->state) });
 	if (link)
 		link->went_back = false;
 	return r;

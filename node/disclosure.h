@@ -15,7 +15,8 @@ struct core;
 struct link;
 
 enum {
-	DISCLOSURE_STATE_LEN = 16 + 4 + 1, /* parent, epoch, whether the office's own detail is withheld too */
+	DISCLOSURE_RULE_LEN = 16 + 4 + 1, /* parent, epoch, whether the office's own detail is withheld too */
+	DISCLOSURE_STATE_LEN = DISCLOSURE_RULE_LEN + 4 + 8 * LANE_N, /* and since when: epoch, sizes of its own oplogs */
 };
 
 /* A record of a case that became due in this turn, or all records of it. */
@@ -36,7 +37,10 @@ struct core_disclosures {
 	size_t n_notes, cap_notes;
 	struct disclosure_come *come;
 	size_t n_come, cap_come;
-	/* For whom, and by which rule, the rows in the store were made: anything else, and they are made again. */
+	/*
+	 * For whom, and by which rule, the rows in the store were made: anything else, and they are made again. What
+	 * the office wrote before that rule may have gone by another one; since zeros, nothing did.
+	 */
 	uint8_t state[DISCLOSURE_STATE_LEN];
 };
 

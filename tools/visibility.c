@@ -35,6 +35,12 @@ static const char *const sights[] = {
 const struct words words_holding = { holdings, N_ELEMENTS(holdings) };
 const struct words words_sight = { sights, N_ELEMENTS(sights) };
 
+enum {
+	SETTING_AT = 16 + 4, /* in disclosed-to, see FORMAT.md */
+	SETTING_SINCE = SETTING_AT + 1,
+	SETTING_LEN = SETTING_SINCE + 4 + 8 * LANE_N,
+};
+
 struct looking {
 	const struct home *home;
 	const struct place *place;
@@ -42,15 +48,13 @@ struct looking {
 	size_t n;
 	size_t own;   /* where this office stands among them */
 	uint8_t kind; /* of the record; 0: only its hash is here */
+	enum reach reach;
 	bool has_case;
 	struct id petition;
 	struct case_row row;
 	bool withholds_own; /* this office is set to */
+	bool set_since;     /* the record was written: what it is set to does not say how it was sent */
 };
-
-static bool goes_all_the_way(uint8_t kind) {
-	return kind == KIND_ESCALATION || kind == KIND_TALLY || kind == KIND_OFFICE || kind == KIND_FORK;
-}
 
 /* The record's kind, and which case it is of. */
 static int look_at_record(struct looking *looking, const struct leaf *leaf) {
@@ -58,6 +62,7 @@ static int look_at_record(struct looking *looking, const struct leaf *leaf) {
 	struct step step;
 	int r;
 
+	looking->reach = leaf->withheld ? leaf->reach : record_reach(leaf->bytes);
 	if (leaf->withheld || record_decode(leaf->bytes, &rec))
 		return 0;
 	looking->kind = rec.kind;
@@ -71,11 +76,27 @@ static int look_at_record(struct looking *looking, const struct leaf *leaf) {
 
 /* What is set here stands in the store, where the node left it (node/disclosure.c). */
 static int look_at_setting(struct looking *looking) {
+	const struct place *place = looking->place;
 	struct span value;
+	uint32_t epoch;
+	uint64_t size;
 	int r = meta_get(looking->home->txn, "disclosed-to", &value);
 
-	looking->withholds_own = r == 0 && value.len == 21 && value.data[20];
-	return r < 0 ? r : 0;
+	if (r)
+		return r < 0 ? r : 0;
+	if (value.len != SETTING_LEN)
+		return -EIO;
+	looking->withholds_own = value.data[SETTING_AT];
+	epoch = get_be32(value.data + SETTING_SINCE);
+	size = get_be64(value.data + SETTING_SINCE + 4 + 8 * place->oplog.lane);
+	looking->set_since = place->oplog.epoch < epoch || (place->oplog.epoch == epoch && place->index < size);
+	return 0;
+}
+
+/* Of what this office wrote, that which is sent in full or not as it is set to. */
+static bool goes_as_set(const struct looking *looking) {
+	return looking->own == 0 && looking->reach == REACH_RULE && looking->kind != KIND_ACCESS &&
+		looking->kind != KIND_REQUEST && looking->kind != KIND_REPLY;
 }
 
 static void give(struct level *level, enum holding holds, enum sight why, const struct office_row *by, bool known) {
@@ -112,12 +133,12 @@ static int look_here(struct looking *looking, const struct leaf *leaf) {
 	int r;
 
 	if (looking->own == 0)
-		give(level, HOLDS_RECORD, SIGHT_ORIGIN, NULL, true);
+		give(level, leaf->withheld ? HOLDS_HASH : HOLDS_RECORD, SIGHT_ORIGIN, NULL, true);
 	else if (leaf->withheld && looking->own == 1)
 		give(level, HOLDS_HASH, SIGHT_CONFIGURATION, below->office, true);
 	else if (leaf->withheld)
 		give(level, HOLDS_HASH, SIGHT_RULE, NULL, true);
-	else if (goes_all_the_way(looking->kind))
+	else if (looking->reach != REACH_RULE)
 		give(level, HOLDS_RECORD, SIGHT_ALL_LEVELS, NULL, true);
 	else if (!leaf->disclosed)
 		give(level, HOLDS_RECORD, SIGHT_ONE_LEVEL_UP, NULL, true);
@@ -142,7 +163,7 @@ static int look_by_rule(struct looking *looking, size_t i) {
 			below->holds == HOLDS_NOTHING ? SIGHT_NOT_YET : SIGHT_RULE, NULL, false);
 		return 0;
 	}
-	if (goes_all_the_way(looking->kind)) {
+	if (looking->reach != REACH_RULE) {
 		give(level, HOLDS_RECORD, SIGHT_ALL_LEVELS, NULL, false);
 		return 0;
 	}
@@ -150,7 +171,7 @@ static int look_by_rule(struct looking *looking, size_t i) {
 		give(level, HOLDS_HASH, SIGHT_STAYS, NULL, false);
 		return 0;
 	}
-	if (i == 1 && !(looking->own == 0 && looking->withholds_own)) {
+	if (i == 1 && !(looking->withholds_own && goes_as_set(looking))) {
 		give(level, HOLDS_RECORD, SIGHT_ONE_LEVEL_UP, NULL, false);
 		return 0;
 	}
@@ -166,11 +187,15 @@ static int look_by_rule(struct looking *looking, size_t i) {
 	return 0;
 }
 
-/* The parent has acknowledged it or not; whether it has the bytes is known where they were disclosed. */
+/*
+ * The parent has acknowledged it or not. Whether it has the bytes is known where they were disclosed, and otherwise
+ * only if what this office is set to was so when the record was sent.
+ */
 static int look_at_parent(struct looking *looking) {
 	const struct home *home = looking->home;
 	struct level *level = &looking->levels[looking->own + 1];
 	struct disclosure due = { .index = looking->place->index };
+	bool certain = !(looking->set_since && goes_as_set(looking));
 	struct oplog oplog;
 	uint64_t acked;
 	int r;
@@ -182,7 +207,8 @@ static int look_at_parent(struct looking *looking) {
 		r = oplog_load(home->txn, &looking->place->oplog, &oplog);
 	if (r)
 		return r < 0 ? r : -EIO;
-	level->known = true;
+	level->known = certain || level->why == SIGHT_ESCALATED || level->why == SIGHT_GRANTED ||
+		level->why == SIGHT_HANDED_OVER;
 	due.oplog = oplog.number;
 	r = disclosures_has(home->txn, &level->office->office.id, &due);
 	if (r < 0)
@@ -190,7 +216,7 @@ static int look_at_parent(struct looking *looking) {
 	if (acked <= looking->place->index)
 		give(level, HOLDS_NOTHING, SIGHT_NOT_YET, NULL, true);
 	else if (r > 0)
-		give(level, HOLDS_HASH, SIGHT_DISCLOSING, NULL, true);
+		give(level, HOLDS_HASH, SIGHT_DISCLOSING, NULL, certain);
 	return 0;
 }
 
@@ -239,7 +265,7 @@ static int look_from_below(struct looking *looking, const struct leaf *leaf) {
 	int r = 0;
 
 	give(&looking->levels[0], leaf->withheld ? HOLDS_HASH : HOLDS_RECORD,
-		leaf->withheld ? SIGHT_WITHHELD : goes_all_the_way(looking->kind) ? SIGHT_ALL_LEVELS : SIGHT_AUDIENCE,
+		leaf->withheld ? SIGHT_WITHHELD : looking->reach == REACH_ALL ? SIGHT_ALL_LEVELS : SIGHT_AUDIENCE,
 		NULL, true);
 	above.levels = looking->levels + 1;
 	above.n = looking->n - 1;

@@ -49,7 +49,7 @@ static void why_text(const struct level *level, char ret_text[WHY_MAX]) {
 		snprintf(ret_text, WHY_MAX, _("disclosed by %s"), label);
 		break;
 	case SIGHT_CONFIGURATION:
-		snprintf(ret_text, WHY_MAX, _("withheld: %s is set so"), label);
+		snprintf(ret_text, WHY_MAX, _("withheld by %s, which is set so or keeps such records to itself"), label);
 		break;
 	default:
 		snprintf(ret_text, WHY_MAX, "%s", _(reasons[level->why]));

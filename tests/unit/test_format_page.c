@@ -58,7 +58,7 @@ static void write_register(struct txn *txn, const struct signer *signer) {
 		.state = OFFICE_ACTIVE, .valid_from_ms = received_ms - 86400000,
 		.level = span_str("commune"), .name = span_str("Hòa Vang"),
 	};
-	uint8_t state[16 + 4 + 1] = { [19] = 1 };
+	uint8_t state[16 + 4 + 1 + 4 + 3 * 8] = { [19] = 1 };
 	uint32_t number;
 
 	signer_public(signer, office.sign_key);

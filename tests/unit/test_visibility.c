@@ -142,6 +142,42 @@ Test(visibility, an_office_that_tells_less_is_named, .timeout = 60) {
 	EXPECT(&nodes[2], &place, "record origin", "hash configuration 09303 +", "hash rule +", "hash rule");
 }
 
+static void set_detail(struct cores_node *node, enum detail detail) {
+	cores_down(node);
+	node->config.detail = detail;
+	cores_up(node);
+	connect_all(node->cores);
+}
+
+/* What was sent by one setting is not said to have been sent by the next. */
+Test(visibility, what_was_sent_before_the_setting_changed_is_not_known, .timeout = 60) {
+	for (unsigned first = 0; first < 2; first++) {
+		_cleanup_(cores_freep) struct cores *cores = tree(0);
+		struct cores_node *nodes = cores->nodes;
+		const char *const seen[] = { first ? "hash configuration 09303" : "record one-level-up",
+			first ? "record one-level-up" : "hash configuration 09303" };
+		char known[2][64];
+		struct place place = first_of(&nodes[3]);
+
+		snprintf(known[0], sizeof(known[0]), "%s +", seen[0]);
+		snprintf(known[1], sizeof(known[1]), "%s +", seen[1]);
+		if (first)
+			set_detail(&nodes[3], DETAIL_ESCALATED);
+		cores_take_petitions(&nodes[3], 0, 1);
+		cores_settle(cores);
+		EXPECT(&nodes[3], &place, "record origin +", known[0], "hash rule", "hash rule");
+		set_detail(&nodes[3], first ? DETAIL_ALL : DETAIL_ESCALATED);
+		EXPECT(&nodes[3], &place, "record origin +", seen[1], "hash rule", "hash rule");
+		EXPECT(&nodes[2], &place, "record origin", known[0], "hash rule +", "hash rule");
+		connect_all(cores);
+		cores_take_petitions(&nodes[3], 1, 1);
+		cores_settle(cores);
+		place.index = 2; /* after the counts of the first */
+		EXPECT(&nodes[3], &place, "record origin +", known[1], "hash rule", "hash rule");
+		EXPECT(&nodes[2], &place, "record origin", known[1], "hash rule +", "hash rule");
+	}
+}
+
 Test(visibility, what_came_from_above_is_there_for_whom_it_was_addressed_to, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = tree(0);
 	struct cores_node *nodes = cores->nodes;
@@ -193,29 +229,74 @@ Test(visibility, an_escalation_goes_all_the_way, .timeout = 60) {
 	EXPECT(&nodes[0], &place, "record origin", "record all-levels +", "record all-levels +", "record all-levels +");
 }
 
-Test(visibility, what_was_granted_is_read_by_who_asked, .timeout = 60) {
-	_cleanup_(cores_freep) struct cores *cores = tree(0);
-	struct cores_node *nodes = cores->nodes;
-	struct place place = first_of(&nodes[3]);
-	struct inquiry inquiry = { .asked = nodes[3].id, .oplog = { nodes[3].id, 1, LANE_NORMAL },
+/* @asker asks for the first petition of the village, and the office below it grants it. */
+static void grant_first(struct cores_node *asker) {
+	struct cores_node *village = &asker->cores->nodes[3];
+	const struct inquiry inquiry = { .asked = village->id, .oplog = { village->id, 1, LANE_NORMAL },
 		.who = span_str("minh"), .reason = span_str("Dân hỏi.") };
 	struct answer answer;
 	uint8_t buf[512];
 	struct writer w;
 	struct id id;
 
-	cores_take_petitions(&nodes[3], 0, 1);
-	cores_settle(cores);
 	writer_init(&w, buf, sizeof(buf));
 	control_write_ask(&w, 1, &inquiry);
-	answer = cores_ask(&nodes[1], writer_span(&w));
+	answer = cores_ask(asker, writer_span(&w));
 	(void)read_uint(&answer.values, OUTCOME_HELD);
 	read_id(&answer.values, &id);
-	cores_settle(cores);
+	cores_settle(asker->cores);
 	writer_init(&w, buf, sizeof(buf));
 	control_write_reply(&w, 1, COMMAND_GRANT, &id, span_str("lan"), span_str(""));
-	cr_assert_eq(cores_ask(&nodes[2], writer_span(&w)).result, CONTROL_OK);
+	cr_assert_eq(cores_ask(asker + 1, writer_span(&w)).result, CONTROL_OK);
+	cores_settle(asker->cores);
+}
+
+/* An answer is for who asked, whatever else the office is set to tell. */
+Test(visibility, an_answer_is_read_above_also_where_less_is_told, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(0);
+	struct cores_node *nodes = cores->nodes;
+	struct place place = { { nodes[3].id, 1, LANE_URGENT }, 0 };
+
+	set_detail(&nodes[3], DETAIL_ESCALATED);
+	cores_take_petitions(&nodes[3], 0, 1);
 	cores_settle(cores);
+	grant_first(&nodes[2]);
+	EXPECT(&nodes[3], &place, "record origin +", "record one-level-up +", "hash rule", "hash rule");
+	EXPECT(&nodes[2], &place, "record origin", "record one-level-up +", "hash rule +", "hash rule");
+	place = first_of(&nodes[3]);
+	connect_all(cores);
+	EXPECT(&nodes[3], &place, "record origin +", "record granted 09303 +", "hash rule", "hash rule");
+	set_detail(&nodes[3], DETAIL_ALL); /* by this setting nothing has to be disclosed, and nobody can say */
+	EXPECT(&nodes[3], &place, "record origin +", "record one-level-up", "hash rule", "hash rule");
+	set_detail(&nodes[3], DETAIL_ESCALATED);
+	EXPECT(&nodes[3], &place, "record origin +", "record granted 09303 +", "hash rule", "hash rule");
+	place.oplog.lane = LANE_URGENT;
+	EXPECT(&nodes[3], &place, "record origin +", "record one-level-up +", "hash rule", "hash rule");
+}
+
+Test(visibility, a_receipt_goes_all_the_way, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(0);
+	struct cores_node *nodes = cores->nodes;
+	struct place place = { { nodes[2].id, 1, LANE_BULK }, 0 };
+
+	cores_take_petitions(&nodes[3], 0, 1);
+	cores_settle(cores);
+	for (unsigned i = 0; i < 12; i++) {
+		cores->now_ms += 60000;
+		connect_all(cores);
+	}
+	EXPECT(&nodes[2], &place, "record origin +", "record all-levels +", "record all-levels");
+	EXPECT(&nodes[3], &place, "record audience +", "record origin", "record all-levels", "record all-levels");
+}
+
+Test(visibility, what_was_granted_is_read_by_who_asked, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(0);
+	struct cores_node *nodes = cores->nodes;
+	struct place place = first_of(&nodes[3]);
+
+	cores_take_petitions(&nodes[3], 0, 1);
+	cores_settle(cores);
+	grant_first(&nodes[1]);
 	EXPECT(&nodes[3], &place, "record origin +", "record one-level-up +", "record granted 09302", "hash rule");
 	EXPECT(&nodes[2], &place, "record origin", "record one-level-up +", "record granted 09302 +", "hash rule");
 	EXPECT(&nodes[1], &place, "record origin", "record one-level-up +", "record granted 09302 +", "hash rule +");
