@@ -214,6 +214,33 @@ Test(asking, a_petition_is_asked_for_and_refused, .timeout = 180) {
 	tree_done(&stage.tree);
 }
 
+/* Anybody can write an escalation about a reference: only the office whose code is in it says whose it is. */
+Test(asking, an_escalation_does_not_say_whose_a_reference_is, .timeout = 180) {
+	struct stage stage;
+	struct cli cli;
+	char reference[32];
+
+	stage_init(&stage);
+	cr_assert_eq(CLI(&cli, stage.commune, "petition", "add", "--category", "land", "--organisation", "front",
+			     "--text", "Cầu sập", "--urgent"), 0, "%s", cli.err);
+	snprintf(reference, sizeof(reference), "%.*s", (int)strcspn(cli.out, "\n"), cli.out);
+	cli_done(&cli);
+	cr_assert(COMES(stage.province, 0, "visibility", "09163/1/normal/0"));
+	cr_assert_eq(ENDS(stage.district, "office", "rename", "09163", "--code", "09170"), 0);
+	cr_assert(COMES(stage.province, 0, "log", "09170"));
+	{
+		json_t *found = json_of(stage.province, "escalations", NULL);
+
+		cr_assert_eq(json_array_size(found), 1);
+		cr_expect_str_eq(json_string_value(json_object_get(json_array_get(found, 0), "reference")), reference);
+		json_decref(found);
+	}
+	cr_expect_eq(ENDS(stage.province, "petition", "show", reference), 3, "it cannot be read here");
+	cr_expect_eq(ENDS(stage.province, "request", reference, "--reason", "x"), 3, "nobody has that code now");
+	cr_expect_eq(ENDS(stage.province, "request", "09170/1/normal/0", "--reason", "x"), 0, "its place is as it was");
+	tree_done(&stage.tree);
+}
+
 /* An office that exists only in the register, directly below @parent. */
 static void enrol(struct proc *parent, const char *name, uint32_t code, uint8_t code_digits) {
 	struct keyfile keys;
