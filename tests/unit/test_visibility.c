@@ -277,7 +277,7 @@ Test(visibility, an_answer_is_read_above_also_where_less_is_told, .timeout = 60)
 Test(visibility, a_receipt_goes_all_the_way, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = tree(0);
 	struct cores_node *nodes = cores->nodes;
-	struct place place = { { nodes[2].id, 1, LANE_BULK }, 0 };
+	struct place place = { { nodes[2].id, 1, LANE_BULK }, 2 }; /* after those of the two offices above */
 
 	cores_take_petitions(&nodes[3], 0, 1);
 	cores_settle(cores);
