@@ -85,6 +85,7 @@ int proof_read(struct span file, struct proof *ret_proof) {
 }
 
 static int check_link(const struct proof_link *link, const struct office *writer) {
+	static const struct office_former none;
 	_cleanup_(verifier_freep) struct verifier *key = NULL;
 	struct hash leaf;
 	int r;
@@ -93,49 +94,72 @@ static int check_link(const struct proof_link *link, const struct office *writer
 	if (link->index >= link->head.size ||
 		merkle_inclusion_check(link->index, link->head.size, &leaf, &link->head.root, &link->path))
 		return PROOF_BAD_PATH;
+	if (office_term_of(writer, &none, &link->oplog, link->head.size) == OFFICE_ENDED)
+		return PROOF_ENDED;
 	r = verifier_new(writer->sign_key, &key);
 	if (r == 0)
 		r = head_verify(key, &link->oplog, &link->head);
 	return r > 0 ? PROOF_BAD_SIGNATURE : r;
 }
 
-/* That @link says the key of @office: by its parent, or by itself (who is known then to be @writer). */
-static int check_key(const struct proof_link *link, const struct office *writer, const struct id *office,
-	struct office *ret_office) {
+/* Whether an office wrote one of the links from the root down to @at. */
+static bool has_written(const struct proof *proof, size_t at, const struct id *office) {
+	for (; at < proof->n_links; at++)
+		if (id_eq(&proof->links[at].oplog.office, office))
+			return true;
+	return false;
+}
+
+/*
+ * What link @at says: of its writer, that another key begins; of an office directly below it, who that is, and
+ * then perhaps that it ended. @below: that office; its id is nil as long as none is named.
+ *
+ * Who spoke already is above the writer, and can be named by nobody below it: otherwise any office could say
+ * which key is its parent's.
+ */
+static int believe(const struct proof *proof, size_t at, struct office *writer, struct office *below) {
+	const struct leaf *leaf = &proof->links[at].leaf;
 	struct office said;
 	struct record rec;
 
-	if (link->leaf.withheld || record_decode(link->leaf.bytes, &rec) || rec.kind != KIND_OFFICE ||
-		office_decode(rec.body, &said) || !id_eq(&said.id, office))
+	if (leaf->withheld || record_decode(leaf->bytes, &rec) || rec.kind != KIND_OFFICE ||
+		office_decode(rec.body, &said))
 		return PROOF_BAD_CHAIN;
-	if (id_eq(&link->oplog.office, office)) {
-		if (!said.has_end)
-			return PROOF_BAD_CHAIN;
-		*ret_office = *writer;
-		memcpy(ret_office->sign_key, said.sign_key, sizeof(said.sign_key));
-		return 0;
+	if (id_eq(&said.id, &writer->id)) {
+		memcpy(writer->sign_key, said.sign_key, sizeof(said.sign_key));
+		return said.has_end ? 0 : PROOF_BAD_CHAIN;
 	}
-	*ret_office = said;
-	return id_eq(&said.parent, &link->oplog.office) ? 0 : PROOF_BAD_CHAIN;
+	if (!id_eq(&said.parent, &writer->id) || said.has_end != (said.state == OFFICE_REVOKED) || below->has_end)
+		return PROOF_BAD_CHAIN;
+	if (id_eq(&said.id, &below->id)) /* its key is its own to change */
+		memcpy(said.sign_key, below->sign_key, sizeof(said.sign_key));
+	else if (!id_is_nil(&below->id) || has_written(proof, at, &said.id))
+		return PROOF_BAD_CHAIN;
+	*below = said;
+	return 0;
 }
 
 int proof_check(const struct proof *proof, struct office ret_offices[PROOF_LINKS_MAX], size_t *ret_at) {
-	size_t at = proof->n_links - 1;
+	struct office writer = proof->root;
+	struct office below = { 0 };
+	size_t at = proof->n_links;
 	int r;
 
-	/* from the root down: each link is believed for what the one above it proved */
-	*ret_at = at;
-	ret_offices[at] = proof->root;
-	if (!id_eq(&proof->root.id, &proof->links[at].oplog.office))
-		return PROOF_BAD_CHAIN;
-	for (;; at--) {
+	/* from the root down: each link is believed for what those above it proved */
+	do {
+		const struct proof_link *link = &proof->links[--at];
+
 		*ret_at = at;
-		r = check_link(&proof->links[at], &ret_offices[at]);
-		if (r || at == 0)
-			return r;
-		r = check_key(&proof->links[at], &ret_offices[at], &proof->links[at - 1].oplog.office,
-			&ret_offices[at - 1]);
-		if (r)
-			return r;
-	}
+		if (!id_is_nil(&below.id) && id_eq(&link->oplog.office, &below.id)) {
+			writer = below;
+			below = (struct office){ 0 };
+		} else if (!id_eq(&link->oplog.office, &writer.id) || (at == 0 && !id_is_nil(&below.id))) {
+			return PROOF_BAD_CHAIN;
+		}
+		ret_offices[at] = writer;
+		r = check_link(link, &writer);
+		if (r == 0 && at > 0)
+			r = believe(proof, at, &writer, &below);
+	} while (r == 0 && at > 0);
+	return r;
 }

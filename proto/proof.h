@@ -7,11 +7,15 @@
  *   link   [office, epoch, lane, index, leaf, [hash, ...], size, root hash, signature]
  *
  * A link says that a leaf stands in an oplog: the leaf (as in a batch), its inclusion path
- * (RFC 6962, 2.1.1), and a head that the oplog's office signed. The first is that of the record; each
- * further one is of the record that says the key with which the one before is signed: in the oplog of the
- * parent the one that enrolled the office, in its own the one that changed its key. The last link's office is the root, whom nobody enrolled: its id and keys end the file, and whether
- * they are the right ones only a person can say, who has their fingerprint from elsewhere. Beyond
- * that fingerprint every byte of the file is under a signature or a hash.
+ * (RFC 6962, 2.1.1), and a head that the oplog's office signed. The first is that of the record. Each further
+ * one is of an office record that is needed to believe those before it: in an office's own oplog the one that
+ * changed its key; in its parent's the one that enrolled it, and the one that revoked it, if it was. So the
+ * links of one office stand together, and behind them those of its parent. The last link's office is the root,
+ * whom nobody enrolled: its id and keys end the file, and whether they are the right ones only a person can
+ * say, who has their fingerprint from elsewhere. Beyond that fingerprint every byte of the file is under a
+ * signature or a hash.
+ *
+ * Every office in the chain can speak for whatever is below it: who is in it must be shown.
  */
 #include "proto/kinds/office.h"
 #include "proto/merkle.h"
@@ -27,7 +31,8 @@ enum {
 	PROOF_MALFORMED = 1,
 	PROOF_BAD_PATH,      /* the leaf is not in the tree of the head */
 	PROOF_BAD_SIGNATURE, /* the head is not signed by the key that the next link says */
-	PROOF_BAD_CHAIN,     /* a link says the key of another office than the one before it needs */
+	PROOF_BAD_CHAIN,     /* a link does not say who an office is that the ones before it need */
+	PROOF_ENDED,         /* a head lies beyond the end of its office, which was revoked */
 };
 
 struct proof_link {
@@ -49,7 +54,7 @@ void proof_write(const struct proof *proof, struct writer *w);
 int proof_read(struct span file, struct proof *ret_proof);
 /*
  * Whether it proves what it says, given that the root's key is right. @ret_offices has room for
- * PROOF_LINKS_MAX: who wrote each link, as enrolled. @ret_at: the link that fails. 0, an outcome or
+ * PROOF_LINKS_MAX: who wrote each link, with the key that it is signed with. @ret_at: the link that fails. 0, an outcome or
  * -errno.
  */
 int proof_check(const struct proof *proof, struct office ret_offices[PROOF_LINKS_MAX], size_t *ret_at);

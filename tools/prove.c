@@ -309,6 +309,8 @@ static const char *why_not(int outcome) {
 		return N_("a record is not in the oplog that it is said to be in");
 	case PROOF_BAD_SIGNATURE:
 		return N_("an oplog is not signed by the office that it is said to be of");
+	case PROOF_ENDED:
+		return N_("it lies beyond the end of an office that was revoked");
 	default:
 		return N_("the offices do not enrol one another up to the topmost");
 	}

@@ -6,6 +6,8 @@
   verify.py consistency VKEY OLD NEW       NEW is followed by the hashes of RFC 9162, 2.1.4
   verify.py proof FILE ROOT_KEY_HEX        proto/PROTOCOL.md, "Proof"; RFC 9162, 2.1.3
 
+The last prints the hash of the record, and who vouches for it: each of these offices can speak for all below it.
+
 Ed25519 is that of RFC 8032, 5.1, with Python's integers: slow, and easy to hold against the text.
 """
 import base64
@@ -163,16 +165,20 @@ def read_note(text, vkey):
 
 # Proofs
 
-def msgpack(data, at=0):
+DEPTH_MAX = 8
+
+
+def msgpack(data, at=0, depth=0):
     """The value at @at, and where it ends: only what PROTOCOL.md has."""
     b = data[at]
     if b < 0x80:
         return b, at + 1
     if b & 0xf0 == 0x90 or b == 0xdc:
+        need(depth < DEPTH_MAX, "arrays too deep in each other")
         n, at = (b & 15, at + 1) if b != 0xdc else (int.from_bytes(data[at + 1:at + 3], "big"), at + 3)
         items = []
         for _ in range(n):
-            item, at = msgpack(data, at)
+            item, at = msgpack(data, at, depth + 1)
             items.append(item)
         return items, at
     if b & 0xe0 == 0xa0:
@@ -191,28 +197,68 @@ def msgpack(data, at=0):
     raise Bad("a byte that no value begins with")
 
 
-OFFICE_KIND, OFFICE_ID, OFFICE_PARENT, OFFICE_SIGN_KEY, OFFICE_END = 192, 0, 1, 6, 10
+OFFICE_KIND, REVOKED = 192, 3
+
+
+class Office:
+    """Who an office record says somebody is; of the topmost only the id and the key are known."""
+
+    def __init__(self, id, key, parent=None, code=0, digits=0, name=None, state=None, end=None):
+        self.id, self.key, self.parent, self.state, self.end = id, key, parent, state, end
+        self.label = "the topmost office" if name is None else "%0*d %s" % (digits, code, name)
+
+    def __str__(self):
+        label = "".join(c if c.isprintable() else "?" for c in self.label)
+        return "%s (%s)%s" % (label, self.id.hex(), ", revoked" if self.end is not None else "")
+
+
+def read_office(leaf):
+    need(isinstance(leaf, bytes), "a hash where a record says who an office is")
+    (kind, _id, _time, _organisation, _audience, body, *_more), end = msgpack(leaf)
+    need(kind == OFFICE_KIND and end == len(leaf), "not a record of an office")
+    id, parent, _level, code, digits, name, key, _curve_key, _valid_from, state, *more = body
+    ended = more and isinstance(more[0], list)
+    return Office(id, key, parent, code, digits, name, state, more[0] if ended else None)
+
+
+def check_end(office, epoch, lane, size):
+    if office.end is not None:
+        last, *sizes = office.end
+        need(epoch < last or (epoch == last and size <= sizes[lane]), "beyond the end of a revoked office")
 
 
 def check_proof(data, root_key):
+    """The record's leaf, and the offices from the topmost down to the record's."""
     (version, links, root_id, sign_key, _curve_key), end = msgpack(data)
     need(version == 1 and end == len(data), "not a proof of this version")
     need(sign_key == root_key, "another root")
-    office, key = root_id, sign_key
+    chain, below = [Office(root_id, sign_key)], None
     for n, link in reversed(list(enumerate(links))):
-        writer, epoch, lane, index, leaf, path, size, root, signature = link
-        need(writer == office, "the chain is broken")
-        origin = "lienthong/%s/%d/%d" % (writer.hex(), epoch, lane)
+        office, epoch, lane, index, leaf, path, size, root, signature = link
+        if below and office == below.id:
+            chain, below = chain + [below], None
+        writer = chain[-1]
+        need(office == writer.id and (n > 0 or not below), "the chain is broken")
+        origin = "lienthong/%s/%d/%d" % (office.hex(), epoch, lane)
         text = "%s\n%d\n%s\n" % (origin, size, base64.b64encode(root).decode())
-        ed25519(key, text.encode(), signature)
+        ed25519(writer.key, text.encode(), signature)
         inclusion(index, size, leaf_of(leaf), path, root)
+        check_end(writer, epoch, lane, size)
         if n == 0:
-            return leaf
-        (kind, _id, _time, _organisation, _audience, body, *_more), end = msgpack(leaf)
-        own = body[OFFICE_ID] == writer and len(body) > OFFICE_END and body[OFFICE_END] is not None
-        need(end == len(leaf) and kind == OFFICE_KIND and (own or body[OFFICE_PARENT] == writer),
-             "neither an enrolment by the parent nor a change of key")
-        office, key = body[OFFICE_ID], body[OFFICE_SIGN_KEY]
+            return leaf, chain
+        said = read_office(leaf)
+        if said.id == writer.id:
+            need(said.end is not None, "an office that says its own key, and no end of the one before")
+            writer.key = said.key
+            continue
+        need(said.parent == writer.id, "an office that another one than its parent names")
+        need((said.end is not None) == (said.state == REVOKED), "an end without a revocation, or the reverse")
+        if below:
+            need(said.id == below.id and below.end is None, "an office of which nothing comes")
+            said.key = below.key
+        need(all(said.id != above.id for above in chain), "an office below itself")
+        below = said
+    raise Bad("no link")
 
 
 def read(path):
@@ -232,15 +278,21 @@ def main(command, *args):
         print(old_size, size)
     elif command == "proof":
         with open(args[0], "rb") as file:
-            leaf = check_proof(file.read(), bytes.fromhex(args[1]))
+            leaf, chain = check_proof(file.read(), bytes.fromhex(args[1]))
         print("hash" if isinstance(leaf, list) else leaf_of(leaf).hex())
+        print("kept by", chain[-1])
+        for office in reversed(chain[:-1]):
+            print("enrolled by", office)
     else:
         raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main(*sys.argv[1:])
-    except (Bad, ValueError, IndexError, UnicodeError) as error:
+    except Exception as error:  # a value of another type is no better than one that does not fit
         print("not verified:", error, file=sys.stderr)
         raise SystemExit(1)
