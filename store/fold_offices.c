@@ -180,8 +180,7 @@ static int key_for(const struct office_row *row, const struct oplog_id *oplog, u
 	struct verifier **ret_key) {
 	int term = office_term_of(&row->office, &row->former, oplog, size);
 	int r = term == OFFICE_ENDED ? 0
-		: verifier_new((size_t)term < row->former.n ? row->former.terms[term].sign_key
-							     : row->office.sign_key, ret_key);
+				     : verifier_new(office_term_key(&row->office, &row->former, (size_t)term), ret_key);
 
 	return r < 0 ? r : 0;
 }

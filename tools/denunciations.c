@@ -155,7 +155,7 @@ static int keep_public(const struct tool *tool, const uint8_t public[BOX_KEY_LEN
 	int r = path ? file_write(path, (struct span){ (const uint8_t *)text, len }, 0644) : -ENOMEM;
 
 	if (r)
-		r = fail(_("cannot write %s: %s"), path ? path : tool->home, strerror(-r));
+		r = fail(_("cannot write %s: %s"), path ? path : tool->home, file_error(r));
 	free(path);
 	return r;
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tools/enrolment.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tools/home.h"
+
+#define SEPARATORS " -:"
 
 enum {
 	GROUPS = 5,
@@ -36,10 +40,34 @@ void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRIN
 			get_be16(hash.b + 2 * i));
 }
 
+void enrolment_first_fingerprint(const struct office *office, const struct office_former *former,
+	char ret_text[FINGERPRINT_MAX]) {
+	struct office first = *office;
+
+	memcpy(first.sign_key, office_term_key(office, former, 0), sizeof(first.sign_key));
+	enrolment_fingerprint(&first, ret_text);
+}
+
+bool enrolment_is_fingerprint(const char *text) {
+	unsigned digits = 0;
+
+	for (;; text++) {
+		text += strspn(text, SEPARATORS);
+		if (!isxdigit((unsigned char)*text))
+			return *text == '\0' && digits == 4 * GROUPS;
+		digits++;
+	}
+}
+
+int enrolment_no_fingerprint(const char *text) {
+	return misuse(_("\"%s\" is not a fingerprint; write all of it, five groups of four digits or letters from a to f"),
+		text);
+}
+
 bool enrolment_same_fingerprint(const char *given, const char *made) {
 	for (;; given++, made++) {
-		given += strspn(given, " -:");
-		made += strspn(made, " -:");
+		given += strspn(given, SEPARATORS);
+		made += strspn(made, SEPARATORS);
 		if ((*given | 0x20) != (*made | 0x20))
 			return *given == '\0' && *made == '\0';
 		if (*given == '\0')
@@ -59,6 +87,8 @@ int enrolment_confirm(const struct office *office, const struct comparison *comp
 
 	enrolment_fingerprint(office, fingerprint);
 	office_label(&(struct office_row){ .office = *office }, label);
+	if (comparison->fingerprint && !enrolment_is_fingerprint(comparison->fingerprint))
+		return enrolment_no_fingerprint(comparison->fingerprint);
 	if (comparison->fingerprint)
 		return enrolment_same_fingerprint(comparison->fingerprint, fingerprint) ? DONE :
 			refuse(_("%s: the fingerprint in the file is another one: %s; nothing was done; ask that office for its file again, in a safer way"),

@@ -18,6 +18,16 @@ struct comparison {
 
 /* Of the office's id and keys: five groups of four hexadecimal digits. */
 void enrolment_fingerprint(const struct office *office, char ret_text[FINGERPRINT_MAX]);
+/*
+ * Of the office's id and its first keys: what proofs go back to, and `verify --root` compares, of the topmost. It
+ * stays as it is when the key changes.
+ */
+void enrolment_first_fingerprint(const struct office *office, const struct office_former *former,
+	char ret_text[FINGERPRINT_MAX]);
+/* Whether it can be one at all, as people may have written it down. */
+bool enrolment_is_fingerprint(const char *text);
+/* Says that it cannot; returns the ending. */
+int enrolment_no_fingerprint(const char *text);
 /* Whether @given is @made, also in capitals and with other spaces, as people may have written it down. */
 bool enrolment_same_fingerprint(const char *given, const char *made);
 /*

@@ -5,8 +5,16 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "proto/text.h"
+
+/* What is neither file nor directory: see file_error(). 0 or -errno. */
+static int check_regular(const struct stat *st) {
+	return S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? -EISDIR : -ENOTSUP;
+}
 
 /* A pipe of that name must not make us wait. 0 or -errno. */
 static int open_regular(const char *path, FILE **ret_file) {
@@ -16,9 +24,9 @@ static int open_regular(const char *path, FILE **ret_file) {
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		r = -errno;
-	else if (!S_ISREG(st.st_mode))
-		r = S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
-	else if (!(*ret_file = fdopen(fd, "r")))
+	else
+		r = check_regular(&st);
+	if (r == 0 && !(*ret_file = fdopen(fd, "r")))
 		r = -errno;
 	if (r && fd >= 0)
 		(void)close(fd);
@@ -79,9 +87,13 @@ static int write_all(int fd, struct span bytes) {
 
 int file_write(const char *path, struct span bytes, mode_t mode) {
 	char *temporary;
+	struct stat st;
 	int fd;
 	int r;
 
+	r = lstat(path, &st) == 0 ? check_regular(&st) : 0; /* a device would be gone, not written to */
+	if (r)
+		return r;
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = mkostemp(temporary, O_CLOEXEC);
@@ -98,4 +110,8 @@ int file_write(const char *path, struct span bytes, mode_t mode) {
 	}
 	free(temporary);
 	return r;
+}
+
+const char *file_error(int r) {
+	return r == -ENOTSUP ? _("it is a pipe, a device or a link, and not a file") : strerror(-r);
 }

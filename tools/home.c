@@ -94,29 +94,33 @@ int home_open_failed(const struct tool *tool, int r) {
 	}
 }
 
-int home_open(const struct tool *tool, struct home *ret_home) {
+int home_try(const struct tool *tool, struct home *ret_home) {
 	struct home home = { 0 };
-	char *path;
+	char *path = home_path(tool, "store");
 	int r;
 
-	r = home_become_owner(tool->home);
-	if (r)
-		return r;
-	path = home_path(tool, "store");
 	if (!path)
-		return fail_memory();
+		return -ENOMEM;
 	r = store_open(path, STORE_READ, 0, &home.store);
 	free(path);
 	if (r == 0)
 		r = store_begin_read(home.store, &home.txn);
 	if (r == 0)
 		r = read_register(&home);
-	if (r) {
+	if (r)
 		home_close(&home);
-		return home_open_failed(tool, r);
-	}
-	*ret_home = home;
-	return DONE;
+	else
+		*ret_home = home;
+	return r;
+}
+
+int home_open(const struct tool *tool, struct home *ret_home) {
+	int r = home_become_owner(tool->home);
+
+	if (r)
+		return r;
+	r = home_try(tool, ret_home);
+	return r ? home_open_failed(tool, r) : DONE;
 }
 
 void home_close(struct home *home) {

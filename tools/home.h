@@ -34,6 +34,8 @@ struct home {
 int home_become_owner(const char *path);
 /* DONE, or an ending, having said why. */
 int home_open(const struct tool *tool, struct home *ret_home);
+/* Says nothing, and becomes nobody. 0, an outcome of store.h, or -errno. */
+int home_try(const struct tool *tool, struct home *ret_home);
 void home_close(struct home *home);
 /* Says why the store cannot be opened: an outcome of store.h or -errno; returns the ending. */
 int home_open_failed(const struct tool *tool, int r);

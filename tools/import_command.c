@@ -145,7 +145,7 @@ int command_import(struct tool *tool, int argc, char **argv) {
 		return refuse(_("%s is larger than %d MiB; split it into files of fewer rows, each with the header line"),
 			args[1], CONTROL_MAX >> 20);
 	if (r)
-		return fail(_("cannot read %s: %s"), args[1], strerror(-r));
+		return fail(_("cannot read %s: %s"), args[1], file_error(r));
 	ending = import_bytes(&importing, (struct span){ bytes, len });
 	if (len > 0)
 		explicit_bzero(bytes, len);

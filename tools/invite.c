@@ -58,7 +58,7 @@ static int write_text(const char *path, const char *text) {
 	snprintf(line, sizeof(line), "%s\n", text);
 	r = file_write(path, span_str(line), 0600); /* whoever has it can ask */
 	explicit_bzero(line, sizeof(line));
-	return r ? fail(_("cannot write %s: %s"), path, strerror(-r)) : DONE;
+	return r ? fail(_("cannot write %s: %s"), path, file_error(r)) : DONE;
 }
 
 static int show_invite(const struct tool *tool, const struct inviting *inviting, const char *text,

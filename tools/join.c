@@ -102,7 +102,7 @@ static int read_arguments(char **words, int n, uint8_t **ret_bytes, size_t *ret_
 		return DONE;
 	/* names of directories may hold the same letters; a text is too long for a name, or has no slash */
 	if (n == 1 && r != -ENAMETOOLONG && (strchr(words[0], '/') || !strstr(words[0], "lienthong-")))
-		return fail(_("cannot read %s: %s"), words[0], strerror(-r));
+		return fail(_("cannot read %s: %s"), words[0], file_error(r));
 	return join_words(words, n, ret_bytes, ret_len) ? fail_memory() : DONE;
 }
 

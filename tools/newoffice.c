@@ -274,5 +274,5 @@ int newoffice_request(const struct tool *tool, const struct newoffice *made, str
 	if (r == 0)
 		r = file_write(path, writer_span(w), 0644);
 	free(path);
-	return r ? fail(_("cannot write the request: %s"), strerror(-r)) : DONE;
+	return r ? fail(_("cannot write the request: %s"), file_error(r)) : DONE;
 }

@@ -31,7 +31,7 @@ static int put_answer(const char *out, struct span file) {
 	if (strcmp(out, "-") != 0) {
 		r = file_write(out, file, 0644);
 		return r ? fail(_("the office is enrolled, but %s cannot be written: %s; ask again with --out"),
-				   out, strerror(-r)) :
+				   out, file_error(r)) :
 			   DONE;
 	}
 	if (fwrite(file.data, 1, file.len, stdout) != file.len)
@@ -134,7 +134,7 @@ int command_office_add(struct tool *tool, int argc, char **argv) {
 			address);
 	r = file_read(args[0], ENROL_FILE_MAX, &bytes, &len);
 	if (r)
-		return fail(_("cannot read %s: %s"), args[0], strerror(-r));
+		return fail(_("cannot read %s: %s"), args[0], file_error(r));
 	ending = add_office(tool, args[0], (struct span){ bytes, len }, address, out,
 		&comparison);
 	free(bytes);
@@ -151,6 +151,7 @@ static const struct column office_columns[] = {
 	{ .key = "depth" },
 	{ .key = "valid_from", .title = N_("Since") },
 	{ .key = "fingerprint", .title = N_("Fingerprint") },
+	{ .key = "root_fingerprint", .title = N_("For proofs") },
 	{ .key = "id" },
 };
 
@@ -175,6 +176,12 @@ static void list_office(struct listing *listing, const struct home *home,
 	cell_count(listing, depth);
 	cell_date(listing, office->valid_from_ms);
 	cell_str(listing, fingerprint);
+	if (id_is_nil(&office->parent)) {
+		enrolment_first_fingerprint(office, &row->former, fingerprint);
+		cell_str(listing, fingerprint);
+	} else {
+		cell_none(listing);
+	}
 	cell_id(listing, &office->id);
 }
 

@@ -35,7 +35,7 @@ static int read_petitioner(const char *path, const char *cells[PETITION_COLUMN_N
 			return misuse(_("give who asked either in the options or in a file"));
 	r = file_read(path, PRIVATE_BYTES_MAX, &bytes, ret_len);
 	if (r)
-		return fail(_("cannot read %s: %s"), path, strerror(-r));
+		return fail(_("cannot read %s: %s"), path, file_error(r));
 	*ret_text = rest = strndup((const char *)bytes, *ret_len);
 	r = *ret_text && strlen(*ret_text) == *ret_len ? 0 : 1; /* a zero is in no text */
 	explicit_bzero(bytes, *ret_len);

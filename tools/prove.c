@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/*
- * A record proved in one file (proto/proof.h), such a file checked without any store, and heads as
- * public transparency-log tools read them.
- */
+/* A record proved in one file (proto/proof.h), and heads as public transparency-log tools read them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/kinds/petition.h"
 #include "proto/proof.h"
-#include "proto/reference.h"
-#include "tools/enrolment.h"
 #include "tools/files.h"
+#include "tools/home.h"
 #include "tools/place.h"
-#include "tools/prove.h"
 
 /* The leaves of an oplog, as merkle.c asks for them. */
 struct leaves {
@@ -33,147 +27,203 @@ static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
 	return 0;
 }
 
+enum {
+	LINK_ENDED = 1,   /* no head that counts is over it */
+	LINK_NO_HEAD = 2, /* the head where it ends is not here yet */
+};
+
 /*
- * That leaf @index stands in an oplog, under a head that was signed in its own time: where the term ends, or
- * the newest. 0, STORE_NOT_FOUND (the head where it ends is not here yet) or -errno.
+ * That a record stands in its oplog, under a head that was signed in its own time: where the term or the office
+ * ends, or the newest. 0, an outcome or -errno.
  */
-static int make_link(const struct home *home, const struct oplog_id *id, uint64_t index,
+static int make_link(const struct home *home, const struct office_row *row, const struct place *place,
 	struct proof_link *ret_link) {
-	const struct office_row *row = home_office_by_id(home, &id->office);
 	struct oplog oplog;
 	struct leaves leaves = { home, &oplog };
-	uint64_t arrival, end;
+	uint64_t limit = office_limit(&row->office, &row->former, &place->oplog);
+	uint64_t end = office_next_end(&row->former, &place->oplog, place->index);
+	uint64_t arrival;
 	int r;
 
-	r = oplog_load(home->txn, id, &oplog);
-	if (r == 0 && (!row || index >= oplog.head.size))
-		r = -EIO; /* every commit ends with a head */
-	if (r)
-		return r > 0 ? -EIO : r;
-	end = office_next_end(&row->former, id, index);
+	r = oplog_load(home->txn, &place->oplog, &oplog);
+	if (r || place->index >= oplog.head.size)
+		return r < 0 ? r : -EIO; /* every commit ends with a head */
+	if (place->index >= limit)
+		return LINK_ENDED;
+	end = end < limit ? end : limit;
 	ret_link->head = oplog.head;
 	if (end < oplog.head.size)
 		r = oplog_next_head(home->txn, &oplog, end - 1, &ret_link->head);
 	if (r == 0 && ret_link->head.size > end)
-		return STORE_NOT_FOUND;
+		return LINK_NO_HEAD;
 	if (r == 0)
-		r = oplog_leaf(home->txn, &oplog, index, &ret_link->leaf, &arrival);
+		r = oplog_leaf(home->txn, &oplog, place->index, &ret_link->leaf, &arrival);
 	if (r == 0)
-		r = merkle_inclusion_prove(index, ret_link->head.size, leaf_of, &leaves, &ret_link->path);
-	ret_link->oplog = *id;
-	ret_link->index = index;
+		r = merkle_inclusion_prove(place->index, ret_link->head.size, leaf_of, &leaves, &ret_link->path);
+	ret_link->oplog = place->oplog;
+	ret_link->index = place->index;
 	return r > 0 ? -EIO : r;
 }
 
-static int link_failed(int r) {
-	return r < 0 ? home_failed(r)
-		     : refuse(_("the head that signs this is not here (yet); try again once this office was connected"));
-}
-
-/* The newest record that says that a key is an office's: its parent's, or its own that begins a term. */
-struct key_search {
+/* The first record that says this of an office: its parent's, or its own that begins a term. */
+struct search {
+	const struct office_row *writer;
 	const struct home *home;
 	const struct id *office;
-	const uint8_t *key;
-	bool own; /* of the office itself */
+	const uint8_t *key;           /* NULL: any */
+	const struct office_end *end; /* NULL: without one */
 	bool found;
-	struct oplog_id oplog;
-	uint64_t index;
-	uint64_t arrival;
+	struct place place;
 };
+
+static bool is_sought(const struct search *search, const struct leaf *leaf) {
+	struct office said;
+	struct record rec;
+
+	if (leaf->withheld || record_kind(leaf->bytes) != KIND_OFFICE || record_decode(leaf->bytes, &rec) ||
+		office_decode(rec.body, &said) || !id_eq(&said.id, search->office))
+		return false;
+	if (!id_eq(&said.id, &search->writer->office.id) && !id_eq(&said.parent, &search->writer->office.id))
+		return false;
+	if (search->key && memcmp(said.sign_key, search->key, sizeof(said.sign_key)) != 0)
+		return false;
+	return search->end ? said.has_end && office_end_compare(&said.end, search->end) == 0 : !said.has_end;
+}
 
 static int search_oplog(void *userdata, const struct oplog *oplog) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
-	struct key_search *search = userdata;
+	struct search *search = userdata;
+	uint64_t limit = office_limit(&search->writer->office, &search->writer->former, &oplog->id);
 	uint64_t index, arrival;
 	struct leaf leaf;
 	int r;
 
 	r = oplog_walk_open(search->home->txn, oplog, 0, &walk);
-	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
-		struct office office;
-		struct record rec;
-
-		if (leaf.withheld || record_kind(leaf.bytes) != KIND_OFFICE ||
-			record_decode(leaf.bytes, &rec) || office_decode(rec.body, &office) ||
-			!id_eq(&office.id, search->office) || (search->own && !office.has_end) ||
-			memcmp(office.sign_key, search->key, SIGN_PUBLIC_LEN) != 0 ||
-			(search->found && arrival < search->arrival))
+	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0 && index < limit) {
+		if (!is_sought(search, &leaf))
 			continue;
 		search->found = true;
-		search->oplog = oplog->id;
-		search->index = index;
-		search->arrival = arrival;
+		search->place = (struct place){ oplog->id, index };
+		return 1; /* no further one is looked at */
 	}
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
-static const uint8_t *key_of_term(const struct office_row *row, size_t term) {
-	return term < row->former.n ? row->former.terms[term].sign_key : row->office.sign_key;
-}
+/* A proof as it is made: from the root down. */
+struct chain {
+	const struct home *home;
+	struct proof *proof;
+	const struct office_row *writer; /* of what is added now */
+	size_t term;                     /* of the key of the writer that was said so far */
+};
 
-/* The link to the record that says the key with which @proof's last link is signed. DONE, or an ending. */
-static int add_key(const struct home *home, struct proof *proof, const struct office_row *row, size_t term) {
-	struct key_search search = { .home = home, .office = &row->office.id, .key = key_of_term(row, term),
-		.own = term > 0 };
+static int add_place(struct chain *chain, const struct place *place);
+
+/* Adds the record that says this of an office. DONE, or an ending with its words. */
+static int add_said(struct chain *chain, const struct office_row *row, const uint8_t *key,
+	const struct office_end *end) {
+	struct search search = { .writer = chain->writer, .home = chain->home, .office = &row->office.id, .key = key,
+		.end = end };
 	char label[OFFICE_LABEL_MAX];
-	int r = oplog_each_of(home->txn, term > 0 ? &row->office.id : &row->office.parent, search_oplog, &search);
+	int r = oplog_each_of(chain->home->txn, &chain->writer->office.id, search_oplog, &search);
 
+	if (search.found)
+		return add_place(chain, &search.place);
 	if (r)
 		return home_failed(r);
 	office_label(row, label);
-	if (!search.found)
-		return refuse(_("the record that enrols %s is not here (yet); try again once this office was connected"),
-			label);
-	if (proof->n_links == PROOF_LINKS_MAX)
-		return refuse(_("there are more levels and keys than a proof can have"));
-	r = make_link(home, &search.oplog, search.index, &proof->links[proof->n_links++]);
-	return r ? link_failed(r) : DONE;
+	return refuse(_("a record that says who %s is, is not here (yet); try again once this office was connected"),
+		label);
 }
 
-/* From the key of the first link up to the first key of the topmost office. DONE, or an ending with its words. */
-static int add_chain(const struct home *home, struct proof *proof) {
-	for (;;) {
-		const struct proof_link *last = &proof->links[proof->n_links - 1];
-		const struct office_row *row = home_office_by_id(home, &last->oplog.office);
-		int term = row ? office_term_of(&row->office, &row->former, &last->oplog, last->head.size) :
-				 OFFICE_ENDED;
-		int ending;
+/* Adds a record of the writer, behind those that say the key with which its head is signed. */
+static int add_place(struct chain *chain, const struct place *place) {
+	const struct office *office = &chain->writer->office;
+	const struct office_former *former = &chain->writer->former;
+	struct proof_link link = { 0 };
+	char label[OFFICE_LABEL_MAX];
+	int r = make_link(chain->home, chain->writer, place, &link);
+	int term = r == 0 ? office_term_of(office, former, &place->oplog, link.head.size) : OFFICE_ENDED;
+	int ending = DONE;
 
-		if (term == OFFICE_ENDED)
-			return home_failed(-EIO);
+	office_label(chain->writer, label);
+	if (r < 0)
+		return home_failed(r);
+	if (r == LINK_NO_HEAD)
+		return refuse(_("the head that signs this is not here (yet); try again once this office was connected"));
+	if (term == OFFICE_ENDED)
+		return refuse(_("the record lies beyond the end of %s, which was revoked or goes on from an older copy; it does not count, and is not proved"),
+			label);
+	for (; ending == DONE && chain->term < (size_t)term; chain->term++) {
+		const uint8_t *next = office_term_key(office, former, chain->term + 1);
+
 		/* another life of its store keeps the key */
-		while (term > 0 && memcmp(key_of_term(row, term), key_of_term(row, term - 1), SIGN_PUBLIC_LEN) == 0)
-			term--;
-		if (term == 0 && id_is_nil(&row->office.parent)) {
-			proof->root = row->office;
-			memcpy(proof->root.sign_key, key_of_term(row, 0), SIGN_PUBLIC_LEN);
-			return DONE;
-		}
-		ending = add_key(home, proof, row, term);
-		if (ending)
-			return ending;
+		if (memcmp(office_term_key(office, former, chain->term), next, SIGN_PUBLIC_LEN) != 0)
+			ending = add_said(chain, chain->writer, next, &former->terms[chain->term].end);
 	}
+	if (ending)
+		return ending;
+	if (chain->proof->n_links == PROOF_LINKS_MAX)
+		return refuse(_("there are more levels and keys than a proof can have"));
+	chain->proof->links[chain->proof->n_links++] = link;
+	return DONE;
+}
+
+/* Who @row is, of the office above it: who enrolled it, and where it ended. */
+static int add_office(struct chain *chain, const struct office_row *row) {
+	int ending = add_said(chain, row, office_term_key(&row->office, &row->former, 0), NULL);
+
+	return ending || !row->office.has_end ? ending : add_said(chain, row, NULL, &row->office.end);
+}
+
+/* The office and all above it; how many, or 0: one of them is not known here. */
+static size_t find_above(const struct home *home, const struct id *office,
+	const struct office_row *ret_rows[PROOF_LINKS_MAX]) {
+	const struct office_row *row;
+	size_t n = 0;
+
+	while (n < PROOF_LINKS_MAX && (row = home_office_by_id(home, office))) {
+		ret_rows[n++] = row;
+		office = &row->office.parent;
+		if (id_is_nil(office))
+			return n;
+	}
+	return 0;
+}
+
+static int make_chain(struct chain *chain, const struct place *place) {
+	const struct office_row *rows[PROOF_LINKS_MAX];
+	size_t n = find_above(chain->home, &place->oplog.office, rows);
+	int ending = DONE;
+
+	if (n == 0)
+		return home_failed(-EIO);
+	chain->proof->root = rows[n - 1]->office;
+	memcpy(chain->proof->root.sign_key, office_term_key(&rows[n - 1]->office, &rows[n - 1]->former, 0),
+		SIGN_PUBLIC_LEN);
+	for (size_t i = n; ending == DONE && i-- > 0;) {
+		chain->writer = rows[i];
+		chain->term = 0;
+		ending = i > 0 ? add_office(chain, rows[i - 1]) : add_place(chain, place);
+	}
+	return ending;
 }
 
 static int make_proof(const struct home *home, const char *name, struct proof *ret_proof) {
-	const struct office_row *row;
+	struct chain chain = { .home = home, .proof = ret_proof };
 	struct place place;
 	int ending;
-	int r;
 
 	ending = place_find(home, name, &place);
-	if (ending)
-		return ending;
-	row = home_office_by_id(home, &place.oplog.office);
-	if (row && place_is_void(row, &place))
-		return refuse(_("%s: this record lies beyond the end of an earlier life of its office's store; nothing proves it any more"),
-			name);
-	r = make_link(home, &place.oplog, place.index, &ret_proof->links[0]);
-	if (r)
-		return link_failed(r);
-	ret_proof->n_links = 1;
-	return add_chain(home, ret_proof);
+	if (ending == DONE)
+		ending = make_chain(&chain, &place);
+	for (size_t i = 0, j = ret_proof->n_links; i + 1 < j; i++) { /* in the file the record is first */
+		struct proof_link link = ret_proof->links[--j];
+
+		ret_proof->links[j] = ret_proof->links[i];
+		ret_proof->links[i] = link;
+	}
+	return ending;
 }
 
 static int write_proof(const struct tool *tool, const struct proof *proof, const char *path) {
@@ -184,9 +234,9 @@ static int write_proof(const struct tool *tool, const struct proof *proof, const
 	proof_write(proof, &w);
 	if (!writer_ok(&w))
 		return fail_memory();
-	r = file_write(path, writer_span(&w), 0644);
+	r = file_write(path, writer_span(&w), 0600); /* it may say in full what few may read */
 	if (r)
-		return fail(_("cannot write %s: %s"), path, strerror(-r));
+		return fail(_("cannot write %s: %s"), path, file_error(r));
 	if (tool->json)
 		return json_show(json_pack("{s:s, s:I}", "file", path, "bytes", (json_int_t)w.len));
 	say(_("%s proves it to whoever knows the key of the topmost office: lienthong verify %s"), path, path);
@@ -226,151 +276,6 @@ int command_prove(struct tool *tool, int argc, char **argv) {
 		home_close(&home);
 	}
 	free(own);
-	return ending;
-}
-
-/* Checking */
-
-static const struct column proof_columns[] = {
-	{ .key = "kind", .title = N_("Record") },
-	{ .key = "reference", .title = N_("Reference") },
-	{ .key = "text", .title = N_("Text") },
-	{ .key = "recorded", .title = N_("Recorded") },
-	{ .key = "hash", .title = N_("Its hash") },
-	{ .key = "office", .title = N_("Kept by") },
-	{ .key = "oplog", .title = N_("In its oplog") },
-	{ .key = "number", .title = N_("Number") },
-	{ .key = "size", .title = N_("Of") },
-	{ .key = "root_office_id", .title = N_("Topmost office") },
-	{ .key = "root_fingerprint", .title = N_("Its fingerprint") },
-};
-
-static void fill_record(struct listing *listing, const struct leaf *leaf) {
-	struct petition petition;
-	struct record rec;
-
-	if (leaf->withheld || record_decode(leaf->bytes, &rec)) {
-		for (unsigned i = 0; i < 4; i++)
-			cell_none(listing);
-		return;
-	}
-	cell_word(listing, &words_kind, rec.kind);
-	if (rec.kind == KIND_PETITION && petition_decode(rec.body, &petition) == 0) {
-		cell_reference(listing, petition.reference);
-		cell_text(listing, petition.text);
-	} else {
-		cell_none(listing);
-		cell_none(listing);
-	}
-	cell_time(listing, rec.time_ms);
-}
-
-static void cell_hash(struct listing *listing, const struct leaf *leaf) {
-	char text[2 * sizeof(leaf->hash.b) + 1];
-	struct hash hash;
-
-	leaf_hash(leaf, &hash);
-	for (size_t i = 0; i < sizeof(hash.b); i++)
-		snprintf(text + 2 * i, 3, "%02x", hash.b[i]);
-	cell_str(listing, text);
-}
-
-static void fill_proof(struct listing *listing, const struct proof *proof, const struct office *offices) {
-	const struct proof_link *link = &proof->links[0];
-	const struct office_row writer = { .office = offices[0] };
-	char label[OFFICE_LABEL_MAX], fingerprint[FINGERPRINT_MAX];
-	const char *lane = words_name(&words_lane, link->oplog.lane);
-
-	fill_record(listing, &link->leaf);
-	cell_hash(listing, &link->leaf);
-	if (proof->n_links > 1) {
-		office_label(&writer, label);
-		cell_str(listing, label);
-	} else { /* the topmost itself: of it the file has only the keys */
-		cell_id(listing, &link->oplog.office);
-	}
-	cell(listing, json_sprintf("%u/%s", link->oplog.epoch, lane ? lane : "?"), "%u/%s", link->oplog.epoch,
-		lane ? _(lane) : "?");
-	cell_count(listing, link->index);
-	cell_count(listing, link->head.size);
-	cell_id(listing, &proof->root.id);
-	enrolment_fingerprint(&proof->root, fingerprint);
-	cell_str(listing, fingerprint);
-}
-
-/* Why it proves nothing; NULL: it does. */
-static const char *why_not(int outcome) {
-	switch (outcome) {
-	case 0:
-		return NULL;
-	case PROOF_MALFORMED:
-		return N_("it is not a proof, or damaged");
-	case PROOF_BAD_PATH:
-		return N_("a record is not in the oplog that it is said to be in");
-	case PROOF_BAD_SIGNATURE:
-		return N_("an oplog is not signed by the office that it is said to be of");
-	case PROOF_ENDED:
-		return N_("it lies beyond the end of an office that was revoked");
-	default:
-		return N_("the offices do not enrol one another up to the topmost");
-	}
-}
-
-static int show_proof(const struct tool *tool, const struct proof *proof, const struct office *offices,
-	const char *root) {
-	_cleanup_(listing_done) struct listing card;
-	char fingerprint[FINGERPRINT_MAX];
-	bool known;
-
-	enrolment_fingerprint(&proof->root, fingerprint);
-	known = root && enrolment_same_fingerprint(root, fingerprint);
-	listing_init(&card, proof_columns, N_ELEMENTS(proof_columns));
-	fill_proof(&card, proof, offices);
-	if (card.failed)
-		return fail_memory();
-	if (tool->json) {
-		int ending = json_show(json_pack("{s:b, s:b, s:o?}", "ok", !root || known, "root_known", known,
-			"proved", listing_object(&card)));
-
-		return ending ? ending : !root || known ? DONE : FAILED;
-	}
-	listing_cards(&card);
-	say("%s", "");
-	if (root && !known) {
-		say(_("NOT PROVED: the topmost office of this proof is another one than that of the fingerprint given."));
-		return FAILED;
-	}
-	if (known)
-		say(_("Proved, by the office of which you gave the fingerprint."));
-	else
-		say(_("Proved, if the fingerprint is that of the topmost office: compare it with one that you have from elsewhere."));
-	return DONE;
-}
-
-int proof_verify(const struct tool *tool, const char *path, const char *root) {
-	struct office offices[PROOF_LINKS_MAX];
-	uint8_t *bytes = NULL;
-	struct proof *proof;
-	size_t len = 0, at = 0;
-	int ending, r;
-
-	r = file_read(path, PROOF_FILE_MAX, &bytes, &len);
-	if (r)
-		return fail(_("cannot read %s: %s"), path, strerror(-r));
-	proof = calloc(1, sizeof(*proof));
-	r = proof ? proof_read((struct span){ bytes, len }, proof) : -ENOMEM;
-	if (r == 0)
-		r = proof_check(proof, offices, &at);
-	if (r < 0)
-		ending = fail_memory();
-	else if (r == 0)
-		ending = show_proof(tool, proof, offices, root);
-	else if (tool->json)
-		ending = json_show(json_pack("{s:b, s:s}", "ok", false, "fault", why_not(r))) ? FAILED : FAILED;
-	else
-		ending = fail(_("%s proves nothing: %s"), path, _(why_not(r)));
-	free(proof);
-	free(bytes);
 	return ending;
 }
 
@@ -423,7 +328,7 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 	term = office_term_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
 	if (term == OFFICE_ENDED)
 		return -EIO;
-	key = key_of_term(all->row, term);
+	key = office_term_key(&all->row->office, &all->row->former, (size_t)term);
 	if (all->n++ > 0)
 		printf("\n");
 	if (all->vkeys) {

@@ -19,7 +19,7 @@
 #include "store/fold.h"
 #include "tools/enrolment.h"
 #include "tools/home.h"
-#include "tools/prove.h"
+#include "tools/proved.h"
 
 enum {
 	FAULT_MAX = 200,
@@ -158,9 +158,7 @@ static void note_term(struct enrolment *enrolment, const struct office_row *row,
 }
 
 static bool has_first_keys(const struct office_row *row, const struct office *said) {
-	const uint8_t *first = row->former.n ? row->former.terms[0].sign_key : row->office.sign_key;
-
-	return memcmp(first, said->sign_key, SIGN_PUBLIC_LEN) == 0 &&
+	return memcmp(office_term_key(&row->office, &row->former, 0), said->sign_key, SIGN_PUBLIC_LEN) == 0 &&
 		memcmp(row->office.curve_key, said->curve_key, OFFICE_CURVE_LEN) == 0;
 }
 
@@ -407,19 +405,6 @@ static int check_oplog(void *userdata, const struct oplog *oplog) {
 	return 0;
 }
 
-/* The topmost office, whom nobody enrols: whether it is the one of the fingerprint that was given. */
-static void check_root(struct checking *checking, const struct office_row *row) {
-	char label[OFFICE_LABEL_MAX], fingerprint[FINGERPRINT_MAX];
-	struct office office = row->office;
-
-	if (row->former.n)
-		memcpy(office.sign_key, row->former.terms[0].sign_key, sizeof(office.sign_key));
-	office_label(row, label);
-	enrolment_fingerprint(&office, fingerprint);
-	if (!enrolment_same_fingerprint(checking->root, fingerprint))
-		add_fault(checking, label, N_("is topmost here, and has another fingerprint: %s"), fingerprint);
-}
-
 /*
  * This office and those above it were pinned when it joined, perhaps with a newer answer than their records. With
  * the fingerprint of the topmost, that alone is pinned, and all else follows from records.
@@ -440,8 +425,6 @@ static void check_register(struct checking *checking) {
 		char label[OFFICE_LABEL_MAX];
 
 		office_label(row, label);
-		if (checking->root && pinned)
-			check_root(checking, row);
 		if (!enrolment->found && !pinned)
 			add_fault(checking, label, N_("stands in the register, and no record enrols it"));
 		if (enrolment->terms != (UINT64_C(1) << row->former.n) - 1 && (!pinned || checking->root))
@@ -773,6 +756,38 @@ static int check_all(struct checking *checking) {
 	return show(checking, r == 0);
 }
 
+/* Not the store's fault: whoever gave the fingerprint meant another office, or another key. */
+static int say_other_root(struct checking *checking, const struct office_row *row, const char *first) {
+	char label[OFFICE_LABEL_MAX], present[FINGERPRINT_MAX], text[FAULT_MAX];
+	bool json = checking->tool->json;
+
+	office_label(row, label);
+	enrolment_fingerprint(&row->office, present);
+	if (enrolment_same_fingerprint(checking->root, present))
+		snprintf(text, sizeof(text), "%s", for_reader(json, N_("that is the fingerprint of its present key; give the one that lienthong office list shows there for proofs")));
+	else
+		snprintf(text, sizeof(text), for_reader(json, N_("is topmost here, and has another fingerprint than the one given: %s")), first);
+	if (!json)
+		return fail(_("%s: %s. Nothing was checked."), label, text);
+	add_fault(checking, label, "%s", text);
+	return show(checking, false);
+}
+
+/* The topmost office, whom nobody enrols: whether it is the one of the fingerprint that was given. */
+static int check_root(struct checking *checking) {
+	const struct home *home = checking->home;
+	char first[FINGERPRINT_MAX];
+
+	for (size_t i = 0; checking->root && i < home->n_offices; i++) {
+		const struct office_row *row = &home->offices[i];
+
+		enrolment_first_fingerprint(&row->office, &row->former, first);
+		if (id_is_nil(&row->office.parent) && !enrolment_same_fingerprint(checking->root, first))
+			return say_other_root(checking, row, first);
+	}
+	return DONE;
+}
+
 static int check_home(struct checking *checking) {
 	_cleanup_(home_close) struct home home = { 0 };
 	int ending;
@@ -787,6 +802,9 @@ static int check_home(struct checking *checking) {
 	if (ending)
 		return ending;
 	checking->home = &home;
+	ending = check_root(checking);
+	if (ending)
+		return ending;
 	checking->enrolments = calloc(home.n_offices, sizeof(*checking->enrolments));
 	ending = checking->enrolments ? check_all(checking) : fail_memory();
 	free(checking->enrolments);
@@ -916,6 +934,8 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (root && !enrolment_is_fingerprint(root))
+		return enrolment_no_fingerprint(root);
 	if (n_args > 0)
 		return proof_verify(tool, args[0], root);
 	checking.root = root;

@@ -132,6 +132,10 @@ int office_term_of(const struct office *office, const struct office_former *form
 	return oplog->epoch >= begin ? (int)former->n : OFFICE_ENDED;
 }
 
+const uint8_t *office_term_key(const struct office *office, const struct office_former *former, size_t term) {
+	return term < former->n ? former->terms[term].sign_key : office->sign_key;
+}
+
 uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from) {
 	for (size_t i = 0; i < former->n; i++) {
 		const struct office_end *end = &former->terms[i].end;

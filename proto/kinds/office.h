@@ -104,6 +104,8 @@ enum {
 };
 int office_term_of(const struct office *office, const struct office_former *former, const struct oplog_id *oplog,
 	uint64_t size);
+/* The key of a term, @former->n the present one. */
+const uint8_t *office_term_key(const struct office *office, const struct office_former *former, size_t term);
 /*
  * The least size beyond @from at which a term of that oplog ends; UINT64_MAX: none. A head stands there,
  * and no batch goes beyond it: what is signed by the next key may be the very record that names it.

@@ -5,9 +5,12 @@
  */
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/kinds/petition.h"
 #include "proto/proof.h"
+#include "proto/record.h"
 #include "tests/cluster/cli.h"
 #include "tests/cluster/tree.h"
 
@@ -99,8 +102,8 @@ Test(proof, heads_and_growth_are_verified_by_another_program, .timeout = 120) {
 	stage_done(&stage);
 }
 
-/* Of the topmost office, as it says itself. Heap. */
-static char *fingerprint_of(const struct proc *topmost) {
+/* Of the topmost office, as it says itself: of its present key, or for proofs. Heap. */
+static char *fingerprint_of(const struct proc *topmost, const char *which) {
 	json_t *rows = cli_json(topmost->home, (const char *const[]){ "office", "list", "--json", NULL });
 	char *text = NULL;
 	json_t *row;
@@ -108,7 +111,7 @@ static char *fingerprint_of(const struct proc *topmost) {
 
 	json_array_foreach (rows, i, row)
 		if (json_is_true(json_object_get(row, "own")))
-			text = strdup(json_string_value(json_object_get(row, "fingerprint")));
+			text = strdup(json_string_value(json_object_get(row, which)));
 	json_decref(rows);
 	return text;
 }
@@ -168,7 +171,7 @@ Test(proof, what_cannot_be_proved_is_refused_in_words, .timeout = 120) {
 	free(RUN(stage.commune, 2, "checkpoint", "--lane", "normal", "--since", "-1"));
 	free(RUN(stage.commune, 2, "checkpoint", "--lane", "normal", "--since", "0"));
 	free(RUN(stage.commune, 1, "verify", "--root", "0123 4567 89ab cdef 0123"));
-	fingerprint = fingerprint_of(stage.district);
+	fingerprint = fingerprint_of(stage.district, "root_fingerprint");
 	free(RUN(stage.commune, 0, "verify", "--root", fingerprint));
 	free(RUN(stage.district, 0, "verify", "--root", fingerprint));
 	free(fingerprint);
@@ -252,5 +255,235 @@ Test(proof, nothing_of_it_can_be_changed, .timeout = 120) {
 	for (size_t len = 0; len < n; len++)
 		cr_expect_eq(proof_read((struct span){ bytes, len }, proof), PROOF_MALFORMED);
 	free(proof);
+	stage_done(&stage);
+}
+
+/* What `verify FILE` says to a program; it must end with @code. */
+static json_t *verified(const struct proc *at, int code, const char *path, const char *root) {
+	char *text = root ? RUN(at, code, "verify", path, "--root", root, "--json") : RUN(at, code, "verify", path, "--json");
+	json_t *said = json_loads(text, 0, NULL);
+
+	cr_assert(said, "%s", text);
+	free(text);
+	return said;
+}
+
+static const char *text_at(const json_t *object, const char *key) {
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* What it says to a person, and that it ends with @code. */
+static void expect_words(const struct proc *at, int code, const char *words, const char *const *args) {
+	struct cli cli;
+
+	cr_expect_eq(cli_run(&cli, at->home, args), code, "%s %s: %s%s", args[0], args[1], cli.out, cli.err);
+	cr_expect(strstr(cli.out, words) || strstr(cli.err, words), "\"%s\" is not in: %s%s", words, cli.out, cli.err);
+	cr_expect_null(strstr(cli.out, "Keep a copy"));
+	cli_done(&cli);
+}
+#define WORDS(at, code, words, ...) expect_words(at, code, words, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* A link of one leaf; @bytes keeps the record. */
+static void forge_link(struct signer *signer, const struct id *office, struct record *rec, uint8_t bytes[1024],
+	struct proof_link *ret_link) {
+	struct writer w;
+
+	rec->time_ms = proc_wall_ms();
+	record_make_id(rec->time_ms, (const uint8_t[10]){ 1 }, &rec->id);
+	writer_init(&w, bytes, 1024);
+	cr_assert_eq(record_encode(rec, NULL, 0, &w), 0);
+	*ret_link = (struct proof_link){ .oplog = { *office, 1, LANE_NORMAL }, .leaf.bytes = writer_span(&w),
+		.head.size = 1 };
+	leaf_hash(&ret_link->leaf, &ret_link->head.root);
+	cr_assert_eq(head_sign(signer, &ret_link->oplog, &ret_link->head), 0);
+}
+
+/* Behind a proof of the commune's: it enrols @victim with a key of its own, and writes in its name. */
+static void forge(const struct stage *stage, const struct office *victim, const char *from, const char *to) {
+	static uint8_t file[PROOF_FILE_MAX], bytes[2][1024], body[512];
+	struct proof *held = calloc(1, sizeof(*held)), *made = calloc(1, sizeof(*made));
+	struct petition petition = { .legal_kind = LEGAL_PETITION, .category = CATEGORY_LAND, .channel = CHANNEL_LETTER,
+		.people = 1, .text = span_str("Bịa đặt") };
+	struct record rec = { .kind = KIND_OFFICE };
+	struct office said = *victim;
+	struct signer *own, *thief;
+	struct writer w;
+	size_t n;
+	FILE *f = fopen(from, "r");
+
+	cr_assert(f && held && made);
+	n = fread(file, 1, sizeof(file), f);
+	fclose(f);
+	cr_assert_eq(proof_read((struct span){ file, n }, held), 0);
+	cr_assert_eq(signer_new(stage->commune->keys.seed, &own), 0);
+	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ 99 }, &thief), 0);
+	*made = *held;
+	made->n_links = held->n_links + 1;
+	memcpy(&made->links[1], &held->links[0], held->n_links * sizeof(held->links[0]));
+	said.parent = stage->commune->office.id;
+	signer_public(thief, said.sign_key);
+	writer_init(&w, body, sizeof(body));
+	office_encode(&said, &w);
+	rec.body = writer_span(&w);
+	forge_link(own, &stage->commune->office.id, &rec, bytes[0], &made->links[1]);
+	writer_init(&w, body, sizeof(body));
+	petition_encode(&petition, &w);
+	rec = (struct record){ .kind = KIND_PETITION, .body = writer_span(&w) };
+	forge_link(thief, &victim->id, &rec, bytes[1], &made->links[0]);
+	writer_init_grow(&w);
+	proof_write(made, &w);
+	f = fopen(to, "w");
+	cr_assert(f && fwrite(w.data, 1, w.len, f) == w.len && fclose(f) == 0);
+	writer_done(&w);
+	signer_free(own);
+	signer_free(thief);
+	free(held);
+	free(made);
+}
+
+Test(proof, an_office_that_speaks_for_another_is_shown_and_a_register_knows_better, .timeout = 120) {
+	char record[128], forged[128];
+	struct proc *nobody = proc_new("Không ai", 1, 5, false);
+	struct office victim;
+	struct stage stage;
+	char *fingerprint;
+	json_t *said, *chain;
+
+	stage_init(&stage);
+	tree_add(&stage.tree, "Hoàn Sơn", 9205, 5, 0, false);
+	victim = stage.tree.procs[2]->office;
+	proc_remove(nobody->home);
+	snprintf(record, sizeof(record), "%s/record", stage.dir);
+	snprintf(forged, sizeof(forged), "%s/forged", stage.dir);
+	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", record));
+	fingerprint = fingerprint_of(stage.district, "root_fingerprint");
+	WORDS(stage.district, 0, "says the same", "verify", record, "--root", fingerprint);
+
+	/* its sister: whoever has no register sees who says so, and the district's register says no */
+	forge(&stage, &victim, record, forged);
+	WORDS(nobody, 0, "09163 Đại Đồng, by the topmost office", "verify", forged, "--root", fingerprint);
+	WORDS(nobody, 0, "No register", "verify", forged, "--root", fingerprint);
+	WORDS(nobody, 0, "was revoked later", "verify", forged, "--root", fingerprint);
+	said = verified(nobody, 0, forged, fingerprint);
+	chain = json_object_get(json_object_get(said, "proved"), "chain");
+	cr_expect_eq(json_array_size(chain), 3);
+	cr_expect_str_eq(text_at(json_array_get(chain, 1), "office"), "09163 Đại Đồng");
+	cr_expect_str_eq(text_at(json_array_get(chain, 2), "office"), "09205 Hoàn Sơn");
+	cr_expect(json_is_null(json_object_get(said, "register")));
+	json_decref(said);
+	WORDS(stage.district, 1, "NOT PROVED for the register", "verify", forged, "--root", fingerprint);
+	said = verified(stage.district, 1, forged, fingerprint);
+	cr_expect(json_is_false(json_object_get(said, "ok")));
+	cr_expect_str_eq(text_at(said, "register"), "another-key");
+	json_decref(said);
+
+	/* one that nobody has: it would have to be known to those above it, and is not */
+	victim.id = (struct id){ { 1, [6] = 0x70, [8] = 0x80 } };
+	forge(&stage, &victim, record, forged);
+	WORDS(stage.district, 1, "NOT PROVED for the register", "verify", forged, "--root", fingerprint);
+
+	/* whoever is above it, it cannot name at all */
+	forge(&stage, &stage.district->office, record, forged);
+	WORDS(nobody, 1, "do not enrol one another", "verify", forged, "--root", fingerprint);
+	free(fingerprint);
+	proc_free(nobody);
+	stage_done(&stage);
+}
+
+Test(proof, what_a_revoked_office_wrote_is_proved_up_to_its_end_and_says_so, .timeout = 120) {
+	char before[128], after[128], key[2 * SIGN_PUBLIC_LEN + 1], words[256], place[64];
+	struct stage stage;
+	json_t *said, *chain;
+
+	stage_init(&stage);
+	root_key(&stage, key);
+	snprintf(before, sizeof(before), "%s/before", stage.dir);
+	snprintf(after, sizeof(after), "%s/after", stage.dir);
+	snprintf(place, sizeof(place), "09163/1/normal/0");
+	free(RUN(stage.district, 0, "prove", place, "--out", before));
+	free(RUN(stage.district, 0, "office", "revoke", "09163", "--for-ever"));
+	free(RUN(stage.district, 0, "prove", place, "--out", after));
+	said = verified(stage.commune, 0, after, NULL);
+	chain = json_object_get(json_object_get(said, "proved"), "chain");
+	cr_expect(json_is_true(json_object_get(json_array_get(chain, 1), "revoked")));
+	cr_expect(json_is_false(json_object_get(json_array_get(chain, 0), "revoked")));
+	json_decref(said);
+	WORDS(stage.commune, 0, "(revoked)", "verify", after);
+	WORDS(stage.district, 0, "was revoked; what is proved lies before its end", "verify", before);
+	snprintf(words, sizeof(words), "proof after %s", key);
+	cr_expect(other_verifies(&stage, words));
+
+	/* what it goes on to write is beyond the end that the register has */
+	add(&stage, 1);
+	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", before));
+	said = verified(stage.district, 1, before, NULL);
+	cr_expect_str_eq(text_at(said, "register"), "ended");
+	json_decref(said);
+	stage_done(&stage);
+}
+
+Test(proof, one_fingerprint_is_for_proofs_whatever_key_the_topmost_office_has, .timeout = 120) {
+	char before[128], after[128];
+	char *first, *present, *again;
+	struct stage stage;
+
+	stage_init(&stage);
+	snprintf(before, sizeof(before), "%s/before", stage.dir);
+	snprintf(after, sizeof(after), "%s/after", stage.dir);
+	first = fingerprint_of(stage.district, "root_fingerprint");
+	present = fingerprint_of(stage.district, "fingerprint");
+	cr_expect_str_eq(first, present);
+	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", before));
+	free(present);
+	free(RUN(stage.district, 0, "key", "rotate"));
+	tree_add(&stage.tree, "Hoàn Sơn", 9205, 5, 0, false); /* enrolled with the new one */
+	present = fingerprint_of(stage.district, "fingerprint");
+	again = fingerprint_of(stage.district, "root_fingerprint");
+	cr_expect_str_neq(first, present);
+	cr_expect_str_eq(first, again);
+	tree_open(&stage.tree);
+	cr_assert(tree_wait(&stage.tree, 30000));
+	tree_close(&stage.tree);
+	add((struct stage *)&(struct stage){ .commune = stage.tree.procs[2] }, 1);
+	free(RUN(stage.tree.procs[2], 0, "prove", "09205/1/normal/0", "--out", after));
+	for (unsigned i = 0; i < 2; i++)
+		WORDS(stage.district, 0, "says the same", "verify", i ? after : before, "--root", first);
+	WORDS(stage.district, 0, "In order", "verify", "--root", first);
+	WORDS(stage.commune, 0, "In order", "verify", "--root", first);
+
+	WORDS(stage.district, 1, "shows for proofs", "verify", after, "--root", present);
+	WORDS(stage.district, 1, "its present key", "verify", "--root", present);
+	WORDS(stage.district, 1, "Nothing was checked", "verify", "--root", "0123 4567 89ab cdef 0123");
+	WORDS(stage.district, 1, "\"ok\": false", "verify", "--root", "0123 4567 89ab cdef 0123", "--json");
+	WORDS(stage.district, 2, "is not a fingerprint", "verify", "--root", "0123 4567 89ab cdef 012");
+	WORDS(stage.district, 2, "is not a fingerprint", "verify", before, "--root", "0123 4567 89ab cdef 012g");
+	free(first);
+	free(present);
+	free(again);
+	stage_done(&stage);
+}
+
+Test(proof, a_file_is_for_its_owner_and_replaces_nothing_but_a_file, .timeout = 120) {
+	char path[128], pipe[128], link[128];
+	struct stage stage;
+	struct stat st;
+
+	stage_init(&stage);
+	snprintf(path, sizeof(path), "%s/record", stage.dir);
+	snprintf(pipe, sizeof(pipe), "%s/pipe", stage.dir);
+	snprintf(link, sizeof(link), "%s/link", stage.dir);
+	for (unsigned i = 0; i < 2; i++)
+		free(RUN(stage.commune, 0, "prove", stage.reference, "--out", path));
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+	cr_assert_eq(mkfifo(pipe, 0600), 0);
+	cr_assert_eq(symlink(path, link), 0);
+	WORDS(stage.commune, 1, "not a file", "prove", stage.reference, "--out", pipe);
+	WORDS(stage.commune, 1, "not a file", "prove", stage.reference, "--out", link);
+	WORDS(stage.commune, 1, "directory", "prove", stage.reference, "--out", stage.dir);
+	cr_expect(lstat(pipe, &st) == 0 && S_ISFIFO(st.st_mode));
+	cr_expect(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
 	stage_done(&stage);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 /*
- * prove - checks a file that proves a record, without any store
+ * proved - checks a file that proves a record: without any store, and with the register of one that is at hand
  */
 #include "tools/tool.h"
 
