@@ -922,10 +922,10 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 	bool quick = false;
 	const struct option_def options[] = {
 		{ "quick", NULL, N_("do not make the tables again"), .flag = &quick },
-		{ "root", N_("FINGERPRINT"), N_("that of the topmost office, known from elsewhere: all keys must follow from it"), .value = &root },
+		{ "root", N_("FINGERPRINT"), N_("that of the topmost office, for proofs, known from elsewhere: all keys must follow from it"), .value = &root },
 	};
 	const struct usage usage = { "verify", "[FILE]",
-		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys; with --root, nothing but that fingerprint. Works with the node down, and on a copy. Or checks a FILE that lienthong prove made, without any store."),
+		N_("Checks the whole store: every record against what its office signed, the register, and every table by making it again. Trusts nothing but the register's keys; with --root, nothing but that fingerprint. Works with the node down, and on a copy. Or checks a FILE that lienthong prove made, which needs no store."),
 		options, N_ELEMENTS(options), 0, 1 };
 	struct checking checking = { .tool = tool };
 	char **args;

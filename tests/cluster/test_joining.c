@@ -246,6 +246,7 @@ Test(joining, files_are_taken_only_from_whom_they_are_said_to_be, .timeout = 120
 
 	EXPECT(parent->home, 2, "over the telephone", "office", "add", request, "--out", answer);
 	EXPECT(parent->home, 3, "another one", "office", "add", request, "--out", answer, "--fingerprint", above);
+	EXPECT(parent->home, 2, "not a fingerprint", "office", "add", request, "--out", answer, "--fingerprint", "4711");
 	cr_expect_eq(count_offices(parent), 1, "nobody is enrolled before it was compared");
 	EXPECT(parent->home, 0, "", "office", "add", request, "--out", answer, "--fingerprint", below);
 	cr_expect_eq(count_offices(parent), 2);
