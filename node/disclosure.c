@@ -81,8 +81,7 @@ static int is_read_above_now(struct core *core, const struct id *petition) {
 
 /* Who is to act on a case must be able to read it, also where nothing was found of it. */
 static bool is_handed_over(const struct core *core, const struct case_row *row) {
-	return core->config->detail == DETAIL_ESCALATED && row->origin == core->fold.own &&
-		row->holder != core->fold.own;
+	return row->origin == core->fold.own && row->holder != core->fold.own;
 }
 
 static int note_record(struct core *core, const struct id *petition, uint32_t office, uint64_t arrival) {
@@ -122,6 +121,18 @@ int core_disclose_record(struct core *core, uint32_t origin, uint64_t arrival, c
 	return r > 0 ? core_disclose_case(core, &rec->id) : r;
 }
 
+/*
+ * Whether the office above has hashes of a record of this one's: what was written before the rule, or the parent,
+ * changed, may have gone by the one before.
+ */
+static bool is_withheld(const struct core *core, const struct oplog_id *oplog, uint64_t index) {
+	const uint8_t *since = core->disclosures.state + DISCLOSURE_RULE_LEN;
+	uint32_t epoch = get_be32(since);
+
+	return core->config->detail == DETAIL_ESCALATED || oplog->epoch < epoch ||
+		(oplog->epoch == epoch && index < get_be64(since + 4 + 8 * oplog->lane));
+}
+
 /* Rows for the records of one case. */
 struct putting {
 	struct core *core;
@@ -138,17 +149,12 @@ static int put_place(void *userdata, const struct oplog *oplog) {
 
 	if (r)
 		return r < 0 ? r : 0;
+	if (id_eq(&oplog->id.office, &putting->core->reg.own->row.office.id) &&
+		!is_withheld(putting->core, &oplog->id, due.index))
+		return 1;
 	putting->any = true;
 	r = disclosures_put(putting->core->txn, putting->parent, &due);
 	return r ? r : 1;
-}
-
-/* Whether the office above gets the records that this office wrote as hashes, or has them in full. */
-static bool goes_as_hash(const struct core *core, const struct id *writer) {
-	const struct id *own = &core->reg.own->row.office.id;
-	int distance = register_depth(&core->reg, writer, own);
-
-	return distance > 0 || (distance == 0 && core->config->detail == DETAIL_ESCALATED);
 }
 
 /* Of a case only what those wrote who can have held it: anybody may write a step that says it is of it. */
@@ -157,7 +163,7 @@ static int put_record(struct putting *putting, uint32_t office, uint64_t arrival
 	const struct register_entry *writer = register_by_number(&core->reg, office);
 	int r;
 
-	if (!writer || !goes_as_hash(core, &writer->row.office.id) ||
+	if (!writer || register_depth(&core->reg, &writer->row.office.id, &core->reg.own->row.office.id) < 0 ||
 		!register_is_within(&core->reg, putting->origin, &writer->row.office.id))
 		return 0;
 	putting->arrival = arrival;
@@ -234,7 +240,7 @@ static int note_oplog(void *userdata, const struct oplog *oplog) {
 	struct leaf leaf;
 	int r;
 
-	if (oplog->id.epoch != core->fold.epoch)
+	if (oplog->id.epoch != core->fold.epoch || !is_withheld(core, &oplog->id, 0))
 		return 0;
 	r = oplog_walk_open(core->txn, oplog, 0, &walk);
 	while (!r && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0)
@@ -249,9 +255,9 @@ static int note_all(struct core *core) {
 		r = escalations_each(core->txn, NULL, note_escalation, core);
 	if (!r)
 		r = grants_each(core->txn, note_grant, core);
-	if (!r && core->config->detail == DETAIL_ESCALATED)
+	if (!r)
 		r = cases_each(core->txn, note_handed_over, core);
-	if (!r && core->config->detail == DETAIL_ESCALATED && core->fold.epoch > 1)
+	if (!r && core->fold.epoch > 1)
 		r = oplog_each_of(core->txn, &core->reg.own->row.office.id, note_oplog, core);
 	return r;
 }
@@ -289,10 +295,10 @@ static int look_at_state(struct core *core, const struct id *parent) {
 	if (same && !(link && link->went_back))
 		return 0;
 	r = core_txn(core, &txn);
-	if (!r)
-		r = note_all(core);
 	if (!r && !same && memcmp(own->state, none, sizeof(none)) != 0)
 		r = mark_since(core, own->state + sizeof(rule));
+	if (!r)
+		r = note_all(core);
 	memcpy(own->state, rule, sizeof(rule));
 	if (!r)
 		r = meta_put(txn, state_name, (struct span){ own->state, sizeof(own->state) });

@@ -18,9 +18,7 @@ static void write_link(const struct proof_link *link, struct writer *w) {
 	write_array(w, link->path.n);
 	for (size_t i = 0; i < link->path.n; i++)
 		write_hash(w, &link->path.node[i]);
-	write_uint(w, link->head.size);
-	write_hash(w, &link->head.root);
-	write_bin(w, (struct span){ link->head.signature, SIGN_SIGNATURE_LEN });
+	head_write(w, &link->head);
 }
 
 void proof_write(const struct proof *proof, struct writer *w) {
@@ -43,7 +41,6 @@ static void read_key(struct reader *r, uint8_t ret_key[32]) {
 
 static void read_link(struct reader *r, struct proof_link *ret_link) {
 	struct proof_link *link = ret_link;
-	struct span signature;
 
 	read_array(r, LINK_FIELDS, LINK_FIELDS);
 	read_id(r, &link->oplog.office);
@@ -55,11 +52,7 @@ static void read_link(struct reader *r, struct proof_link *ret_link) {
 	for (size_t i = 0; i < link->path.n; i++)
 		read_hash(r, &link->path.node[i]);
 	read_end(r);
-	link->head.size = read_uint(r, UINT64_MAX);
-	read_hash(r, &link->head.root);
-	signature = read_bin(r, SIGN_SIGNATURE_LEN, SIGN_SIGNATURE_LEN);
-	if (signature.len == SIGN_SIGNATURE_LEN)
-		memcpy(link->head.signature, signature.data, signature.len);
+	head_read(r, &link->head);
 	read_end(r);
 }
 

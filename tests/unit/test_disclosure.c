@@ -468,6 +468,30 @@ Test(disclosure, what_was_escalated_before_the_setting_and_not_sent_is_disclosed
 	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
 }
 
+Test(disclosure, what_went_as_a_hash_is_disclosed_though_all_goes_in_full_by_now, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(3, 1 << 2);
+	struct cores_node *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct case_row row;
+	struct id late, handed;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	late = take_petition(commune, 1);
+	handed = take_petition(commune, 2);
+	(void)take_petition(commune, 3);
+	cores_settle(cores);
+	commune->cut = true;
+	cr_assert_eq(hand_over(commune, &handed, &district->id).result, CONTROL_OK);
+	pass_days(cores, 12);
+	cr_assert_gt(rows_in(commune, TABLE_DISCLOSURES), 0);
+	set_detail(commune, DETAIL_ALL);
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cr_expect(has_case(district, &late, &row));
+	cr_expect(has_case(district, &handed, &row));
+	cr_expect_eq(rows_in(commune, TABLE_DISCLOSURES), 0);
+	expect_rebuilt(district);
+}
+
 Test(disclosure, another_parent_reads_what_was_escalated_to_the_one_before_and_no_more, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *to, *commune;
