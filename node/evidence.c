@@ -17,18 +17,10 @@ struct history {
 
 static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
 	const struct history *history = userdata;
-	uint64_t arrival;
-	struct leaf leaf;
-	int r;
 
-	if (history->leaves && index >= history->first) {
-		*ret_leaf = history->leaves[index - history->first];
-		return 0;
-	}
-	r = oplog_leaf(history->txn, history->held, index, &leaf, &arrival);
-	if (r)
-		return r < 0 ? r : -EIO;
-	leaf_hash(&leaf, ret_leaf);
+	if (!history->leaves || index < history->first)
+		return oplog_leaf_hash(&(struct oplog_leaves){ history->txn, history->held }, index, ret_leaf);
+	*ret_leaf = history->leaves[index - history->first];
 	return 0;
 }
 
@@ -64,13 +56,6 @@ static int prove(struct history *history, const struct head *small, const struct
 	if (memcmp(ret_fork->other.b, small->root.b, sizeof(small->root.b)) == 0)
 		return EVIDENCE_NONE; /* it fits after all */
 	return merkle_consistency_prove(small->size, large->size, leaf_of, history, &ret_fork->path);
-}
-
-int evidence_differs(struct txn *txn, const struct oplog *held, const struct head *head) {
-	struct history ours = { txn, held, 0, NULL };
-	int r = gives_root(&ours, head);
-
-	return r < 0 ? r : !r;
 }
 
 int evidence_of_head(struct txn *txn, const struct oplog *held, const struct head *head, struct fork *ret_fork) {

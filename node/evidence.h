@@ -22,7 +22,8 @@ enum {
  */
 int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, const struct hash *leaves,
 	const struct head *head, struct fork *ret_fork, uint64_t *ret_at);
-/* Whether @head, of at most @held's size, is of another history than @held. 0 (no), 1 or -errno. */
-int evidence_differs(struct txn *txn, const struct oplog *held, const struct head *head);
-/* The proof of that; the caller knows that the office signed @head. 0, EVIDENCE_NONE or -errno. */
+/*
+ * The proof that @head, of at most @held's size, is of another history than @held; the caller knows that the office
+ * signed @head. 0, EVIDENCE_NONE or -errno.
+ */
 int evidence_of_head(struct txn *txn, const struct oplog *held, const struct head *head, struct fork *ret_fork);

@@ -139,8 +139,8 @@ static int look_at_shown(struct core *core, const struct core_shown *shown) {
 		return 1;
 	if (oplog.head.size < shown->head.size)
 		return 0;
-	r = evidence_differs(core->txn, &oplog, &shown->head);
-	if (r <= 0)
+	r = oplog_compare(core->txn, &oplog, &shown->head);
+	if (r != OPLOG_DIFFERS)
 		return r < 0 ? r : 1;
 	r = receive_verify(core->receive, &shown->oplog, &shown->head); /* before the whole log is read for a proof */
 	if (r == 0)

@@ -323,9 +323,7 @@ static bool anything_waits(const struct receive *receive) {
  */
 static int keep_end(struct receive *receive, struct txn *txn, const struct incoming *in, const struct head *head) {
 	const struct register_entry *origin = register_find(receive->reg, &in->oplog.id.office);
-	struct frontier frontier;
 	struct head next;
-	struct hash root;
 	int r;
 
 	if (!origin || head->size >= in->oplog.head.size ||
@@ -335,13 +333,11 @@ static int keep_end(struct receive *receive, struct txn *txn, const struct incom
 	if (r || next.size == head->size)
 		return r > 0 ? -EIO : r;
 	r = receive_verify(receive, &in->oplog.id, head);
-	if (r == 0)
-		r = oplog_frontier(txn, &in->oplog, head->size, &frontier);
 	if (r)
 		return r;
-	frontier_root(&frontier, &root);
-	if (memcmp(root.b, head->root.b, sizeof(root.b)) != 0)
-		return REFUSAL_ROOT;
+	r = oplog_compare(txn, &in->oplog, head);
+	if (r)
+		return r < 0 ? r : REFUSAL_ROOT;
 	return oplog_insert_head(txn, &in->oplog, head);
 }
 

@@ -268,7 +268,6 @@ static int find_end(struct core *core, struct txn *txn, uint32_t epoch, struct o
  */
 static int sign_end(struct core *core, struct txn *txn, const struct oplog_id *id, uint64_t size) {
 	struct head head = { .size = size }, next;
-	struct frontier frontier;
 	struct oplog oplog;
 	int r = size ? oplog_load(txn, id, &oplog) : STORE_NOT_FOUND;
 
@@ -277,11 +276,9 @@ static int sign_end(struct core *core, struct txn *txn, const struct oplog_id *i
 	r = oplog_next_head(txn, &oplog, size - 1, &next);
 	if (r < 0 || (r == 0 && next.size == size))
 		return r;
-	r = oplog_frontier(txn, &oplog, size, &frontier);
-	if (r)
-		return r;
-	frontier_root(&frontier, &head.root);
-	r = head_sign(core->signer, id, &head);
+	r = oplog_root(txn, &oplog, size, &head.root);
+	if (r == 0)
+		r = head_sign(core->signer, id, &head);
 	return r ? r : oplog_insert_head(txn, &oplog, &head);
 }
 

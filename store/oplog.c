@@ -453,6 +453,18 @@ static int load_ids(struct txn *txn, struct id_list *ret_list) {
 	return ret_list->ids ? oplog_each(txn, list_id, ret_list) : -ENOMEM;
 }
 
+int oplog_leaf_hash(void *userdata, uint64_t index, struct hash *ret_hash) {
+	const struct oplog_leaves *leaves = userdata;
+	struct leaf leaf;
+	uint64_t arrival;
+	int r = oplog_leaf(leaves->txn, leaves->oplog, index, &leaf, &arrival);
+
+	if (r)
+		return r < 0 ? r : -EIO;
+	leaf_hash(&leaf, ret_hash);
+	return 0;
+}
+
 int oplog_locate(struct txn *txn, uint64_t arrival, struct oplog_id *ret_oplog, uint64_t *ret_index) {
 	_cleanup_(freep) struct oplog_id *ids = NULL;
 	_cleanup_(freep) struct placed_run *runs = NULL;
@@ -571,6 +583,25 @@ int oplog_frontier(struct txn *txn, const struct oplog *oplog, uint64_t size, st
 		frontier_append(ret_frontier, &hash);
 	}
 	return r > 0 ? -EIO : r; /* the store lacks what its own sizes promise */
+}
+
+int oplog_root(struct txn *txn, const struct oplog *oplog, uint64_t size, struct hash *ret_root) {
+	struct frontier frontier;
+	int r = oplog_frontier(txn, oplog, size, &frontier);
+
+	if (r == 0)
+		frontier_root(&frontier, ret_root);
+	return r;
+}
+
+int oplog_compare(struct txn *txn, const struct oplog *oplog, const struct head *head) {
+	struct hash root;
+	int r;
+
+	if (oplog->frontier.size < head->size)
+		return OPLOG_SHORTER;
+	r = oplog_root(txn, oplog, head->size, &root);
+	return r ? r : memcmp(root.b, head->root.b, sizeof(root.b)) == 0 ? 0 : OPLOG_DIFFERS;
 }
 
 struct oplog_walk *oplog_walk_close(struct oplog_walk *walk) {

@@ -75,6 +75,16 @@ int oplog_index_of(struct txn *txn, const struct oplog *oplog, uint64_t arrival,
  * left. 0 or -errno.
  */
 int oplog_frontier(struct txn *txn, const struct oplog *oplog, uint64_t size, struct frontier *ret_frontier);
+/* Its root. */
+int oplog_root(struct txn *txn, const struct oplog *oplog, uint64_t size, struct hash *ret_root);
+
+enum {
+	OPLOG_DIFFERS = 2, /* the head is of another history */
+	OPLOG_SHORTER = 3, /* not all that it covers is held */
+};
+
+/* Compares what is held with a head, whoever signed it. 0 (it is of the same history), one of these, or -errno. */
+int oplog_compare(struct txn *txn, const struct oplog *oplog, const struct head *head);
 /* The root of the subtree over the 2^OPLOG_SUBTREE_LEVEL leaves at place @i. 0, STORE_NOT_FOUND or -errno. */
 int oplog_subtree(struct txn *txn, const struct oplog *oplog, uint64_t i, struct hash *ret_root);
 
@@ -82,6 +92,12 @@ int oplog_subtree(struct txn *txn, const struct oplog *oplog, uint64_t i, struct
 int oplog_leaf(struct txn *txn, const struct oplog *oplog, uint64_t index, struct leaf *ret_leaf,
 	uint64_t *ret_arrival);
 int oplog_leaf_at(struct txn *txn, uint64_t arrival, struct leaf *ret_leaf);
+/* The hashes of an oplog's leaves, as merkle.h asks for them. */
+struct oplog_leaves {
+	struct txn *txn;
+	const struct oplog *oplog;
+};
+int oplog_leaf_hash(void *leaves, uint64_t index, struct hash *ret_hash);
 /* Where an arrival stands: a search of all runs; for listings, not for the hot path. */
 int oplog_locate(struct txn *txn, uint64_t arrival, struct oplog_id *ret_oplog, uint64_t *ret_index);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* A record proved in one file (proto/proof.h), and heads as public transparency-log tools read them. */
+/* A record proved in one file (proto/proof.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,24 +8,6 @@
 #include "tools/files.h"
 #include "tools/home.h"
 #include "tools/place.h"
-
-/* The leaves of an oplog, as merkle.c asks for them. */
-struct leaves {
-	const struct home *home;
-	const struct oplog *oplog;
-};
-
-static int leaf_of(void *userdata, uint64_t index, struct hash *ret_leaf) {
-	const struct leaves *leaves = userdata;
-	struct leaf leaf;
-	uint64_t arrival;
-	int r = oplog_leaf(leaves->home->txn, leaves->oplog, index, &leaf, &arrival);
-
-	if (r)
-		return r > 0 ? -EIO : r;
-	leaf_hash(&leaf, ret_leaf);
-	return 0;
-}
 
 enum {
 	LINK_ENDED = 1,   /* no head that counts is over it */
@@ -39,7 +21,7 @@ enum {
 static int make_link(const struct home *home, const struct office_row *row, const struct place *place,
 	struct proof_link *ret_link) {
 	struct oplog oplog;
-	struct leaves leaves = { home, &oplog };
+	struct oplog_leaves leaves = { home->txn, &oplog };
 	uint64_t limit = office_limit(&row->office, &row->former, &place->oplog);
 	uint64_t end = office_next_end(&row->former, &place->oplog, place->index);
 	uint64_t arrival;
@@ -59,7 +41,7 @@ static int make_link(const struct home *home, const struct office_row *row, cons
 	if (r == 0)
 		r = oplog_leaf(home->txn, &oplog, place->index, &ret_link->leaf, &arrival);
 	if (r == 0)
-		r = merkle_inclusion_prove(place->index, ret_link->head.size, leaf_of, &leaves, &ret_link->path);
+		r = merkle_inclusion_prove(place->index, ret_link->head.size, oplog_leaf_hash, &leaves, &ret_link->path);
 	ret_link->oplog = place->oplog;
 	ret_link->index = place->index;
 	return r > 0 ? -EIO : r;
@@ -276,119 +258,5 @@ int command_prove(struct tool *tool, int argc, char **argv) {
 		home_close(&home);
 	}
 	free(own);
-	return ending;
-}
-
-/* Heads */
-
-struct checkpoints {
-	const struct home *home;
-	const struct office_row *row;
-	bool has_lane;
-	uint8_t lane;
-	uint64_t since;  /* 0: no proof of consistency */
-	bool vkeys;      /* the keys to check them with, instead */
-	unsigned n;
-	bool ahead;      /* a log has not the size that was asked from */
-};
-
-static void say_base64(struct span bytes) {
-	char text[BASE64_MAX(1 + SIGN_PUBLIC_LEN)];
-
-	base64_encode(bytes, text);
-	printf("%s\n", text);
-}
-
-/* That the log has only grown since it had @since leaves: a line of base64 a hash (RFC 9162, 2.1.4). */
-static int say_consistency(const struct checkpoints *all, const struct oplog *oplog) {
-	struct leaves leaves = { all->home, oplog };
-	struct merkle_proof proof;
-	int r;
-
-	if (all->since == oplog->head.size)
-		return 0;
-	r = merkle_consistency_prove(all->since, oplog->head.size, leaf_of, &leaves, &proof);
-	for (size_t i = 0; r == 0 && i < proof.n; i++)
-		say_base64((struct span){ proof.node[i].b, sizeof(proof.node[i].b) });
-	return r;
-}
-
-static int say_checkpoint(void *userdata, const struct oplog *oplog) {
-	struct checkpoints *all = userdata;
-	const uint8_t *key;
-	char text[HEAD_NOTE_MAX];
-	int term;
-
-	if ((all->has_lane && oplog->id.lane != all->lane) || oplog->head.size == 0)
-		return 0;
-	if (all->since > oplog->head.size) {
-		all->ahead = true;
-		return 0;
-	}
-	term = office_term_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
-	if (term == OFFICE_ENDED)
-		return -EIO;
-	key = office_term_key(&all->row->office, &all->row->former, (size_t)term);
-	if (all->n++ > 0)
-		printf("\n");
-	if (all->vkeys) {
-		head_vkey(&oplog->id, key, text);
-		printf("%s\n", text);
-		return 0;
-	}
-	head_note(&oplog->id, &oplog->head, key, text);
-	printf("%s", text);
-	return all->since ? say_consistency(all, oplog) : 0;
-}
-
-static int find_checkpoints(struct checkpoints *all, const char *office, const char *lane,
-	const char *since) {
-	int ending;
-
-	all->row = office ? home_find_office(all->home, office, OFFICES_KNOWN) : all->home->own;
-	if (!all->row)
-		return home_no_office(all->home, office, OFFICES_KNOWN);
-	all->has_lane = lane != NULL;
-	if (lane && !words_find(&words_lane, span_str(lane), &all->lane))
-		return misuse(_("--lane: write urgent, normal or bulk"));
-	if (!option_number("since", since, &all->since, &ending))
-		return ending;
-	if (since && all->since == 0)
-		return misuse(_("--since: write a size that you have seen, a number from 1"));
-	return DONE;
-}
-
-int command_checkpoint(struct tool *tool, int argc, char **argv) {
-	struct checkpoints all = { 0 };
-	const char *lane = NULL, *since = NULL;
-	const struct option_def options[] = {
-		{ "lane", N_("WORD"), N_("only urgent, normal or bulk"), .value = &lane },
-		{ "since", N_("SIZE"), N_("also the proof that the oplog has only grown since it had this size"),
-			.value = &since },
-		{ "key", NULL, N_("the keys to verify with, in place of the heads"), .flag = &all.vkeys },
-	};
-	const struct usage usage = { "checkpoint", "[OFFICE]",
-		N_("Prints the newest head of each oplog of an office (this one, if none is named) as a C2SP signed note, which public transparency-log tools can verify."),
-		options, N_ELEMENTS(options), 0, 1 };
-	struct home home;
-	char **args;
-	int n_args;
-	int ending;
-	int r;
-
-	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
-		return ending;
-	ending = home_open(tool, &home);
-	if (ending)
-		return ending;
-	all.home = &home;
-	ending = find_checkpoints(&all, n_args ? args[0] : NULL, lane, since);
-	if (ending == DONE) {
-		r = oplog_each_of(home.txn, &all.row->office.id, say_checkpoint, &all);
-		ending = r ? home_failed(r) : DONE;
-		if (ending == DONE && all.ahead)
-			ending = refuse(_("--since: an oplog has not had that size yet, or not here; see: lienthong checkpoint, and name one with --lane"));
-	}
-	home_close(&home);
 	return ending;
 }

@@ -26,22 +26,14 @@ struct receipts {
 	uint64_t time_ms;
 };
 
-/* Whether what is here gives the root of the receipt. 0 (no), 1 or -errno. */
-static int agrees(const struct receipts *receipts) {
-	struct frontier frontier;
+/* As oplog_compare(). */
+static int compare(const struct receipts *receipts) {
 	struct oplog oplog;
-	struct hash root;
 	int r = oplog_load(receipts->home->txn, &receipts->entry.oplog, &oplog);
 
 	if (r)
-		return r < 0 ? r : 0;
-	if (oplog.frontier.size < receipts->entry.head.size)
-		return 0; /* they hold more than is here */
-	r = oplog_frontier(receipts->home->txn, &oplog, receipts->entry.head.size, &frontier);
-	if (r)
-		return r;
-	frontier_root(&frontier, &root);
-	return memcmp(root.b, receipts->entry.head.root.b, sizeof(root.b)) == 0;
+		return r < 0 ? r : OPLOG_SHORTER;
+	return oplog_compare(receipts->home->txn, &oplog, &receipts->entry.head);
 }
 
 static int look(void *userdata, const struct oplog *oplog) {
@@ -97,12 +89,15 @@ static int list_receipts(struct listing *listing, struct receipts *receipts) {
 			cell_none(listing);
 			continue;
 		}
-		r = agrees(receipts);
+		r = compare(receipts);
 		if (r < 0)
 			return r;
 		cell_time(listing, receipts->time_ms);
 		cell_count(listing, receipts->entry.head.size);
-		cell(listing, json_boolean(r), "%s", r ? _("yes") : _("NO"));
+		if (r == OPLOG_SHORTER)
+			cell(listing, json_null(), "%s", _("they hold more than is here"));
+		else
+			cell(listing, json_boolean(r == 0), "%s", r == 0 ? _("yes") : _("NO"));
 		cell_place(listing, home, &receipts->at);
 	}
 	return 0;

@@ -392,6 +392,65 @@ Test(proof, an_office_that_speaks_for_another_is_shown_and_a_register_knows_bett
 	stage_done(&stage);
 }
 
+/* As another office would have got it: the head of the commune's in the file, of @size leaves that it never wrote. */
+static char *note_of(const struct stage *stage, const uint8_t seed[SIGN_SEED_LEN], uint64_t size) {
+	const struct oplog_id oplog = { stage->commune->office.id, 1, LANE_NORMAL };
+	struct head head = { .size = size };
+	uint8_t key[SIGN_PUBLIC_LEN];
+	char note[HEAD_NOTE_MAX];
+	struct signer *signer;
+
+	memset(head.root.b, 7, sizeof(head.root.b));
+	cr_assert_eq(signer_new(seed, &signer), 0);
+	signer_public(signer, key);
+	cr_assert_eq(head_sign(signer, &oplog, &head), 0);
+	signer_free(signer);
+	head_note(&oplog, &head, key, note);
+	return strdup(note);
+}
+
+/* What the district finds of each head in the file. */
+static void expect_findings(const struct stage *stage, const char *path, int code, size_t n, const char *finding) {
+	char *text = RUN(stage->district, code, "checkpoint", "--compare", path, "--json");
+	json_t *rows = json_loads(text, 0, NULL), *row;
+	size_t i;
+
+	cr_assert_eq(json_array_size(rows), n, "%s", text);
+	json_array_foreach (rows, i, row)
+		cr_expect_str_eq(text_at(row, "finding"), finding);
+	json_decref(rows);
+	free(text);
+}
+
+Test(proof, two_histories_are_found_by_whoever_compares_heads, .timeout = 120) {
+	struct stage stage;
+	char path[128];
+	char *text;
+
+	stage_init(&stage);
+	snprintf(path, sizeof(path), "%s/heads", stage.dir);
+	save(&stage, "heads", RUN(stage.commune, 0, "checkpoint"));
+	expect_findings(&stage, path, 0, 1, "agrees");
+	save(&stage, "heads", RUN(stage.commune, 0, "checkpoint", "--lane", "normal", "--since", "3"));
+	WORDS(stage.district, 2, "heads, line 6: ", "checkpoint", "--compare", path);
+	save(&stage, "heads", note_of(&stage, stage.commune->keys.seed, 1000));
+	expect_findings(&stage, path, 3, 1, "not-here");
+	save(&stage, "heads", note_of(&stage, stage.commune->keys.seed, 4));
+	expect_findings(&stage, path, 1, 1, "another-history");
+	WORDS(stage.district, 1, "show it to the office above", "checkpoint", "--compare", path);
+	save(&stage, "heads", note_of(&stage, (const uint8_t[SIGN_SEED_LEN]){ 99 }, 4));
+	expect_findings(&stage, path, 1, 1, "not-signed");
+	text = note_of(&stage, stage.commune->keys.seed, 4);
+	text[strlen("lienthong/")] ^= 1; /* another office */
+	save(&stage, "heads", text);
+	WORDS(stage.district, 2, "heads, line 1: ", "checkpoint", "--compare", path); /* one line says another than the other */
+	save(&stage, "heads", strdup("\n"));
+	WORDS(stage.district, 2, "is empty", "checkpoint", "--compare", path);
+	WORDS(stage.district, 2, "stands alone", "checkpoint", "--key", "--compare", path);
+	WORDS(stage.district, 1, "cannot read", "checkpoint", "--compare", "/nowhere");
+	stage_done(&stage);
+}
+
 Test(proof, what_a_revoked_office_wrote_is_proved_up_to_its_end_and_says_so, .timeout = 120) {
 	char before[128], after[128], key[2 * SIGN_PUBLIC_LEN + 1], words[256];
 	struct stage stage;
