@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/kinds/petition.h"
 #include "store/cursor.h"
 #include "store/private.h"
 
 enum {
 	OVERDUE_EVERY_MS = 60000,
+	CLOCKS_OF_RULE = 4 * LEGAL_N, /* held or not, with a due time or not, of each kind */
 	OVERDUE_TURN_MAX = 500,   /* escalations written in one turn; the rest in the next */
 	OVERDUE_LOOKS_MAX = 5000, /* and cases looked at */
 	READERS_EVERY_MS = 60000,
@@ -541,19 +543,21 @@ static int look_at_clocks(struct core *core) {
 	overdue = malloc(sizeof(*overdue));
 	if (!overdue)
 		return -ENOMEM;
-	for (; r >= 0 && !more && core->overdue_rule < 2 * core->config->n_rules; core->overdue_rule += !more) {
-		const struct rule *rule = &core->config->rules[core->overdue_rule / 2];
-		uint64_t from_ms = core->overdue_from_ms;
-		bool has_due = core->overdue_rule % 2;
+	for (; r >= 0 && !more && core->overdue_rule < CLOCKS_OF_RULE * core->config->n_rules;
+		core->overdue_rule += !more) {
+		const struct rule *rule = &core->config->rules[core->overdue_rule / CLOCKS_OF_RULE];
+		const size_t which = core->overdue_rule % CLOCKS_OF_RULE;
+		const struct clock from = { which % 2, (uint8_t)(which / 4), which / 2 % 2, rule->state,
+			core->overdue_from_ms };
 
 		core->overdue_from_ms = 0;
-		if (rule->cause != CAUSE_OVERDUE)
+		if (rule->cause != CAUSE_OVERDUE || (rule->scope == RULE_HELD && !from.held) ||
+			(rule->legal_kind && rule->legal_kind != from.legal_kind))
 			continue;
 		overdue->core = core;
 		overdue->rule = rule;
 		overdue->n = overdue->n_looks = 0;
-		r = waiting_each(txn, has_due, rule->state, from_ms,
-			rules_horizon_ms(rule, has_due, core->wall_ms), check_overdue, overdue);
+		r = clocks_each(txn, &from, rules_horizon_ms(rule, from.has_due, core->wall_ms), check_overdue, overdue);
 		more = r > 0;
 		for (size_t k = 0; r >= 0 && k < overdue->n; k++)
 			r = escalate(core, &overdue->found[k].id, &overdue->found[k].row,

@@ -95,7 +95,7 @@ struct core {
 	uint32_t serial_year, serial; /* running number of references; 0: not loaded */
 	bool serial_dirty;
 	uint64_t overdue_at_ms; /* when the clocks are looked at next, monotonic */
-	size_t overdue_rule;    /* where looking goes on: twice the rule, and 1 for those with a due time */
+	size_t overdue_rule;    /* where looking goes on, among the rules times the kinds of clocks */
 	uint64_t overdue_from_ms;
 	uint64_t receipts_at_ms; /* and receipts written; 0: the first turn is still to come */
 	uint64_t readers_at_ms; /* and the reader slots */

@@ -13,7 +13,8 @@ enum {
 	ESCALATION_OFFICE_LEN = 16 + 4,                        /* case, office */
 	ESCALATION_CLOCK_LEN = ESCALATION_OFFICE_LEN + 1 + 4,  /* cause, clock */
 	ESCALATION_KEY_LEN = ESCALATION_CLOCK_LEN + 16,
-	WAITING_KEY_LEN = 1 + 1 + 8 + 16,
+	CLOCK_PREFIX_LEN = 4 + 8, /* whose, kind, whether due, state; time */
+	CLOCK_KEY_LEN = CLOCK_PREFIX_LEN + 16,
 };
 
 static struct span id_span(const struct id *id) {
@@ -279,51 +280,54 @@ int escalations_each(struct txn *txn, const struct id *petition, escalation_fn f
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
-static void waiting_key(bool has_due, uint8_t state, uint64_t time_ms, const struct id *id,
-	uint8_t ret_key[WAITING_KEY_LEN]) {
-	ret_key[0] = has_due;
-	ret_key[1] = state;
-	put_be64(ret_key + 2, time_ms);
-	memcpy(ret_key + 10, id->b, 16);
+static void clock_prefix(const struct clock *clock, uint8_t ret_key[CLOCK_PREFIX_LEN]) {
+	ret_key[0] = clock->held;
+	ret_key[1] = clock->legal_kind;
+	ret_key[2] = clock->has_due;
+	ret_key[3] = clock->state;
+	put_be64(ret_key + CLOCK_PREFIX_LEN - 8, clock->time_ms);
 }
 
-int waiting_put(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
-	const struct id *id) {
-	uint8_t key[WAITING_KEY_LEN];
+static void clock_key(const struct clock *clock, const struct id *id, uint8_t ret_key[CLOCK_KEY_LEN]) {
+	clock_prefix(clock, ret_key);
+	memcpy(ret_key + CLOCK_PREFIX_LEN, id->b, 16);
+}
 
-	waiting_key(has_due, state, time_ms, id, key);
+int clock_put(struct txn *txn, const struct clock *clock, const struct id *id) {
+	uint8_t key[CLOCK_KEY_LEN];
+
+	clock_key(clock, id, key);
 	return txn_put(txn, TABLE_WAITING, (struct span){ key, sizeof(key) }, (struct span){ 0 });
 }
 
-int waiting_delete(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
-	const struct id *id) {
-	uint8_t key[WAITING_KEY_LEN];
+int clock_delete(struct txn *txn, const struct clock *clock, const struct id *id) {
+	uint8_t key[CLOCK_KEY_LEN];
 
-	waiting_key(has_due, state, time_ms, id, key);
+	clock_key(clock, id, key);
 	return txn_delete(txn, TABLE_WAITING, (struct span){ key, sizeof(key) });
 }
 
-int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t from_ms, uint64_t until_ms,
-	waiting_fn fn, void *userdata) {
+int clocks_each(struct txn *txn, const struct clock *from, uint64_t until_ms, clock_fn fn, void *userdata) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;
-	uint8_t from[10] = { has_due, state };
+	uint8_t first[CLOCK_PREFIX_LEN];
 	struct span key, value;
 	int r;
 
-	put_be64(from + 2, from_ms);
-	r = scan_open(txn, TABLE_WAITING, (struct span){ from, sizeof(from) }, &scan);
+	clock_prefix(from, first);
+	r = scan_open(txn, TABLE_WAITING, (struct span){ first, sizeof(first) }, &scan);
 	if (r)
 		return r;
 	while ((r = scan_next(scan, &key, &value)) == 0) {
+		uint64_t time_ms;
 		struct id id;
 
-		if (key.len != WAITING_KEY_LEN)
+		if (key.len != CLOCK_KEY_LEN)
 			return -EIO;
-		if (key.data[0] != has_due || key.data[1] != state ||
-			get_be64(key.data + 2) > until_ms)
+		time_ms = get_be64(key.data + CLOCK_PREFIX_LEN - 8);
+		if (memcmp(key.data, first, CLOCK_PREFIX_LEN - 8) != 0 || time_ms > until_ms)
 			return 0;
-		memcpy(id.b, key.data + 10, 16);
-		r = fn(userdata, get_be64(key.data + 2), &id);
+		memcpy(id.b, key.data + CLOCK_PREFIX_LEN, 16);
+		r = fn(userdata, time_ms, &id);
 		if (r)
 			return r;
 	}

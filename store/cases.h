@@ -101,14 +101,20 @@ int escalations_each(struct txn *txn, const struct id *petition, escalation_fn f
 
 /*
  * The index of running clocks: one entry for each case in a state that somebody must end, until it
- * was found overdue in that state. Without a due time the entry's time is since_ms; with one, due_ms.
+ * was found overdue in that state.
  */
-int waiting_put(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms, const struct id *id);
-int waiting_delete(struct txn *txn, bool has_due, uint8_t state, uint64_t time_ms,
-	const struct id *id);
-/* Calls @fn for the entries of one kind and state from @from_ms to @until_ms, oldest first. */
-typedef int (*waiting_fn)(void *userdata, uint64_t time_ms, const struct id *id);
-int waiting_each(struct txn *txn, bool has_due, uint8_t state, uint64_t from_ms, uint64_t until_ms,
-	waiting_fn fn, void *userdata);
+struct clock {
+	bool held;          /* this office must end it */
+	uint8_t legal_kind;
+	bool has_due;
+	uint8_t state;
+	uint64_t time_ms;   /* the due time; without one, when the state began */
+};
+
+int clock_put(struct txn *txn, const struct clock *clock, const struct id *id);
+int clock_delete(struct txn *txn, const struct clock *clock, const struct id *id);
+/* Calls @fn for the entries like @from, from its time to @until_ms, oldest first. */
+typedef int (*clock_fn)(void *userdata, uint64_t time_ms, const struct id *id);
+int clocks_each(struct txn *txn, const struct clock *from, uint64_t until_ms, clock_fn fn, void *userdata);
 
 const char *case_state_name(uint8_t state); /* an English word, such as "forwarded" */

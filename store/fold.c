@@ -205,11 +205,18 @@ static bool has_clock(const struct case_row *row) {
 	return (clocked & STATE(row->state)) && !row->overdue;
 }
 
-static int stop_clock(struct txn *txn, const struct id *id, const struct case_row *row) {
+/* A kind of a newer version has the clocks of none: rules for all kinds find it there. */
+static struct clock clock_of(const struct fold *fold, const struct case_row *row) {
+	return (struct clock){ row->holder == fold->own, row->legal_kind < LEGAL_N ? row->legal_kind : 0,
+		row->due_ms != 0, row->state, row->due_ms ? row->due_ms : row->since_ms };
+}
+
+static int stop_clock(const struct fold *fold, struct txn *txn, const struct id *id, const struct case_row *row) {
+	const struct clock clock = clock_of(fold, row);
 	int r = 0;
 
 	if (has_clock(row))
-		r = waiting_delete(txn, row->due_ms != 0, row->state, row->due_ms ? row->due_ms : row->since_ms, id);
+		r = clock_delete(txn, &clock, id);
 	return r <= 0 ? r : -EIO; /* an index that lost an entry is not to be trusted */
 }
 
@@ -219,13 +226,14 @@ static int case_replace(struct fold *fold, struct txn *txn, const struct id *id,
 	int r;
 
 	if (old) {
-		r = stop_clock(txn, id, old);
+		r = stop_clock(fold, txn, id, old);
 		if (r)
 			return r;
 	}
 	if (has_clock(row)) {
-		r = waiting_put(txn, row->due_ms != 0, row->state, row->due_ms ? row->due_ms : row->since_ms,
-			id);
+		const struct clock clock = clock_of(fold, row);
+
+		r = clock_put(txn, &clock, id);
 		if (r)
 			return r;
 	}
@@ -647,7 +655,7 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 	if (r < 0 || (r == 0 && stays(fold, &row, arrival)))
 		return r < 0 ? r : FOLD_HELD;
 	if (r == 0) {
-		r = stop_clock(txn, &rec->id, &row);
+		r = stop_clock(fold, txn, &rec->id, &row);
 		if (r)
 			return r;
 	}

@@ -44,7 +44,7 @@ enum table {
 	TABLE_CASES,       /* record id -> case row (petitions, meetings) */
 	TABLE_STEPS,       /* case, sequence, office, record id -> arrival */
 	TABLE_ESCALATIONS, /* case, record id -> arrival, office */
-	TABLE_WAITING,     /* clock, state, time, case -> nothing */
+	TABLE_WAITING,     /* whose, clock, state, time, case -> nothing */
 	TABLE_TALLIES,     /* office, period, category, organisation, measure -> count */
 	TABLE_CHANGES,     /* number -> change row */
 	TABLE_INVITES,     /* office id -> invitation, and what became of it */

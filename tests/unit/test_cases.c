@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/kinds/petition.h"
 #include "store/cases.h"
 
 #include "tests/unit/scratch.h"
@@ -192,7 +193,7 @@ static int clock_found(void *userdata, uint64_t time_ms, const struct id *id) {
 	walk->last_ms = time_ms;
 	walk->n++;
 	if (walk->end)
-		cr_assert_eq(waiting_delete(walk->txn, false, CASE_ACCEPTED, time_ms, id), 0);
+		cr_assert_eq(clock_delete(walk->txn, &(struct clock){ true, LEGAL_PETITION, false, CASE_ACCEPTED, time_ms }, id), 0);
 	return 0;
 }
 
@@ -216,28 +217,30 @@ Test(cases, running_clocks_are_found_by_kind_state_and_time_and_may_be_ended_mea
 		{ true, 255, UINT64_MAX, 0 },
 	};
 	static const uint8_t states[] = { CASE_RECEIVED, CASE_ACCEPTED, CASE_FORWARDED };
+	static const struct clock accepted = { true, LEGAL_PETITION, false, CASE_ACCEPTED, 0 };
 	struct clock_walk walk;
 
 	for (uint64_t i = 0; i < 100; i++)
 		for (size_t s = 0; s < 2 * N_ELEMENTS(states); s++) {
 			const struct id id = scratch_id(1000 - i);
 
-			cr_assert_eq(waiting_put(txn, s % 2, states[s / 2], i * 37 % 100, &id), 0);
+			cr_assert_eq(clock_put(txn, &(struct clock){ true, LEGAL_PETITION, s % 2, states[s / 2], i * 37 % 100 }, &id), 0);
+			cr_assert_eq(clock_put(txn, &(struct clock){ s % 3 == 0, s % 3, s % 2, states[s / 2], i }, &id), 0);
 		}
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		walk = (struct clock_walk){ .txn = txn };
-		cr_expect_eq(waiting_each(txn, cases[i].has_due, cases[i].state, 0, cases[i].until_ms,
-			clock_found, &walk), 0);
+		cr_expect_eq(clocks_each(txn, &(struct clock){ true, LEGAL_PETITION, cases[i].has_due, cases[i].state, 0 },
+			cases[i].until_ms, clock_found, &walk), 0);
 		cr_expect_eq(walk.n, cases[i].want, "case %zu: %lu", i, walk.n);
 	}
 	walk = (struct clock_walk){ .txn = txn, .end = true };
-	cr_expect_eq(waiting_each(txn, false, CASE_ACCEPTED, 0, 79, clock_found, &walk), 0);
+	cr_expect_eq(clocks_each(txn, &accepted, 79, clock_found, &walk), 0);
 	cr_expect_eq(walk.n, 80);
 	walk = (struct clock_walk){ .txn = txn };
-	cr_expect_eq(waiting_each(txn, false, CASE_ACCEPTED, 0, UINT64_MAX, clock_found, &walk), 0);
+	cr_expect_eq(clocks_each(txn, &accepted, UINT64_MAX, clock_found, &walk), 0);
 	cr_expect_eq(walk.n, 20);
 	const struct id id = scratch_id(1);
-	cr_expect_eq(waiting_delete(txn, false, CASE_ACCEPTED, 1, &id), STORE_NOT_FOUND);
+	cr_expect_eq(clock_delete(txn, &(struct clock){ true, LEGAL_PETITION, false, CASE_ACCEPTED, 1 }, &id), STORE_NOT_FOUND);
 }
 
 Test(cases, every_state_has_a_name) {

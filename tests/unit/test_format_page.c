@@ -160,7 +160,7 @@ static void write_case(struct txn *txn) {
 	cr_assert_eq(steps_put(txn, &petition_id, &(struct step_row){ 2, 1, { { 0x33, 0xdc } }, step_id, 2 }), 0);
 	cr_assert_eq(escalations_put(txn, &petition_id,
 		&(struct escalation_row){ 1, CAUSE_OVERDUE, 2, escalation_id, 3 }), 0);
-	cr_assert_eq(waiting_put(txn, true, CASE_FORWARDED, row.due_ms, &petition_id), 0);
+	cr_assert_eq(clock_put(txn, &(struct clock){ true, LEGAL_PETITION, true, CASE_FORWARDED, row.due_ms }, &petition_id), 0);
 	cr_assert_eq(requests_put(txn, &(struct request_row){ request_id, 1, reply_id, 4 }), 0);
 	cr_assert_eq(grants_put(txn, &petition_id, 1, &reply_id, 4), 0);
 }
