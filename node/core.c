@@ -10,7 +10,7 @@
 #include "store/private.h"
 
 enum {
-	OVERDUE_EVERY_MS = 60000,
+	OVERDUE_EVERY_MS = 300000, /* deadlines are days */
 	CLOCKS_OF_RULE = 4 * LEGAL_N, /* held or not, with a due time or not, of each kind */
 	OVERDUE_TURN_MAX = 500,   /* escalations written in one turn; the rest in the next */
 	OVERDUE_LOOKS_MAX = 5000, /* and cases looked at */

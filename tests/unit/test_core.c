@@ -101,7 +101,7 @@ Test(core, a_batch_altered_by_one_byte_is_refused_and_the_link_goes_on, .timeout
 	cr_assert_gt(refused, 0);
 	cores->on_frame = NULL;
 	for (unsigned i = 0; i < 5; i++) {
-		cores->now_ms += 61000;
+		cores->now_ms += 301000;
 		cores_settle(cores);
 	}
 	cr_assert_eq(cores_count(province, district, MEASURE_RECEIVED), 5);
@@ -452,19 +452,19 @@ Test(core, a_data_request_that_is_not_answered_in_two_working_days_is_found_once
 	cores_settle(cores);
 	cr_assert(has_case(commune, &petition, &row));
 	cr_expect_not(row.overdue);
-	cores->now_ms = due_ms + 61000;
+	cores->now_ms = due_ms + 301000;
 	cores_settle(cores);
 	cr_assert(has_case(commune, &petition, &row));
 	cr_expect(row.overdue);
 	cr_expect(row.escalated);
 	take_step(commune, &petition, ACTION_RESOLVED, "Đã đính chính.");
-	cores->now_ms += 61000;
+	cores->now_ms += 301000;
 	cores_settle(cores);
 	cr_assert(has_case(commune, &petition, &row));
 	cr_expect(row.overdue, "it is resolved, and not answered");
 	cr_expect_eq(row.due_ms, due_ms);
 	take_step(commune, &petition, ACTION_ANSWERED, "Đã báo người hỏi.");
-	cores->now_ms += 61000;
+	cores->now_ms += 301000;
 	cores_settle(cores);
 	cr_assert(has_case(commune, &petition, &row));
 	cr_expect_not(row.overdue);
