@@ -145,13 +145,22 @@ static unsigned line_of(struct span text, size_t at) {
 	return line;
 }
 
+/* Lines as they end on this system, whatever mail made of them; how long that is. */
+static size_t without_returns(uint8_t *text, size_t len) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] != '\r' || i + 1 == len || text[i + 1] != '\n')
+			text[n++] = text[i];
+	return n;
+}
+
 /* All notes of the text; @ret_found: how many there were of each finding. DONE, or an ending with its words. */
 static int compare_all(const struct home *home, const char *path, struct span text, struct listing *listing,
 	unsigned ret_found[N_ELEMENTS(findings)]) {
-	size_t at = 0, len;
 	unsigned n = 0;
 
-	while (at < text.len) {
+	for (size_t at = 0, len; at < text.len;) {
 		struct oplog_id oplog;
 		struct head head;
 		int finding;
@@ -169,8 +178,11 @@ static int compare_all(const struct home *home, const char *path, struct span te
 		cell_place(listing, home, &(struct place){ oplog, head.size - 1 });
 		cell_word(listing, &words_finding, (uint64_t)finding);
 		ret_found[finding]++;
-		at += len;
 		n++;
+		/* a proof that it has only grown may follow, and witnesses' signatures */
+		for (at += len; at < text.len && text.data[at] != '\n'; at++)
+			while (at < text.len && text.data[at] != '\n')
+				at++;
 	}
 	return n ? DONE : misuse(_("%s is empty"), path);
 }
@@ -181,17 +193,16 @@ static int compare_file(const struct tool *tool, const struct home *home, const 
 	uint8_t *bytes;
 	size_t len;
 	int r = file_read(path, COMPARED_FILE_MAX, &bytes, &len);
-	int ending;
+	int ending, shown;
 
+	listing_init(&listing, compared_columns, N_ELEMENTS(compared_columns));
 	if (r)
 		return fail(_("cannot read %s: %s"), path, file_error(r));
-	listing_init(&listing, compared_columns, N_ELEMENTS(compared_columns));
-	ending = compare_all(home, path, (struct span){ bytes, len }, &listing, found);
+	ending = compare_all(home, path, (struct span){ bytes, without_returns(bytes, len) }, &listing, found);
 	free(bytes);
-	if (ending == DONE)
-		ending = listing_show(&listing, tool->json, "");
-	if (ending)
-		return ending;
+	shown = listing_show(&listing, tool->json, "");
+	if (ending || shown)
+		return ending ? ending : shown;
 	if (found[FINDING_DIFFERS])
 		return fail(_("an office signed another history than what is here: keep this file, and show it to the office above"));
 	if (found[FINDING_NOT_SIGNED])

@@ -431,8 +431,14 @@ Test(proof, two_histories_are_found_by_whoever_compares_heads, .timeout = 120) {
 	snprintf(path, sizeof(path), "%s/heads", stage.dir);
 	save(&stage, "heads", RUN(stage.commune, 0, "checkpoint"));
 	expect_findings(&stage, path, 0, 1, "agrees");
-	save(&stage, "heads", RUN(stage.commune, 0, "checkpoint", "--lane", "normal", "--since", "3"));
-	WORDS(stage.district, 2, "heads, line 6: ", "checkpoint", "--compare", path);
+	text = RUN(stage.commune, 0, "checkpoint", "--lane", "normal", "--since", "3");
+	save(&stage, "heads", strdup(text));
+	expect_findings(&stage, path, 0, 1, "agrees");
+	text = realloc(text, strlen(text) + 100);
+	strcat(text, "\nlienthong/nobody\n");
+	save(&stage, "heads", text);
+	expect_findings(&stage, path, 2, 1, "agrees");
+	WORDS(stage.district, 2, ": this is not a head", "checkpoint", "--compare", path);
 	save(&stage, "heads", note_of(&stage, stage.commune->keys.seed, 1000));
 	expect_findings(&stage, path, 3, 1, "not-here");
 	save(&stage, "heads", note_of(&stage, stage.commune->keys.seed, 4));
@@ -448,6 +454,7 @@ Test(proof, two_histories_are_found_by_whoever_compares_heads, .timeout = 120) {
 	WORDS(stage.district, 2, "is empty", "checkpoint", "--compare", path);
 	WORDS(stage.district, 2, "stands alone", "checkpoint", "--key", "--compare", path);
 	WORDS(stage.district, 1, "cannot read", "checkpoint", "--compare", "/nowhere");
+	WORDS(stage.district, 1, "cannot read", "checkpoint", "--compare", stage.dir);
 	stage_done(&stage);
 }
 
