@@ -346,16 +346,15 @@ int home_place(const struct home *home, uint64_t arrival, struct place *ret_plac
 void cell_place(struct listing *listing, const struct home *home, const struct place *place) {
 	const struct office_row *row = home_office_by_id(home, &place->oplog.office);
 	const char *lane = words_name(&words_lane, place->oplog.lane);
-	char office[OFFICE_ID_TEXT_LEN + 1];
-	char label[OFFICE_LABEL_MAX] = "?";
+	char office[OFFICE_ID_TEXT_LEN + 1], code[16];
 
 	id_format(&place->oplog.office, office);
 	if (row)
-		office_label(row, label);
+		office_code(&row->office, code);
 	cell(listing,
 		json_pack("{s:s, s:I, s:s, s:I}", "office", office, "epoch",
 			(json_int_t)place->oplog.epoch, "lane", lane ? lane : "?", "number",
 			(json_int_t)place->index),
-		_("%s: oplog %u/%s, number %llu"), label, place->oplog.epoch, lane ? _(lane) : "?",
-		(unsigned long long)place->index);
+		"%s/%u/%s/%llu", row && home_find_office(home, code, OFFICES_KNOWN) == row ? code : office,
+		place->oplog.epoch, lane ? lane : "?", (unsigned long long)place->index); /* as it is typed */
 }

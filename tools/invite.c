@@ -69,12 +69,15 @@ static int show_invite(const struct tool *tool, const struct inviting *inviting,
 	id_format(office, id);
 	if (inviting->file)
 		ending = write_text(inviting->file, text);
+	if (tool->json) {
+		int shown = json_show(json_pack("{s:s, s:s}", "text", text, "office_id", id));
+
+		return ending ? ending : shown;
+	}
+	if (!inviting->file || ending) /* it was made, and is told nowhere else */
+		say("%s", text);
 	if (ending)
 		return ending;
-	if (tool->json)
-		return json_show(json_pack("{s:s, s:s}", "text", text, "office_id", id));
-	if (!inviting->file)
-		say("%s", text);
 	if (inviting->qr)
 		ending = show_qr(text);
 	if (ending)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tools/find.h"
 
@@ -13,11 +14,13 @@
 static bool read_place(const char *text, char ret_office[OFFICE_NAME_MAX + 1], struct place *ret_place) {
 	unsigned long long number;
 	unsigned epoch;
-	char lane[16];
-	int end = 0;
+	char lane[16], again[OFFICE_NAME_MAX + 64];
 
-	if (sscanf(text, "%128[^/]/%u/%15[a-z]/%llu%n", ret_office, &epoch, lane, &number, &end) != 4 ||
-		text[end] || !words_find(&words_lane, span_str(lane), &ret_place->oplog.lane))
+	if (sscanf(text, "%128[^/]/%u/%15[a-z]/%llu", ret_office, &epoch, lane, &number) != 4 ||
+		!words_find(&words_lane, span_str(lane), &ret_place->oplog.lane))
+		return false;
+	snprintf(again, sizeof(again), "%s/%u/%s/%llu", ret_office, epoch, lane, number);
+	if (strcmp(again, text) != 0) /* in one way only: what does not fit its number is another */
 		return false;
 	ret_place->oplog.epoch = epoch;
 	ret_place->index = number;

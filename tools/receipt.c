@@ -39,17 +39,21 @@ static int compare(const struct receipts *receipts) {
 static int look(void *userdata, const struct oplog *oplog) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
 	struct receipts *receipts = userdata;
+	const struct office_row *row = home_office_by_id(receipts->home, &oplog->id.office);
 	uint64_t index, arrival;
 	struct leaf leaf;
 	int r;
 
 	r = oplog_walk_open(receipts->home->txn, oplog, 0, &walk);
+	if (!row)
+		return -EIO;
 	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
 		struct receipt_entry entries[RECEIPT_MAX];
 		struct record rec;
 		size_t n = 0;
 
 		if (leaf.withheld || record_kind(leaf.bytes) != KIND_RECEIPT || record_decode(leaf.bytes, &rec) ||
+			place_is_void(row, &(struct place){ oplog->id, index }) ||
 			receipt_decode(rec.body, entries, &n) || (receipts->found && rec.time_ms >= receipts->time_ms))
 			continue;
 		for (size_t i = 0; i < n; i++) {

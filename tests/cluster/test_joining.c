@@ -154,6 +154,11 @@ Test(joining, two_people_compare_five_words_and_the_office_is_at_work, .timeout 
 	cli_done(&cli);
 	json_decref(row);
 	json_decref(invite);
+	/* an invitation that was made is told, though the file for it cannot be written */
+	cr_expect_eq(CLI(&cli, parent->home, "invite", "--code", "09166", "--name", "Cảnh Hưng", "--level", "commune",
+		"--file", parent->home), 1);
+	cr_expect_not_null(strstr(cli.out, "lienthong-"), "%s%s", cli.out, cli.err);
+	cli_done(&cli);
 }
 
 Test(joining, who_was_accepted_while_it_was_away_hears_of_it_later, .timeout = 120) {

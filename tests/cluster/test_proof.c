@@ -70,6 +70,17 @@ static void save(const struct stage *stage, const char *name, char *text) {
 	free(text);
 }
 
+/* What it says to a person, and that it ends with @code. */
+static void expect_words(const struct proc *at, int code, const char *words, const char *const *args) {
+	struct cli cli;
+
+	cr_expect_eq(cli_run(&cli, at->home, args), code, "%s %s: %s%s", args[0], args[1], cli.out, cli.err);
+	cr_expect(strstr(cli.out, words) || strstr(cli.err, words), "\"%s\" is not in: %s%s", words, cli.out, cli.err);
+	cr_expect_null(strstr(cli.out, "Keep a copy"));
+	cli_done(&cli);
+}
+#define WORDS(at, code, words, ...) expect_words(at, code, words, (const char *const[]){ __VA_ARGS__, NULL })
+
 /* The other program, with names of files in the stage's directory; whether it verifies. */
 static bool other_verifies(const struct stage *stage, const char *words) {
 	char command[1024];
@@ -153,6 +164,13 @@ Test(proof, the_office_above_gives_a_receipt_that_can_itself_be_proved, .timeout
 	snprintf(path, sizeof(path), "%s/receipt", stage.dir);
 	free(RUN(stage.commune, 0, "prove", place, "--out", path));
 	free(RUN(stage.district, 0, "verify", path));
+	snprintf(place, sizeof(place), "260/%lld/%s/%lld", json_integer_value(json_object_get(at, "epoch")),
+		json_string_value(json_object_get(at, "lane")), json_integer_value(json_object_get(at, "number")));
+	WORDS(stage.commune, 0, place, "receipt", stage.reference); /* as it can be typed */
+	free(RUN(stage.commune, 0, "prove", place, "--out", path));
+	snprintf(place, sizeof(place), "260/%lld/%s/ %lld", json_integer_value(json_object_get(at, "epoch")) + (1LL << 32),
+		json_string_value(json_object_get(at, "lane")), json_integer_value(json_object_get(at, "number")));
+	free(RUN(stage.commune, 3, "prove", place, "--out", path));
 	free(RUN(stage.commune, 0, "verify"));
 	free(RUN(stage.district, 0, "verify"));
 	json_decref(row);
@@ -273,17 +291,6 @@ static const char *text_at(const json_t *object, const char *key) {
 
 	return text ? text : "";
 }
-
-/* What it says to a person, and that it ends with @code. */
-static void expect_words(const struct proc *at, int code, const char *words, const char *const *args) {
-	struct cli cli;
-
-	cr_expect_eq(cli_run(&cli, at->home, args), code, "%s %s: %s%s", args[0], args[1], cli.out, cli.err);
-	cr_expect(strstr(cli.out, words) || strstr(cli.err, words), "\"%s\" is not in: %s%s", words, cli.out, cli.err);
-	cr_expect_null(strstr(cli.out, "Keep a copy"));
-	cli_done(&cli);
-}
-#define WORDS(at, code, words, ...) expect_words(at, code, words, (const char *const[]){ __VA_ARGS__, NULL })
 
 /* A link of one leaf; @bytes keeps the record. */
 static void forge_link(struct signer *signer, const struct id *office, struct record *rec, uint8_t bytes[1024],
