@@ -84,6 +84,9 @@ void lines_deliver(struct sim *sim, const struct sim_event *event) {
 		if (to->core && node->connected && node->clear) {
 			world_turn(to);
 			core_message(to->core, &from->id, (struct span){ event->frame->data, event->frame->len });
+			event->frame->next = to->read;
+			to->read = event->frame;
+			return;
 		}
 	}
 	free(event->frame);

@@ -123,14 +123,12 @@ static void plan_life(struct sim_node *node) {
 
 	/* a clock in thirty is wrong by more than anybody would notice at once */
 	node->skew_ms = sim_random(sim, 30) ? (int64_t)sim_random(sim, 60000) - 30000 : -(int64_t)sim_random(sim, 3 * day_ms);
-	if (node->parent != SIM_NONE)
-		sim_plan_event(sim, sim->now_ms + sim_wait(sim, day_ms / sim->plan.windows), EVENT_WEATHER, node->number, 0,
-			NULL);
-	if (node->n_children == 0)
+	sim_plan_event(sim, sim->now_ms + sim_wait(sim, 3 * day_ms), EVENT_CRASH, node->number, 0, NULL);
+	if (node->parent != SIM_NONE) { /* the topmost has nobody to ask */
 		sim_plan_event(sim, sim->now_ms + sim_wait(sim, day_ms / sim->plan.petitions), EVENT_CLERK, node->number, 0,
 			NULL);
-	sim_plan_event(sim, sim->now_ms + sim_wait(sim, 3 * day_ms), EVENT_CRASH, node->number, 0, NULL);
-	if (node->n_children == 0) {
+		sim_plan_event(sim, sim->now_ms + sim_wait(sim, day_ms / sim->plan.windows), EVENT_WEATHER, node->number, 0,
+			NULL);
 		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 5 * day_ms), EVENT_BACKUP, node->number, 0, NULL);
 		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 60 * day_ms), EVENT_LOSS, node->number, 0, NULL);
 	}
@@ -164,8 +162,8 @@ static void report(const struct sim *sim, double took) {
 	getrusage(RUSAGE_SELF, &usage);
 	printf("%u offices, %u days in %.1f s (%.0f times as fast as life), %ld MB at most\n", sim->n_nodes,
 		sim->plan.days, took, sim->plan.days * 86400.0 / took, usage.ru_maxrss / 1024);
-	printf("%zu petitions acknowledged, %llu requests refused or not answered, %llu turns, %llu frames\n", n,
-		(unsigned long long)sim->n_refused, (unsigned long long)sim->n_turns, (unsigned long long)sim->n_frames);
+	printf("%zu petitions and %llu steps acknowledged, %llu not; %llu turns, %llu frames\n", n,
+		(unsigned long long)sim->n_steps, (unsigned long long)sim->n_refused, (unsigned long long)sim->n_turns, (unsigned long long)sim->n_frames);
 	printf("%llu frames lost, %llu repeated, %llu late; %llu crashes, %llu disks lost and put back\n",
 		(unsigned long long)sim->n_lost, (unsigned long long)sim->n_repeated, (unsigned long long)sim->n_late,
 		(unsigned long long)sim->n_crashes, (unsigned long long)sim->n_restores);

@@ -89,7 +89,17 @@ static uint8_t next_action(const struct case_row *row) {
 	return next[row->state];
 }
 
+/* One of the office's own petitions, or of an office below it, whose case may have been handed up. */
+static const struct sim_petition *choose(const struct sim_node *node) {
+	struct sim *sim = node->sim;
+
+	if (node->n_children > 0 && sim_random(sim, 2))
+		node = &sim->nodes[node->first_child + sim_random(sim, node->n_children)];
+	return node->n_petitions ? &node->petitions[sim_random(sim, node->n_petitions)] : NULL;
+}
+
 static void take_step(struct sim_node *node) {
+	const struct sim_petition *petition = choose(node);
 	struct sim *sim = node->sim;
 	struct step step = { .date_ms = sim->now_ms + (uint64_t)node->skew_ms, .text = span_str("Đã xem.") };
 	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
@@ -99,17 +109,25 @@ static void take_step(struct sim_node *node) {
 	struct writer w;
 	int r;
 
-	step.petition = node->petitions[sim_random(sim, node->n_petitions)].id;
+	if (!petition)
+		return;
+	step.petition = petition->id;
 	if (store_begin_read(node->store, &txn))
 		sim_fault(sim, "%s cannot be read", node->name);
 	r = cases_get(txn, &step.petition, &row);
 	store_abort(txn);
 	if (r || !(step.action = next_action(&row)))
 		return;
+	if (row.state <= CASE_ACCEPTED && sim_random(sim, 6) == 0) {
+		step.action = ACTION_HANDED_OVER;
+		step.office = sim->nodes[node->parent].id;
+	}
 	writer_init(&w, body, sizeof(body));
 	step_encode(&step, &w);
 	draft.body = writer_span(&w);
-	if (submit(node, &draft).result != CONTROL_OK)
+	if (submit(node, &draft).result == CONTROL_OK)
+		sim->n_steps++;
+	else
 		sim->n_refused++;
 }
 
@@ -122,7 +140,7 @@ void people_clerk(struct sim_node *node) {
 		0, NULL);
 	if (!node->core)
 		return;
-	if (node->n_petitions == 0 || sim_random(sim, 2))
+	if (sim_random(sim, 2))
 		add_petition(node);
 	else
 		take_step(node);
@@ -200,8 +218,15 @@ void people_loss(struct sim_node *node) {
 	struct store *put_back;
 	struct txn *txn;
 
-	if (sim->calm || !node->has_backup || node->parent == SIM_NONE)
+	if (sim->calm)
 		return;
+	sim_plan_event(sim, sim->now_ms + sim_wait(sim, 60 * (uint64_t)DAY_MS), EVENT_LOSS, node->number, 0, NULL);
+	if (!node->has_backup)
+		return;
+	/* two offices, one above the other, that both go on from old copies, are more than can be helped (README) */
+	sim->nodes[node->parent].has_backup = false;
+	for (uint32_t i = 0; i < node->n_children; i++)
+		sim->nodes[node->first_child + i].has_backup = false;
 	paths(node, store, backup);
 	give_up(node);
 	if (node->core)
@@ -213,5 +238,6 @@ void people_loss(struct sim_node *node) {
 		sim_fault(sim, "%s cannot be put back", node->name);
 	store_close(put_back);
 	sim->n_restores++;
+	node->put_back = true;
 	sim_plan_event(sim, sim->now_ms + sim_random(sim, DAY_MS), EVENT_START, node->number, 0, NULL);
 }

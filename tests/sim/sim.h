@@ -24,7 +24,7 @@ struct sim_plan {
 	unsigned n_levels;
 	unsigned children[SIM_LEVELS_MAX]; /* of an office at each level; of the last: 0 */
 	unsigned days;
-	unsigned petitions; /* of an office at the lowest level in a day */
+	unsigned petitions; /* of an office in a day */
 	unsigned windows;   /* how often in a day a line comes up */
 	unsigned window_ms; /* for how long, about */
 	bool chatty;        /* says what happens */
@@ -45,6 +45,7 @@ enum sim_event_kind {
 };
 
 struct sim_frame {
+	struct sim_frame *next;
 	uint32_t from;
 	size_t len;
 	uint8_t data[];
@@ -101,6 +102,8 @@ struct sim_node {
 	struct sim_petition *petitions;
 	size_t n_petitions, cap_petitions;
 	bool has_backup;
+	bool put_back; /* from it, once at least */
+	struct sim_frame *read; /* what came in this turn, from which it borrows */
 	uint8_t answer[4096];
 	size_t answer_len;
 };
@@ -120,7 +123,7 @@ struct sim {
 	char dir[96];
 	uint64_t trace; /* of everything that was sent: two runs of one seed have the same */
 	/* what happened */
-	uint64_t n_turns, n_frames, n_lost, n_repeated, n_late, n_crashes, n_restores, n_refused;
+	uint64_t n_turns, n_frames, n_lost, n_repeated, n_late, n_crashes, n_restores, n_steps, n_refused;
 };
 
 /* Says what is wrong, and the command that shows it again; ends the program. */

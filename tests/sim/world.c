@@ -76,6 +76,15 @@ void world_turn(struct sim_node *node) {
 		sim->now_ms - sim->start_ms + MONOTONIC_START_MS);
 }
 
+static void forget_read(struct sim_node *node) {
+	while (node->read) {
+		struct sim_frame *next = node->read->next;
+
+		free(node->read);
+		node->read = next;
+	}
+}
+
 static void crash(struct sim_node *node) {
 	struct sim *sim = node->sim;
 
@@ -101,17 +110,13 @@ static void plan_wake(struct sim_node *node) {
 
 static void end_turn(struct sim_node *node) {
 	enum sim_death death = node->death;
-	int r;
+	int r = death == DIES_BEFORE_COMMIT ? 0 : core_turn_end(node->core);
 
 	node->in_turn = false;
-	if (death == DIES_BEFORE_COMMIT) {
-		crash(node);
-		return;
-	}
-	r = core_turn_end(node->core);
+	forget_read(node);
 	if (r)
 		sim_fault(node->sim, "%s: a turn ended with %s", node->name, strerror(-r));
-	if (death == DIES_AFTER)
+	if (death != LIVES)
 		crash(node);
 	else
 		plan_wake(node);
@@ -215,6 +220,8 @@ void world_stop(struct sim_node *node) {
 	node->store = store_close(node->store);
 	node->keys.keyring = keyring_close(node->keys.keyring);
 	node->death = LIVES;
+	node->in_turn = false;
+	forget_read(node);
 	lines_drop_all(node);
 }
 
@@ -295,9 +302,8 @@ static void end_turns(struct sim *sim) {
 	while (sim->n_touched > 0) { /* to end one may begin another */
 		struct sim_node *node = &sim->nodes[sim->touched[--sim->n_touched]];
 
-		if (node->in_turn && node->core)
+		if (node->in_turn)
 			end_turn(node);
-		node->in_turn = false;
 	}
 }
 
