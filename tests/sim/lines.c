@@ -65,7 +65,7 @@ bool lines_send(void *userdata, const struct id *neighbour, struct span frame) {
 	}
 	sim->n_late += chance == 2;
 	put(node, way, to->number, frame, from->number, chance == 2 ? sim_random(sim, LATE_MAX_MS) : 0);
-	node->blocked[way] = node->in_flight[way] >= IN_FLIGHT_MAX;
+	node->blocked[way] |= node->in_flight[way] >= IN_FLIGHT_MAX;
 	return !node->blocked[way];
 }
 

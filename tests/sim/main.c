@@ -17,7 +17,7 @@
 #include "tests/sim/sim.h"
 
 enum {
-	START_MS_PER_DAY = 86400000,
+	DAY_MS = 86400000,
 	CALM_MS = 6 * 3600 * 1000, /* then all must be where it belongs */
 };
 
@@ -113,13 +113,13 @@ static bool read_options(int argc, char **argv, struct sim_plan *plan) {
 		}
 	}
 	return optind == argc && plan->petitions > 0 && plan->windows > 0 && plan->window_ms > 0 &&
-		(uint64_t)plan->windows * plan->window_ms < START_MS_PER_DAY;
+		(uint64_t)plan->windows * plan->window_ms < DAY_MS;
 }
 
 /* What befalls each node. */
 static void plan_life(struct sim_node *node) {
 	struct sim *sim = node->sim;
-	uint64_t day_ms = START_MS_PER_DAY;
+	uint64_t day_ms = DAY_MS;
 
 	/* a clock in thirty is wrong by more than anybody would notice at once */
 	node->skew_ms = sim_random(sim, 30) ? (int64_t)sim_random(sim, 60000) - 30000 : -(int64_t)sim_random(sim, 3 * day_ms);
@@ -187,12 +187,13 @@ int main(int argc, char **argv) {
 		tmp ? tmp : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	sim.random = sim.plan.seed * 0x9e3779b97f4a7c15 + 1;
 	sim.now_ms = sim.start_ms = start_ms;
+	sim.noon_ms = start_ms + sim.plan.days * (uint64_t)DAY_MS + CALM_MS - 3600000;
 	world_new(&sim);
 	printf("%u offices enrolled in %.1f s\n", sim.n_nodes, seconds() - begun);
 	for (uint32_t i = 0; i < sim.n_nodes; i++)
 		plan_life(&sim.nodes[i]);
 	sim_plan_event(&sim, sim.now_ms + 1, EVENT_LOOK, 0, 0, NULL);
-	world_run(&sim, sim.start_ms + sim.plan.days * (uint64_t)START_MS_PER_DAY);
+	world_run(&sim, sim.start_ms + sim.plan.days * (uint64_t)DAY_MS);
 	calm_down(&sim);
 	world_run(&sim, sim.now_ms + CALM_MS);
 	oracle_end(&sim);

@@ -58,7 +58,7 @@ static void add_petition(struct sim_node *node) {
 		.channel = CHANNEL_LETTER,
 		.people = sim_random(sim, 50) ? 1 + (uint32_t)sim_random(sim, 20) : 80,
 		.urgent = sim_random(sim, 40) == 0,
-		.received_ms = sim->now_ms + (uint64_t)node->skew_ms,
+		.received_ms = world_wall_ms(node),
 		.village = span_str("Thôn Đông"),
 	};
 	struct draft draft = { .kind = KIND_PETITION, .organisation = ORGANISATION_FRONT,
@@ -101,7 +101,7 @@ static const struct sim_petition *choose(const struct sim_node *node) {
 static void take_step(struct sim_node *node) {
 	const struct sim_petition *petition = choose(node);
 	struct sim *sim = node->sim;
-	struct step step = { .date_ms = sim->now_ms + (uint64_t)node->skew_ms, .text = span_str("Đã xem.") };
+	struct step step = { .date_ms = world_wall_ms(node), .text = span_str("Đã xem.") };
 	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
 	struct case_row row;
 	uint8_t body[512];

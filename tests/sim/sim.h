@@ -113,6 +113,7 @@ struct sim {
 	uint64_t random;
 	uint64_t now_ms, start_ms;
 	bool calm; /* no more faults: what was begun is brought to its end */
+	uint64_t noon_ms; /* beyond it clocks on walls stand still: no deadline passes in the last hour */
 	struct sim_node *nodes;
 	uint32_t n_nodes;
 	struct sim_event *events; /* a heap */
@@ -143,6 +144,7 @@ void world_run(struct sim *sim, uint64_t until_ms);
 struct answer world_ask(struct sim_node *node, struct span request);
 /* In the turn that is under way, or begins now. */
 void world_turn(struct sim_node *node);
+uint64_t world_wall_ms(const struct sim_node *node);
 void world_start(struct sim_node *node);
 void world_stop(struct sim_node *node);
 struct sim_node *world_find(struct sim *sim, const struct id *id);

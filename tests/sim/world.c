@@ -64,6 +64,12 @@ static struct sim_event take_event(struct sim *sim) {
 
 /* Turns */
 
+uint64_t world_wall_ms(const struct sim_node *node) {
+	const struct sim *sim = node->sim;
+
+	return (sim->now_ms < sim->noon_ms ? sim->now_ms : sim->noon_ms) + (uint64_t)node->skew_ms;
+}
+
 void world_turn(struct sim_node *node) {
 	struct sim *sim = node->sim;
 
@@ -72,8 +78,7 @@ void world_turn(struct sim_node *node) {
 	node->in_turn = true;
 	sim->touched[sim->n_touched++] = node->number;
 	sim->n_turns++;
-	core_turn_begin(node->core, sim->now_ms + (uint64_t)node->skew_ms,
-		sim->now_ms - sim->start_ms + MONOTONIC_START_MS);
+	core_turn_begin(node->core, world_wall_ms(node), sim->now_ms - sim->start_ms + MONOTONIC_START_MS);
 }
 
 static void forget_read(struct sim_node *node) {
@@ -204,8 +209,7 @@ void world_start(struct sim_node *node) {
 	if (r == 0)
 		r = store_open(path, STORE_WRITE, SIM_MAP, &node->store);
 	if (r == 0)
-		r = core_new(node->store, &node->config, &node->keys, &node->io, sim->now_ms + (uint64_t)node->skew_ms,
-			&node->core);
+		r = core_new(node->store, &node->config, &node->keys, &node->io, world_wall_ms(node), &node->core);
 	if (r)
 		sim_fault(sim, "%s does not start: %d", node->name, r);
 	node->death = LIVES;
