@@ -732,8 +732,6 @@ Test(hostile, who_brought_a_petition_is_not_dropped_without_a_word, .timeout = 6
 	record_make_id(CORES_START_MS, (const uint8_t *)"9876543210", &draft.id);
 	cr_assert_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
 	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_OK, "the same again");
-	draft.private = part_of("B", part, sizeof(part));
-	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_CONFLICT, "another was kept");
 	cr_assert_eq(erase(node, &draft.id), CONTROL_OK);
 	cr_expect_eq(cores_submit(node, &draft, 1).result, CONTROL_OK, "what was erased stays so");
 }
