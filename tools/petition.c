@@ -23,15 +23,32 @@ enum {
 	VILLAGE_WIDTH = 24,
 };
 
+static const unsigned petitioner_columns[] = {
+	PETITION_COLUMN_PETITIONER,
+	PETITION_COLUMN_CONTACT,
+	PETITION_COLUMN_ADDRESS,
+};
+
+/* What is written on a command line stays on the computer: who denounces is never written there. */
+static int keep_off_command_line(const char *const cells[PETITION_COLUMN_N]) {
+	uint8_t kind;
+
+	if (!words_find(&words_legal_kind, span_str(cells[PETITION_COLUMN_KIND]), &kind) || kind != LEGAL_DENUNCIATION)
+		return DONE;
+	for (size_t i = 0; i < N_ELEMENTS(petitioner_columns); i++)
+		if (cells[petitioner_columns[i]])
+			return misuse(_("who brings a denunciation is not written on the command line, which the list of processes shows and the shell's history and sudo's log keep: use --petitioner-file -, and clear the history of this shell"));
+	return DONE;
+}
+
 /* Who asked, from the lines of a file into the cells, which borrow from @ret_text (heap, @ret_len bytes). */
 static int read_petitioner(const char *path, const char *cells[PETITION_COLUMN_N], char **ret_text, size_t *ret_len) {
-	static const unsigned columns[] = { PETITION_COLUMN_PETITIONER, PETITION_COLUMN_CONTACT, PETITION_COLUMN_ADDRESS };
 	uint8_t *bytes;
 	char *rest;
 	int r;
 
-	for (size_t i = 0; i < N_ELEMENTS(columns); i++)
-		if (cells[columns[i]])
+	for (size_t i = 0; i < N_ELEMENTS(petitioner_columns); i++)
+		if (cells[petitioner_columns[i]])
 			return misuse(_("give who asked either in the options or in a file"));
 	r = file_read(path, PRIVATE_BYTES_MAX, &bytes, ret_len);
 	if (r)
@@ -40,8 +57,8 @@ static int read_petitioner(const char *path, const char *cells[PETITION_COLUMN_N
 	r = *ret_text && strlen(*ret_text) == *ret_len ? 0 : 1; /* a zero is in no text */
 	explicit_bzero(bytes, *ret_len);
 	free(bytes);
-	for (size_t i = 0; r == 0 && i < N_ELEMENTS(columns) && rest; i++)
-		cells[columns[i]] = strsep(&rest, "\n");
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(petitioner_columns) && rest; i++)
+		cells[petitioner_columns[i]] = strsep(&rest, "\n");
 	if (r || (rest && rest[strspn(rest, " \t\r\n")]))
 		return misuse(_("%s: write up to three lines: the name, how to reach that person, the address"), path);
 	return DONE;
@@ -74,7 +91,7 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 			.value = &cells[PETITION_COLUMN_CONTACT] },
 		{ "address", N_("TEXT"), N_("of the petitioner: private too"),
 			.value = &cells[PETITION_COLUMN_ADDRESS] },
-		{ "petitioner-file", N_("FILE"), N_("these three from the lines of a file, or - for standard input: arguments can be seen in the list of processes"),
+		{ "petitioner-file", N_("FILE"), N_("these three from the lines of a file, or - for standard input: of a denunciation the only way, since the list of processes shows arguments, and the shell's history and sudo's log keep them"),
 			.value = &petitioner },
 		{ "received", N_("DATE"), N_("when it was brought; default today"),
 			.value = &cells[PETITION_COLUMN_RECEIVED] },
@@ -102,7 +119,9 @@ int command_petition_add(struct tool *tool, int argc, char **argv) {
 		cells[PETITION_COLUMN_CHANNEL] = "in-person";
 	if (urgent)
 		cells[PETITION_COLUMN_URGENT] = "yes";
-	ending = petitioner ? read_petitioner(petitioner, cells, &who, &who_len) : DONE;
+	ending = keep_off_command_line(cells);
+	if (ending == DONE && petitioner)
+		ending = read_petitioner(petitioner, cells, &who, &who_len);
 	if (ending == DONE)
 		ending = find_number_free(tool, KIND_PETITION, cells[PETITION_COLUMN_NUMBER],
 			cells[PETITION_COLUMN_RECEIVED]);

@@ -104,6 +104,7 @@ struct desk {
 	const char *home, *parent;
 	char stick[64]; /* a directory that is not the office's */
 	char key[96], later[96], rows[96];
+	char who[96], name[96]; /* who brings it, for --petitioner-file: with more than the name, or only that */
 };
 
 static struct desk desk_new(void) {
@@ -117,6 +118,9 @@ static struct desk desk_new(void) {
 	snprintf(desk.key, sizeof(desk.key), "%s/key", desk.stick);
 	snprintf(desk.later, sizeof(desk.later), "%s/later", desk.stick);
 	snprintf(desk.rows, sizeof(desk.rows), "%s/rows.csv", desk.stick);
+	snprintf(desk.who, sizeof(desk.who), "%s/who", desk.stick);
+	snprintf(desk.name, sizeof(desk.name), "%s/name", desk.stick);
+	write_file(desk.name, NAME "\n");
 	return desk;
 }
 
@@ -131,9 +135,10 @@ Test(denunciations, are_taken_with_a_key_or_without_who_brings_them, .timeout = 
 	struct stat st;
 	json_t *shown;
 
-	EXPECT(desk.home, 3, "lienthong key denunciations FILE", ADD, "denunciation", "--text", "a", "--petitioner", NAME);
-	EXPECT(desk.home, 3, "--contact: who brings", ADD, "denunciation", "--text", "a", "--contact", TELEPHONE);
-	EXPECT(desk.home, 2, "--channel", ADD, "denunciation", "--text", "a", "--petitioner", NAME, "--channel", "x");
+	EXPECT(desk.home, 3, "lienthong key denunciations FILE", ADD, "denunciation", "--text", "a", "--petitioner-file", desk.name);
+	write_file(desk.who, "\n" TELEPHONE "\n");
+	EXPECT(desk.home, 3, "--contact: who brings", ADD, "denunciation", "--text", "a", "--petitioner-file", desk.who);
+	EXPECT(desk.home, 2, "--channel", ADD, "denunciation", "--text", "a", "--petitioner-file", desk.name, "--channel", "x");
 	write_file(desk.rows, HEADER "7,2024-05-31,front,denunciation,,letters,letter,,,b,," IMPORTED ",,\n");
 	EXPECT(desk.home, 3, ":2: petitioner: who brings", "import", "petitions", desk.rows);
 	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "c", "--number", "1");
@@ -149,13 +154,13 @@ Test(denunciations, are_taken_with_a_key_or_without_who_brings_them, .timeout = 
 	EXPECT(desk.home, 3, "is there already", "key", "denunciations", desk.key);
 	EXPECT(desk.home, 2, "name a file", "key", "denunciations", "-");
 	EXPECT(desk.home, 0, fingerprint, "key", "denunciations");
-	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "d", "--petitioner", NAME, "--number", "2");
+	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "d", "--petitioner-file", desk.name, "--number", "2");
 	expect_private(desk.home, "2", desk.key, "petitioner", NAME);
 
 	/* a key that others can put there is not used */
 	snprintf(inside, sizeof(inside), "%s/denunciation.key", desk.home);
 	cr_assert_eq(chmod(inside, 0666), 0);
-	EXPECT(desk.home, 3, "--use", ADD, "denunciation", "--text", "e", "--petitioner", NAME);
+	EXPECT(desk.home, 3, "--use", ADD, "denunciation", "--text", "e", "--petitioner-file", desk.name);
 	EXPECT(desk.home, 1, "--use", "key", "denunciations");
 	EXPECT(desk.home, 0, "", ADD, "complaint", "--text", "f", "--petitioner", NAME);
 	shown = JSON(desk.home, "key", "denunciations", "--use", desk.key);
@@ -165,7 +170,21 @@ Test(denunciations, are_taken_with_a_key_or_without_who_brings_them, .timeout = 
 	shown = JSON(desk.home, "key", "denunciations", "--use", desk.key);
 	cr_expect(json_is_null(json_object_get(shown, "replaced")), "nor is it another now");
 	json_decref(shown);
-	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "g", "--petitioner", NAME);
+	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "g", "--petitioner-file", desk.name);
+}
+
+Test(denunciations, are_not_taken_with_who_brings_them_on_the_command_line, .timeout = 60) {
+	static const char *const options[] = { "--petitioner", "--contact", "--address" };
+	_cleanup_(desk_done) struct desk desk = desk_new();
+	char fingerprint[32];
+
+	make_key(desk.home, desk.key, fingerprint);
+	for (size_t i = 0; i < N_ELEMENTS(options); i++) {
+		EXPECT(desk.home, 2, "--petitioner-file -", ADD, "denunciation", "--text", "a", options[i], NAME);
+		EXPECT(desk.home, 2, "--petitioner-file -", ADD, "Denunciation", "--text", "a", options[i], NAME);
+	}
+	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "a", "--number", "1", "--petitioner-file", desk.name);
+	expect_private(desk.home, "1", desk.key, "petitioner", NAME);
 }
 
 Test(denunciations, are_opened_by_the_file_of_their_key_and_every_look_is_written_down, .timeout = 120) {
@@ -174,8 +193,8 @@ Test(denunciations, are_opened_by_the_file_of_their_key_and_every_look_is_writte
 	json_t *shown;
 
 	make_key(desk.home, desk.key, first);
-	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "a", "--number", "1", "--petitioner", NAME,
-		"--contact", TELEPHONE);
+	write_file(desk.who, NAME "\n" TELEPHONE "\n");
+	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "a", "--number", "1", "--petitioner-file", desk.who);
 	expect_private(desk.home, "1", NULL, "petitioner", NULL);
 	expect_private(desk.home, "1", NULL, "contact", NULL);
 	expect_private(desk.home, "1", NULL, "sealed_to", first);
@@ -197,7 +216,7 @@ Test(denunciations, are_opened_by_the_file_of_their_key_and_every_look_is_writte
 	snprintf(second, sizeof(second), "%s", json_string_value(json_object_get(shown, "fingerprint")));
 	cr_expect_str_eq(json_string_value(json_object_get(shown, "replaced")), first);
 	json_decref(shown);
-	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "b", "--number", "2", "--petitioner", NAME);
+	EXPECT(desk.home, 0, "", ADD, "denunciation", "--text", "b", "--number", "2", "--petitioner-file", desk.name);
 	expect_private(desk.home, "2", desk.later, "petitioner", NAME);
 	expect_private(desk.home, "1", desk.key, "petitioner", NAME);
 	EXPECT(desk.home, 3, first, LOOK("1"), "--key", desk.later);
@@ -247,8 +266,8 @@ Test(denunciations, leave_no_name_in_the_home_its_backup_or_the_office_above, .t
 
 	EXPECT(desk.home, 0, "", ADD, "complaint", "--text", "d", "--petitioner", NAME);
 	make_key(desk.home, desk.key, fingerprint);
-	made = JSON(desk.home, ADD, "denunciation", "--text", "Thu tiền trái quy định", "--petitioner", NAME, "--contact",
-		TELEPHONE, "--address", "thôn Đông Sơn");
+	write_file(desk.who, NAME "\n" TELEPHONE "\nthôn Đông Sơn\n");
+	made = JSON(desk.home, ADD, "denunciation", "--text", "Thu tiền trái quy định", "--petitioner-file", desk.who);
 	EXPECT(desk.home, 0, NAME, LOOK(json_string_value(json_object_get(made, "id"))), "--key", desk.key);
 	json_decref(made);
 	write_file(desk.rows, HEADER "7,2024-05-31,front,denunciation,,letters,letter,,,b,," IMPORTED "," TELEPHONE ",\n"
