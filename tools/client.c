@@ -2,7 +2,6 @@
 #include "tools/client.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -122,15 +121,6 @@ struct client *client_close(struct client *client) {
 
 void client_closep(struct client **client) {
 	client_close(*client);
-}
-
-void client_user(const struct tool *tool, char ret_name[CLIENT_USER_MAX + 1]) {
-	const struct passwd *user = getpwuid(tool->user);
-
-	if (user && user->pw_name[0])
-		snprintf(ret_name, CLIENT_USER_MAX + 1, "%s", user->pw_name);
-	else
-		snprintf(ret_name, CLIENT_USER_MAX + 1, "uid %u", (unsigned)tool->user);
 }
 
 uint64_t client_number(struct client *client) {

@@ -20,13 +20,6 @@ enum {
 	CLIENT_GONE = 5,    /* the node ended while it worked on it: done or not */
 };
 
-enum {
-	CLIENT_USER_MAX = 64, /* bytes of a name: what records have room for */
-};
-
-/* Who is at this computer, as the computer knows. */
-void client_user(const struct tool *tool, char ret_name[CLIENT_USER_MAX + 1]);
-
 struct client;
 
 /* 0, CLIENT_DOWN, CLIENT_DENIED or -errno. */

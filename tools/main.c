@@ -254,21 +254,9 @@ static bool hold_streams(void) {
 	return true;
 }
 
-/* Who gave the command: what follows may become the owner of the home. Only root is believed about sudo. */
-static uid_t find_user(void) {
-	const char *sudo = getenv("SUDO_UID");
-	unsigned long user;
-	char *end;
-
-	if (getuid() != 0 || !sudo || *sudo < '0' || *sudo > '9')
-		return getuid();
-	user = strtoul(sudo, &end, 10);
-	return *end == '\0' && user < (uid_t)-1 ? (uid_t)user : 0;
-}
-
 int main(int argc, char **argv) {
 	const char *home = getenv("LIENTHONG_HOME");
-	struct tool tool = { .home = home && *home ? home : HOME_DEFAULT, .user = find_user() };
+	struct tool tool = { .home = home && *home ? home : HOME_DEFAULT, .user = user_here() };
 
 	keyfile_forbid_dumps();
 	if (!hold_streams())

@@ -13,10 +13,10 @@
 static int ask(const struct tool *tool, enum command command, const struct id *record,
 	const char *what, struct span reason, struct client **ret_client, struct answer *ret_answer) {
 	_cleanup_(writer_done) struct writer w;
-	char who[CLIENT_USER_MAX + 1];
+	char who[USER_NAME_MAX + 1];
 	int ending;
 
-	client_user(tool, who);
+	user_name(&tool->user, who);
 	writer_init_grow(&w);
 	ending = client_reach(tool, ret_client);
 	if (ending)

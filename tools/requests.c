@@ -313,7 +313,7 @@ int command_request(struct tool *tool, int argc, char **argv) {
 		options, N_ELEMENTS(options), 1, 1 };
 	struct inquiry inquiry = { .reference = 0 };
 	struct span line = { 0 };
-	char who[CLIENT_USER_MAX + 1];
+	char who[USER_NAME_MAX + 1];
 	struct home home;
 	char **args;
 	int n_args;
@@ -325,7 +325,7 @@ int command_request(struct tool *tool, int argc, char **argv) {
 	if (ending == DONE)
 		ending = home_open(tool, &home);
 	if (ending == DONE) {
-		client_user(tool, who);
+		user_name(&tool->user, who);
 		inquiry.who = span_str(who);
 		inquiry.reason = line;
 		ending = read_wanted(&home, args[0], &inquiry);
@@ -443,7 +443,7 @@ static int order_answer(const struct tool *tool, const char *name, enum command 
 	struct span reason) {
 	_cleanup_(client_closep) struct client *client = NULL;
 	_cleanup_(writer_done) struct writer w;
-	char who[CLIENT_USER_MAX + 1];
+	char who[USER_NAME_MAX + 1];
 	struct answer answer;
 	int ending;
 
@@ -451,7 +451,7 @@ static int order_answer(const struct tool *tool, const char *name, enum command 
 	ending = client_reach(tool, &client);
 	if (ending)
 		return ending;
-	client_user(tool, who);
+	user_name(&tool->user, who);
 	control_write_reply(&w, client_number(client), command, id, span_str(who), reason);
 	return client_order(tool, client, &w, name, &answer);
 }

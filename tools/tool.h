@@ -5,14 +5,13 @@
  *
  * A command gets its own arguments (argv[0] is its last word) and returns how it ended (output.h).
  */
-#include <sys/types.h>
-
 #include "tools/output.h"
+#include "tools/user.h"
 
 struct tool {
 	const char *home;
 	bool json;
-	uid_t user; /* who gave the command */
+	struct user user; /* who gave the command */
 };
 
 int command_escalations(struct tool *tool, int argc, char **argv);
