@@ -274,7 +274,7 @@ static int core_load(struct core *core) {
 	if (!r)
 		r = core_disclosures_load(core);
 	if (!r)
-		r = private_settle(core->txn, core->keys->keyring);
+		r = private_settle(core->txn, core->keys->keyring, &core->shut);
 	core->txn = store_abort(core->txn);
 	return r > 0 ? -EIO : r;
 }
@@ -1043,7 +1043,7 @@ static int give_up_turn(struct core *core) {
 	r = core_load(core);
 	core->failed = 0;
 	forget_answers(core);
-	core->n_erased = 0;
+	core_keep_keys(core);
 	core->first_change = 0;
 	core->joined = false;
 	core->parted = core->recovered = false;
@@ -1094,6 +1094,11 @@ bool core_busy(const struct core *core) {
 		if (link_busy(core->links[i], core->now_ms))
 			return true;
 	return false;
+}
+
+uint64_t core_shut_parts(const struct core *core, char ret_name[KEYRING_NAME_MAX]) {
+	keyring_name(core->shut.file, ret_name);
+	return core->shut.n;
 }
 
 const struct office *core_child_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]) {

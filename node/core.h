@@ -27,7 +27,7 @@ enum {
 /* The keys of an office: read from files by the daemon, made by tests. */
 struct core_keys {
 	struct signer *signer;     /* until it changes: see next_key */
-	struct keyring *keyring; /* of private parts */
+	struct keyring *keyring;   /* of private parts */
 	uint8_t curve_public[OFFICE_CURVE_LEN];
 };
 
@@ -82,6 +82,9 @@ int core_turn_end(struct core *core);
 uint64_t core_wakeup_ms(const struct core *core);
 /* Work is left that needs no event: batches to push. Call the next turn at once. */
 bool core_busy(const struct core *core);
+
+/* Parts whose keys were not there at the start; @ret_name: the file with the first. */
+uint64_t core_shut_parts(const struct core *core, char ret_name[KEYRING_NAME_MAX]);
 
 /* For the transport. NULL: unknown, or not one of the offices below that may connect. */
 const struct office *core_child_by_curve(const struct core *core, const uint8_t key[OFFICE_CURVE_LEN]);

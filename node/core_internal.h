@@ -11,6 +11,7 @@
 #include "node/rules.h"
 #include "store/changes.h"
 #include "store/fold_offices.h"
+#include "store/private.h"
 
 /* A request of this turn; one that only reads is answered after the commit, from what was committed. */
 struct core_asked {
@@ -31,6 +32,14 @@ struct core_shown {
 	struct id by;
 	struct oplog_id oplog;
 	struct head head;
+};
+
+/* A key to be destroyed, and who asked for that. */
+struct core_erased {
+	struct keyring_key key;
+	struct span client;
+	uint64_t number;
+	bool answered; /* in a turn before: it could not be destroyed then */
 };
 
 /* Whose key may connect to ask to be enrolled, and until when. */
@@ -87,8 +96,9 @@ struct core {
 	bool parted;         /* an office may be no neighbour any more */
 	bool told_private;   /* the answers are wiped when they were given */
 	bool heard_private;  /* and the requests */
-	uint32_t *erased;    /* keys to be destroyed after the commit */
+	struct core_erased *erased; /* keys to be destroyed after the commit */
 	size_t n_erased;
+	struct private_shut shut;   /* what was kept and cannot be opened, as of the start */
 	struct case_row changed_row; /* of the record folded last */
 	bool changed;
 
@@ -162,6 +172,8 @@ int core_enrol_answer(struct core *core, const struct id *child, struct span add
  * codes, and keys say who speaks. NULL: there is none.
  */
 const struct register_entry *core_taken_by(const struct core *core, const struct office *office);
-/* Destroys the keys of what this turn erased: after its commit, before anybody is told. */
+/* Destroys the keys of what was erased: after the commit. Only then who asked for it is told. 0 or -errno. */
 int core_destroy_keys(struct core *core);
+/* Forgets what a turn that was given up was to erase. */
+void core_keep_keys(struct core *core);
 int core_query(struct core *core, struct txn *txn, const struct core_asked *query);

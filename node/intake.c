@@ -147,7 +147,7 @@ static const char *other_in_meeting(const struct meeting *a, const struct meetin
  * not compared: whoever was told that it differs could try names, and no record would say that he did.
  */
 static int check_private(struct intake *intake, const struct checked *checked) {
-	int r = checked->draft.private.len > 0 ? private_state(intake->txn, &checked->id) : 0;
+	int r = checked->draft.private.len > 0 ? private_state(intake->txn, &checked->id, NULL) : 0;
 
 	return r == STORE_NOT_FOUND ? refuse(intake, CONTROL_CONFLICT, "petitioner") : r < 0 ? r : 0;
 }

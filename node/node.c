@@ -143,25 +143,46 @@ static int load_keys(struct node *node, const char *name) {
 	return r ? FAIL(node, _("the keys cannot be used: %s"), zmq_strerror(r)) : 0;
 }
 
-/* The keys of private parts. Without them the node would forget whom it should answer. */
-static int open_keyring(struct node *node) {
-	char path[PATH_MAX];
-	int r;
+static int check_keyring(void *userdata, uint64_t file) {
+	struct node *node = userdata;
+	char name[KEYRING_NAME_MAX];
+	uint32_t n;
+	int r = keyring_size(node->keys.keyring, file, &n);
 
-	(void)snprintf(path, sizeof(path), "%s/private.keys", node->home);
-	r = keyring_open(path, &node->keys.keyring);
+	keyring_name(file, name);
 	switch (r) {
 	case 0:
 		return 0;
 	case KEYRING_EXPOSED:
-		return FAIL(node, _("%s can be read by others, or belongs to another user: make it "
+		return FAIL(node, _("%s/%s can be read by others, or belongs to another user: make it "
 				    "yours, mode 0600"),
-			path);
+			node->home, name);
 	case KEYRING_MALFORMED:
-		return FAIL(node, _("%s is not a keyring, or damaged: restore it"), path);
+		return FAIL(node, _("%s/%s is damaged, or was renamed: put it back from where it is kept safe, or move it "
+				    "away until it is found"),
+			node->home, name);
 	default:
-		return FAIL(node, _("%s cannot be used: %s"), path, strerror(-r));
+		return FAIL(node, _("%s/%s cannot be used: %s"), node->home, name, strerror(-r));
 	}
+}
+
+/* The keys of private parts. Without them the node would forget whom it should answer. */
+static int open_keyring(struct node *node) {
+	int r = keyring_open(node->home, &node->keys.keyring);
+
+	if (r == 0)
+		r = keyring_each(node->keys.keyring, check_keyring, node);
+	return r < 0 ? FAIL(node, _("%s cannot be used: %s"), node->home, strerror(-r)) : r;
+}
+
+/* A copy takes no other file's place, so it can be put back at any time. */
+static void warn_of_shut_parts(struct node *node) {
+	char name[KEYRING_NAME_MAX];
+	uint64_t n = core_shut_parts(node->core, name);
+
+	if (n > 0)
+		log_write(&node->log, LOG_WARNING, _("of %llu petitions nobody can read who brought them: put %s back into %s from where it is kept safe, when it is at hand"),
+			(unsigned long long)n, name, node->home);
 }
 
 static bool are_keys_of(const struct node *node, const struct office *office) {
@@ -396,6 +417,7 @@ int node_start(struct node *node, const char *home, const char *config_path) {
 		r = start_core(node);
 	if (r)
 		return r;
+	warn_of_shut_parts(node);
 	node->context = zmq_ctx_new(); /* nothing forks from here on */
 	/* sockets close at once, whatever is in them: it is in the store as well */
 	if (!node->context || zmq_ctx_set(node->context, ZMQ_BLOCKY, false) < 0)

@@ -26,10 +26,20 @@ static int note_access(struct core *core, const struct request *request, enum ac
 	return r ? r : core_write(core, LANE_BULK, &rec, NULL, 0);
 }
 
-static int answer_none(struct core *core, struct span client, const struct request *request, int why) {
-	return core_answer_failure(core, client, request->number,
-		why == STORE_NOT_FOUND ? CONTROL_NO_PRIVATE
-			: why == PRIVATE_ERASED ? CONTROL_ERASED : CONTROL_PRIVATE_LOST, 0, span_str(""));
+/* Why there is nothing to give; of what was erased that it is gone only where its key is. */
+static int answer_none(struct core *core, struct txn *txn, struct span client, const struct request *request, int why) {
+	struct keyring_key key = { 0 };
+	char name[KEYRING_NAME_MAX];
+	enum control_result result;
+
+	if (why == STORE_NOT_FOUND)
+		return core_answer_failure(core, client, request->number, CONTROL_NO_PRIVATE, 0, span_str(""));
+	why = private_state(txn, &request->record, &key) == PRIVATE_ERASED ? PRIVATE_ERASED : why;
+	result = why != PRIVATE_ERASED ? CONTROL_PRIVATE_LOST
+		: private_key_is_left(core->keys->keyring, &key) ? CONTROL_KEY_LEFT : CONTROL_ERASED;
+	keyring_name(key.file, name);
+	return core_answer_failure(core, client, request->number, result, 0,
+		span_str(result == CONTROL_ERASED ? "" : name));
 }
 
 int core_read_private(struct core *core, struct span client, const struct request *request) {
@@ -42,7 +52,7 @@ int core_read_private(struct core *core, struct span client, const struct reques
 	if (!r)
 		r = private_get(txn, core->keys->keyring, &request->record, salt, part, &len);
 	if (r)
-		return r < 0 ? r : answer_none(core, client, request, r);
+		return r < 0 ? r : answer_none(core, txn, client, request, r);
 	r = note_access(core, request, ACCESS_READ);
 	if (r)
 		return r < 0 ? r : -EIO;
@@ -56,33 +66,59 @@ int core_read_private(struct core *core, struct span client, const struct reques
 }
 
 int core_erase_private(struct core *core, struct span client, const struct request *request) {
+	struct core_erased *erased;
+	struct keyring_key key;
 	struct txn *txn;
-	uint32_t *erased;
-	uint32_t key;
 	int r;
 
 	r = core_txn(core, &txn);
 	if (!r)
 		r = private_erase(txn, &request->record, &key);
 	if (r)
-		return r < 0 ? r : answer_none(core, client, request, r);
+		return r < 0 ? r : answer_none(core, txn, client, request, r);
 	erased = realloc(core->erased, (core->n_erased + 1) * sizeof(*erased));
 	if (!erased)
 		return -ENOMEM;
 	core->erased = erased;
-	erased[core->n_erased++] = key;
+	erased[core->n_erased++] = (struct core_erased){ key, client, request->number, false };
 	r = note_access(core, request, ACCESS_ERASED);
-	if (r)
-		return r < 0 ? r : -EIO;
-	core_answer_begin(core, client);
-	control_write_ok(&core->answers, request->number, 0);
-	return core_answer_end(core);
+	return r > 0 ? -EIO : r; /* answered by core_destroy_keys() */
+}
+
+static int answer_erased(struct core *core, const struct core_erased *erased, bool left) {
+	char name[KEYRING_NAME_MAX];
+
+	if (!left) {
+		core_answer_begin(core, erased->client);
+		control_write_ok(&core->answers, erased->number, 0);
+		return core_answer_end(core);
+	}
+	keyring_name(erased->key.file, name);
+	return core_answer_failure(core, erased->client, erased->number, CONTROL_KEY_LEFT, 0, span_str(name));
 }
 
 int core_destroy_keys(struct core *core) {
+	size_t n = 0;
 	int r = 0;
 
-	for (; r == 0 && core->n_erased > 0; core->n_erased -= r == 0)
-		r = keyring_erase(core->keys->keyring, core->erased[core->n_erased - 1]);
-	return r == -ENOSPC ? 0 : r; /* it is tried again in the next turn, and at a start */
+	for (size_t i = 0; r == 0 && i < core->n_erased; i++) {
+		struct core_erased *erased = &core->erased[i];
+		int destroyed = keyring_erase(core->keys->keyring, &erased->key);
+		/* no room where the file system writes a copy, or somebody put a file there that is not the node's */
+		bool left = destroyed == -ENOSPC || destroyed == KEYRING_EXPOSED || destroyed == KEYRING_MALFORMED;
+
+		r = destroyed < 0 && !left ? destroyed : 0;
+		if (r == 0 && !erased->answered)
+			r = answer_erased(core, erased, left);
+		erased->answered = true;
+		if (left)
+			core->erased[n++] = *erased; /* tried again in the next turn, and at a start */
+	}
+	core->n_erased = r ? core->n_erased : n;
+	return r;
+}
+
+void core_keep_keys(struct core *core) {
+	while (core->n_erased > 0 && !core->erased[core->n_erased - 1].answered)
+		core->n_erased--;
 }

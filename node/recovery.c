@@ -168,7 +168,7 @@ int core_recovery_kept(struct core *core, struct txn *txn, const struct record *
 	recovery->pulled++;
 	recovery->hashes += rec == NULL;
 	if (rec && rec->has_commitment) {
-		r = private_state(txn, &rec->id);
+		r = private_state(txn, &rec->id, NULL);
 		recovery->lost += r == STORE_NOT_FOUND;
 	}
 	if (r >= 0 && rec && rec->kind == KIND_PETITION && petition_decode(rec->body, &petition) == 0)

@@ -97,7 +97,7 @@ enum control_result {
 	CONTROL_TAKEN = 16,          /* ADD_OFFICE: detail: who has that code or key already */
 	CONTROL_NO_PRIVATE = 17,     /* the record has no private part here */
 	CONTROL_ERASED = 18,         /* its private part was erased */
-	CONTROL_PRIVATE_LOST = 19,   /* the key to its private part is not here */
+	CONTROL_PRIVATE_LOST = 19,   /* the key to its private part is not here; detail: in which file it was */
 	CONTROL_NOT_ASKED = 20,      /* nobody waits to be enrolled as this office */
 	CONTROL_NOT_BELOW = 21,      /* CHANGE_OFFICE: it is not directly below this one */
 	CONTROL_REVOKED = 22,        /* CHANGE_OFFICE: it was revoked, which is for ever */
@@ -111,6 +111,7 @@ enum control_result {
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
 	CONTROL_UNSEALED = 31,       /* who brings a denunciation comes sealed, or not at all */
 	CONTROL_OTHER_KEY = 32,      /* an office that ran twice changed its key on this side alone */
+	CONTROL_KEY_LEFT = 33,       /* its private part is gone, and the key to it still in the file that detail names */
 	CONTROL_NO_REQUEST = 40,     /* GRANT, DENY: the office above has not asked that of this one */
 	CONTROL_ANSWERED = 41,       /* GRANT, DENY: it was */
 	CONTROL_READABLE = 42,       /* ASK: it can be read here already */

@@ -28,12 +28,22 @@ int private_put(struct txn *txn, struct keyring *keyring, const struct id *recor
 /* @ret_part has room for PRIVATE_MAX. 0, STORE_NOT_FOUND, PRIVATE_ERASED, PRIVATE_LOST or -errno. */
 int private_get(struct txn *txn, struct keyring *keyring, const struct id *record,
 	uint8_t ret_salt[PRIVATE_SALT_LEN], uint8_t *ret_part, size_t *ret_len);
-/* 0 if there is one, STORE_NOT_FOUND or PRIVATE_ERASED: for who has no keyring. */
-int private_state(struct txn *txn, const struct id *record);
+/* 0 if there is one, STORE_NOT_FOUND or PRIVATE_ERASED: for who has no keyring. @ret_key, if not NULL: its key. */
+int private_state(struct txn *txn, const struct id *record, struct keyring_key *ret_key);
 /*
  * Takes the part away; @ret_key is destroyed by keyring_erase() after the commit. 0,
  * STORE_NOT_FOUND, PRIVATE_ERASED (then @ret_key is to be destroyed again: it does no harm) or -errno.
  */
-int private_erase(struct txn *txn, const struct id *record, uint32_t *ret_key);
+int private_erase(struct txn *txn, const struct id *record, struct keyring_key *ret_key);
+/* Whether a key that is to be destroyed may still be here. */
+bool private_key_is_left(struct keyring *keyring, const struct keyring_key *key);
+
+/* Parts that cannot be opened, and the file with the key of the first of them. */
+struct private_shut {
+	uint64_t n;
+	uint64_t file;
+};
 /* Destroys every key whose part was taken away: a power cut may have come between. 0 or -errno. */
-int private_settle(struct txn *txn, struct keyring *keyring);
+int private_settle(struct txn *txn, struct keyring *keyring, struct private_shut *ret_shut);
+/* What a node seals has its keys in a file that it begins: the store was put back. No node runs. 0 or -errno. */
+int private_leave_keys(struct txn *txn);

@@ -156,10 +156,7 @@ static inline void cores_misused(void *userdata, struct span office, enum enrol_
 }
 
 static inline void cores_up(struct cores_node *node) {
-	char ring[PATH_MAX];
-
-	snprintf(ring, sizeof(ring), "%s/private.keys", node->home.dir);
-	cr_assert_eq(keyring_open(ring, &node->keys.keyring), 0);
+	cr_assert_eq(keyring_open(node->home.dir, &node->keys.keyring), 0);
 	cr_assert_eq(store_open(node->home.path, STORE_WRITE,
 			node->store_size ? node->store_size : SCRATCH_MAP, &node->store), 0);
 	cr_assert_eq(core_new(node->store, &node->config, &node->keys, &node->io, node->cores->now_ms,

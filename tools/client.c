@@ -337,8 +337,11 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_ERASED:
 		return refuse(_("%s: who brought it was erased"), what);
 	case CONTROL_PRIVATE_LOST:
-		return refuse(_("%s: the key to who brought it is not in private.keys; restore that file from where it was kept safe"),
-			what);
+		return refuse(_("%s: the key to who brought it is in the file %s, which is not in the home of this office, or not whole; put that one back from where it was kept safe, beside the others, for the user of the node and mode 0600"),
+			what, detail);
+	case CONTROL_KEY_LEFT:
+		return fail(_("%s: who brought it is taken out of the store, but its key in %s could not be destroyed yet; make room on the disk, and see that this file belongs to the user of the node; the node tries again, and once it is done says here: erased"),
+			what, detail);
 	case CONTROL_NOT_BELOW:
 		return refuse(_("%s: only the office directly above can change that"), what);
 	case CONTROL_REVOKED:

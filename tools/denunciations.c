@@ -160,6 +160,15 @@ static int keep_public(const struct tool *tool, const uint8_t public[BOX_KEY_LEN
 	return r;
 }
 
+bool denunciations_present(const struct tool *tool, char ret_fingerprint[DENUNCIATION_FINGERPRINT_LEN]) {
+	uint8_t public[BOX_KEY_LEN];
+
+	if (read_public(tool, public) != 0)
+		return false;
+	fingerprint_of(public, ret_fingerprint);
+	return true;
+}
+
 static bool has_office(const struct tool *tool) {
 	char *path = home_path(tool, "store");
 	bool has = path && access(path, F_OK) == 0;

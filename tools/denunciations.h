@@ -13,6 +13,9 @@
 /* The public half into @context, where there is one; @key holds it. */
 void denunciations_context(const struct tool *tool, uint8_t key[BOX_KEY_LEN], struct import_context *context);
 
+/* Whether there is one, and its fingerprint. */
+bool denunciations_present(const struct tool *tool, char ret_fingerprint[DENUNCIATION_FINGERPRINT_LEN]);
+
 struct denunciations_file {
 	const char *path; /* NULL: none was given */
 	uint8_t secret[BOX_KEY_LEN]; /* the caller wipes it */

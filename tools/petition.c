@@ -588,7 +588,7 @@ static int list_escalation(void *userdata, const struct id *petition,
 
 /* Whether it is known here who brought the petition; not who. */
 static int cell_private(struct listing *listing, const struct home *home, const struct id *id) {
-	int r = private_state(home->txn, id);
+	int r = private_state(home->txn, id, NULL);
 
 	switch (r) {
 	case 0:

@@ -243,8 +243,7 @@ static unsigned read_with_all_keys(const char *backup, const char *text, unsigne
 	struct id id;
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s/private.keys", backup);
-	cr_assert_eq(keyring_open(path, &keyring), 0);
+	cr_assert_eq(keyring_open(backup, &keyring), 0);
 	snprintf(path, sizeof(path), "%s/store", backup);
 	cr_assert_eq(store_open(path, STORE_READ, 0, &store), 0);
 	cr_assert_eq(store_begin_read(store, &txn), 0);
@@ -298,6 +297,6 @@ Test(denunciations, leave_no_name_in_the_home_its_backup_or_the_office_above, .t
 	cr_expect_not(found("denunciations 1: OPENS", copy) || found("denunciations 1: OPENS", desk.home), "and only that");
 	snprintf(again, sizeof(again), "%s/again", desk.stick);
 	cr_assert_eq(mkdir(again, 0700), 0);
-	EXPECT(again, 0, "", "restore", copy);
+	EXPECT(again, 0, fingerprint, "restore", copy);
 	EXPECT(again, 0, fingerprint, "key", "denunciations");
 }

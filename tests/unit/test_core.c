@@ -358,6 +358,44 @@ Test(core, who_brought_a_petition_stays_in_the_office_and_can_be_forgotten, .tim
 	cr_expect_eq(cores_count(district, district, MEASURE_RECEIVED), 1);
 }
 
+static int note_file(void *userdata, uint64_t file) {
+	*(uint64_t *)userdata = file;
+	return 0;
+}
+
+static void chmod_keys(struct cores_node *node, mode_t mode) {
+	char name[KEYRING_NAME_MAX], path[PATH_MAX];
+	uint64_t file = 0;
+
+	cr_assert_eq(keyring_each(node->keys.keyring, note_file, &file), 0);
+	keyring_name(file, name);
+	snprintf(path, sizeof(path), "%s/%s", node->home.dir, name);
+	cr_assert_eq(chmod(path, mode), 0);
+}
+
+Test(core, says_that_who_asked_is_erased_only_when_the_key_is_gone, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
+	struct cores_node *node = &cores->nodes[0];
+	struct id petition = submit_private(node, NULL);
+	struct keyring_key key = { 0 };
+	uint8_t bytes[SEAL_KEY_LEN];
+	struct answer answer;
+
+	cr_assert_eq(keyring_each(node->keys.keyring, note_file, &key.file), 0);
+	chmod_keys(node, 0640); /* it may not be used so, whoever did that */
+	answer = ask_private(node, COMMAND_ERASE, &petition);
+	cr_expect_eq(answer.result, CONTROL_KEY_LEFT);
+	cr_expect(memmem(answer.detail.data, answer.detail.len, "private-", 8), "it is said in which file");
+	cr_expect_eq(ask_private(node, COMMAND_ERASE, &petition).result, CONTROL_KEY_LEFT);
+	cr_expect_eq(ask_private(node, COMMAND_READ, &petition).result, CONTROL_KEY_LEFT);
+	chmod_keys(node, 0600);
+	cr_expect_eq(keyring_get(node->keys.keyring, &key, bytes), 0, "it is there still");
+	cores_settle(cores);
+	cr_expect_eq(keyring_get(node->keys.keyring, &key, bytes), KEYRING_ERASED, "tried again by itself");
+	cr_expect_eq(ask_private(node, COMMAND_ERASE, &petition).result, CONTROL_ERASED);
+	cr_expect_eq(ask_private(node, COMMAND_READ, &petition).result, CONTROL_ERASED);
+}
+
 Test(core, a_record_says_what_its_private_part_hashes_to_and_no_more, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(1);
 	_cleanup_(store_abortp) struct txn *txn = NULL;

@@ -4,6 +4,7 @@
  * that are its examples, and no others
  */
 #include <ctype.h>
+#include <fcntl.h>
 
 #include "proto/kinds/petition.h"
 #include "proto/record.h"
@@ -214,11 +215,18 @@ static void write_invite(struct txn *txn) {
 static void write_private(struct txn *txn, const struct scratch *scratch) {
 	_cleanup_(keyring_closep) struct keyring *keyring = NULL;
 	const uint8_t salt[PRIVATE_SALT_LEN] = { 1 };
+	static const uint8_t file[32] = "lienthong keyring 1\n\0\0\0\0\x01\x23\x45\x67\x89\xab\xcd\xef";
+	static const uint8_t next[12] = "\x01\x23\x45\x67\x89\xab\xcd\xef";
+	struct keyring_key key;
 	char path[PATH_MAX];
-	uint32_t key;
+	int fd;
 
-	snprintf(path, sizeof(path), "%s/private.keys", scratch->dir);
-	cr_assert_eq(keyring_open(path, &keyring), 0);
+	/* the number that a file is called after is drawn: not here */
+	snprintf(path, sizeof(path), "%s/private-0123456789abcdef.keys", scratch->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	cr_assert(fd >= 0 && write(fd, file, sizeof(file)) == sizeof(file) && close(fd) == 0);
+	cr_assert_eq(meta_put(txn, "private-next", (struct span){ next, sizeof(next) }), 0);
+	cr_assert_eq(keyring_open(scratch->dir, &keyring), 0);
 	cr_assert_eq(private_put(txn, keyring, &petition_id, salt, span_str("somebody")), 0);
 	cr_assert_eq(private_erase(txn, &petition_id, &key), 0);
 }
