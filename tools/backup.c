@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A whole office as it is now, in one directory (tools/parts.h). The node may be running: the store is
+ * A whole office as it is now, in one directory or one file (tools/parts.h). The node may be running: the store is
  * copied as it is at one moment, and what belongs beside it after that, which is never older.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/home.h"
+#include "tools/pack.h"
 #include "tools/parts.h"
 
 static int copy_part(int from_fd, int to_fd, const char *name) {
@@ -53,6 +55,61 @@ static int back_up(const struct home *home, const char *home_dir, const char *to
 	return r ? r : parts_complete(to);
 }
 
+static int sync_folder_of(const char *path) {
+	char *copy = strdup(path);
+	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int r = !copy ? -ENOMEM : fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	free(copy);
+	return r;
+}
+
+/* The directory as one file in it, which then takes its name. 0 or -errno. */
+static int pack(const char *folder, const char *path) {
+	char *packed;
+	int fd, r;
+
+	if (asprintf(&packed, "%s/packed", folder) < 0)
+		return -ENOMEM;
+	fd = open(packed, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : pack_write(folder, fd);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (fd >= 0 && close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(packed, path) < 0)
+		r = -errno;
+	if (r)
+		(void)unlink(packed);
+	free(packed);
+	return r ? r : sync_folder_of(path);
+}
+
+static bool is_file_name(const char *path) {
+	static const char end[] = ".tar.zst";
+	size_t len = strlen(path);
+
+	return len > strlen(end) && strcmp(path + len - strlen(end), end) == 0;
+}
+
+/* The new directory for it, which as a file it needs for a while. Heap; NULL where it was said why not. */
+static char *make_folder(const struct tool *tool, const char *path) {
+	char *folder = NULL;
+
+	if ((is_file_name(path) ? asprintf(&folder, "%s.XXXXXX", path) : asprintf(&folder, "%s", path)) < 0) {
+		(void)fail_memory();
+		return NULL;
+	}
+	if (is_file_name(path) ? mkdtemp(folder) != NULL : mkdir(folder, 0700) == 0)
+		return folder;
+	(void)fail(_("cannot make the directory %s: %s; the user that owns %s must be able to write there"), folder,
+		strerror(errno), tool->home);
+	free(folder);
+	return NULL;
+}
+
 static bool has_private(const char *home_dir) {
 	struct parts parts;
 	int r = parts_find(home_dir, &parts);
@@ -80,12 +137,13 @@ int command_backup(struct tool *tool, int argc, char **argv) {
 		{ "with-private", NULL, N_("also the keys to who brought petitions: whoever has the backup can then read them, also those that are erased later"),
 			.flag = &with_private },
 	};
-	const struct usage usage = { "backup", "DIRECTORY",
-		N_("Copies this office as it is now into a new directory: its store, its keys, its configuration. The node may be running. Whoever has the copy can speak in the office's name: keep it as safe as the computer."),
+	const struct usage usage = { "backup", "DIRECTORY|FILE.tar.zst",
+		N_("Copies this office as it is now into a new directory, or into one file if the name ends with .tar.zst: its store, its keys, its configuration. The node may be running. Whoever has the copy can speak in the office's name: keep it as safe as the computer."),
 		options, N_ELEMENTS(options), 1, 1 };
 	struct home home;
 	uint64_t records;
 	struct stat st;
+	char *folder;
 	char **args;
 	int n_args, ending, r;
 
@@ -98,17 +156,24 @@ int command_backup(struct tool *tool, int argc, char **argv) {
 		home_close(&home);
 		return refuse(_("%s is there already; a backup is written under a new name"), args[0]);
 	}
-	if (mkdir(args[0], 0700) < 0) {
-		r = errno;
+	folder = make_folder(tool, args[0]);
+	if (!folder) {
 		home_close(&home);
-		return fail(_("cannot make the directory %s: %s; the user that owns %s must be able to write there"), args[0],
-			strerror(r), tool->home);
+		return FAILED;
 	}
 	r = txn_count(home.txn, TABLE_RECORDS, &records);
 	home.txn = store_abort(home.txn); /* the copy has its own, which is not older */
 	if (r == 0)
-		r = back_up(&home, tool->home, args[0], with_private);
+		r = back_up(&home, tool->home, folder, with_private);
 	home_close(&home);
+	if (is_file_name(args[0])) {
+		if (r == 0)
+			r = pack(folder, args[0]);
+		parts_remove(folder);
+	}
+	free(folder);
+	if (r && is_file_name(args[0]))
+		return fail(_("no backup was written to %s: %s"), args[0], strerror(-r));
 	if (r)
 		return fail(_("the backup in %s is not complete: %s; remove it"), args[0], strerror(-r));
 	return report(tool, args[0], records, with_private);

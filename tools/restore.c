@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "store/private.h"
 #include "tools/denunciations.h"
 #include "tools/home.h"
+#include "tools/pack.h"
 #include "tools/parts.h"
 
 enum {
@@ -158,6 +160,23 @@ static int put_back(int home_fd, const char *home_dir, const struct parts *parts
 	return r == 0 && fsync(home_fd) < 0 ? -errno : r;
 }
 
+/* Beside the home: on the same disk, and not in it while it may be no backup. */
+static int make_folder(const struct tool *tool, char **ret_folder) {
+	char *copy = strdup(tool->home), *folder = NULL;
+	int r = 0;
+
+	if (!copy || asprintf(&folder, "%s/lienthong-restore.XXXXXX", dirname(copy)) < 0)
+		r = fail_memory();
+	else if (!mkdtemp(folder))
+		r = fail(_("cannot make a directory beside %s: %s"), tool->home, strerror(errno));
+	free(copy);
+	if (r)
+		free(folder);
+	else
+		*ret_folder = folder;
+	return r;
+}
+
 /* DONE with all that is to be put back, or an ending with its words; nothing of the home is touched. */
 static int open_folder(const char *from, const char *folder, struct parts *ret_parts) {
 	char name[PART_NAME_MAX];
@@ -175,6 +194,41 @@ static int open_folder(const char *from, const char *folder, struct parts *ret_p
 	default:
 		return fail(_("%s cannot be read: %s"), from, strerror(-r));
 	}
+}
+
+static int open_file(const struct tool *tool, const char *from, int fd, struct parts *ret_parts) {
+	char *folder;
+	int ending = make_folder(tool, &folder);
+	int r;
+
+	if (ending)
+		return ending;
+	r = pack_read(fd, folder);
+	if (r == PACK_MALFORMED)
+		ending = fail(_("%s is not a backup, or it is cut off or damaged; nothing was put back: take another copy of it"), from);
+	else if (r)
+		ending = fail(_("%s cannot be unpacked beside %s: %s; nothing was put back"), from, tool->home, strerror(-r));
+	else
+		ending = open_folder(from, folder, ret_parts);
+	parts_remove(folder); /* what was opened is there until it is closed */
+	free(folder);
+	return ending;
+}
+
+/* By whoever gives the command: the office's user need not reach it. */
+static int open_backup(const struct tool *tool, const char *from, struct parts *ret_parts) {
+	int fd = open(from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int ending;
+
+	ret_parts->n = 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		ending = fail(_("%s cannot be read: %s"), from, strerror(errno));
+	else
+		ending = S_ISREG(st.st_mode) ? open_file(tool, from, fd, ret_parts) : open_folder(from, from, ret_parts);
+	if (fd >= 0)
+		(void)close(fd);
+	return ending;
 }
 
 /* DONE with the home open, as its owner; or an ending with its words. */
@@ -227,8 +281,7 @@ static int restore_from(const struct tool *tool, const char *from) {
 	if (geteuid() == 0 && access(tool->home, F_OK) < 0)
 		return refuse(_("%s is not there: make it first, for the user that the node runs as: install -d -m 0700 -o USER %s"),
 			tool->home, tool->home);
-	parts.n = 0;
-	ending = open_folder(from, from, &parts);
+	ending = open_backup(tool, from, &parts);
 	if (ending == DONE)
 		ending = restore_parts(tool, from, &parts);
 	parts_close(&parts);
@@ -241,7 +294,7 @@ int command_restore(struct tool *tool, int argc, char **argv) {
 		{ "here", NULL, N_("what is in the home is itself an old copy, or one of two; the node must be stopped"),
 			.flag = &here },
 	};
-	const struct usage usage = { "restore", "[DIRECTORY]",
+	const struct usage usage = { "restore", "[DIRECTORY|FILE]",
 		N_("Puts back what lienthong backup wrote, into a home without an office. The node then takes from the office above what that has and is missing here, and begins another life of the office, so that no number is used twice. What was taken in after the backup and had not reached the office above is lost: look through the paper register."),
 		options, N_ELEMENTS(options), 0, 1 };
 	char **args;

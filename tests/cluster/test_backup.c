@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A backup as it is made, kept and put back: in one file or a directory, whole or refused; and who brought
+ * petitions can be read as soon as the keys that were kept apart are there, whatever happened before.
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/cluster/cli.h"
+
+#define RUN(home, code, words, ...) run(home, code, words, (const char *const[]){ __VA_ARGS__, NULL })
+#define ADD "petition", "add", "--category", "land", "--organisation", "front", "--text", "Đường hỏng"
+#define LOOK(number) "petition", "show", number, "--private", "--reason", "báo kết quả"
+
+/* That a command ends with @code and says @words. */
+static void run(const char *home, int code, const char *words, const char *const *args) {
+	struct cli cli;
+
+	cr_assert_eq(cli_run(&cli, home, args), code, "%s %s: %s%s", args[0], args[1], cli.out, cli.err);
+	cr_expect(strstr(code ? cli.err : cli.out, words), "%s: no \"%s\" in: %s%s", args[0], words, cli.out, cli.err);
+	cli_done(&cli);
+}
+
+/* In @folder. */
+static void shell(const char *folder, const char *what) {
+	char command[512];
+
+	snprintf(command, sizeof(command), "cd '%s' && %s", folder, what);
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+/* The files with the keys to who asked. */
+static void copy_keys(const char *from, const char *to) {
+	char command[512];
+
+	snprintf(command, sizeof(command), "cp -p private-*.keys '%s'", to);
+	shell(from, command);
+}
+
+/* How many names a directory has. */
+static unsigned entries(const char *path) {
+	DIR *dir = opendir(path);
+	unsigned n = 0;
+
+	cr_assert_not_null(dir, "%s", path);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	closedir(dir);
+	return n;
+}
+
+/* The topmost office, so that nothing comes back from another one; and a room in which copies are kept and put back. */
+struct stage {
+	struct proc *office;
+	char room[64];
+	char file[96], folder[96], home[96]; /* in it; only the last is there */
+};
+
+static void stage_done(struct stage *stage) {
+	proc_free(stage->office);
+	proc_remove(stage->room);
+}
+
+static struct stage stage_new(void) {
+	struct stage stage = { .office = proc_new("Bắc Ninh", 27, 2, false) };
+
+	proc_start(stage.office);
+	proc_directory(stage.room);
+	snprintf(stage.file, sizeof(stage.file), "%s/office.tar.zst", stage.room);
+	snprintf(stage.folder, sizeof(stage.folder), "%s/office", stage.room);
+	snprintf(stage.home, sizeof(stage.home), "%s/home", stage.room);
+	cr_assert_eq(mkdir(stage.home, 0700), 0);
+	RUN(stage.office->home, 0, "", ADD, "--number", "1", "--petitioner", "Nguyễn Thị Hồng Nhung");
+	return stage;
+}
+
+/* The lost office is where its copy was put back. */
+static void move_in(struct stage *stage) {
+	proc_kill9(stage->office);
+	proc_remove(stage->office->home);
+	cr_assert_eq(rename(stage->home, stage->office->home), 0);
+	proc_start(stage->office);
+}
+
+Test(backup, is_one_file_made_while_the_office_works_and_put_back, .timeout = 120) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	struct stat st;
+
+	RUN(stage.office->home, 0, "private-*.keys", "backup", stage.file);
+	cr_assert_eq(stat(stage.file, &st), 0);
+	cr_expect(S_ISREG(st.st_mode) && (st.st_mode & 0777) == 0600);
+	cr_expect_eq(entries(stage.room), 2, "nothing is left beside it");
+	RUN(stage.office->home, 3, "is there already", "backup", stage.file);
+	RUN(stage.home, 0, "private-", "restore", stage.file);
+	cr_expect_eq(entries(stage.room), 2, "nor of what was unpacked");
+	RUN(stage.home, 3, "an office", "restore", stage.file);
+	RUN(stage.home, 0, "", "verify");
+	move_in(&stage);
+	RUN(stage.office->home, 0, "Đường hỏng", "petition", "show", "1");
+	RUN(stage.office->home, 3, "private-", LOOK("1"));
+}
+
+Test(backup, has_the_keys_to_who_asked_only_where_that_was_said, .timeout = 120) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+
+	RUN(stage.office->home, 0, "", "backup", stage.folder);
+	shell(stage.folder, "! ls | grep -q private");
+	RUN(stage.office->home, 0, "", "backup", stage.file, "--with-private");
+	RUN(stage.home, 0, "", "restore", stage.file);
+	move_in(&stage);
+	RUN(stage.office->home, 0, "Hồng Nhung", LOOK("1"));
+	RUN(stage.office->home, 0, "", ADD, "--number", "2", "--petitioner", "Lê Thị Sen");
+	RUN(stage.office->home, 0, "Sen", LOOK("2"));
+}
+
+Test(backup, keys_that_were_kept_apart_are_put_back_late_and_nobody_is_forgotten, .timeout = 120) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	char safe[96];
+
+	snprintf(safe, sizeof(safe), "%s/safe", stage.room);
+	cr_assert_eq(mkdir(safe, 0700), 0);
+	copy_keys(stage.office->home, safe);
+	RUN(stage.office->home, 0, "", "backup", stage.file);
+	RUN(stage.home, 0, "Of 1 petitions", "restore", stage.file);
+	move_in(&stage);
+	RUN(stage.office->home, 0, "", ADD, "--number", "2", "--petitioner", "Lê Thị Sen");
+	RUN(stage.office->home, 3, "put that one back", LOOK("1"));
+	copy_keys(safe, stage.office->home); /* as it says */
+	RUN(stage.office->home, 0, "Hồng Nhung", LOOK("1"));
+	RUN(stage.office->home, 0, "Sen", LOOK("2"));
+	proc_stop(stage.office);
+	proc_start(stage.office);
+	RUN(stage.office->home, 0, "", ADD, "--number", "3", "--petitioner", "Trần Văn Nam");
+	RUN(stage.office->home, 0, "Hồng Nhung", LOOK("1"));
+	RUN(stage.office->home, 0, "Sen", LOOK("2"));
+	RUN(stage.office->home, 0, "Nam", LOOK("3"));
+}
+
+/* That it is refused in words, and nothing is touched. */
+static void expect_refused(const struct stage *stage, const char *what, size_t n) {
+	struct cli cli;
+
+	cr_expect_eq(CLI(&cli, stage->home, "restore", stage->file), 1, "%s %zu: %s", what, n, cli.out);
+	cr_expect(strstr(cli.err, "nothing was put back"), "%s %zu: %s", what, n, cli.err);
+	cli_done(&cli);
+	cr_expect_eq(entries(stage->home), 0, "%s %zu", what, n);
+	cr_expect_eq(entries(stage->room), 2, "%s %zu", what, n);
+}
+
+static size_t read_file(const char *path, uint8_t *ret_bytes, size_t max) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret_bytes, max);
+
+	cr_assert(n > 0 && (size_t)n < max && close(fd) == 0, "%s", path);
+	return (size_t)n;
+}
+
+static void write_file(const char *path, const uint8_t *bytes, size_t len) {
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	cr_assert(fd >= 0 && write(fd, bytes, len) == (ssize_t)len && close(fd) == 0, "%s", path);
+}
+
+Test(backup, that_is_cut_off_anywhere_is_refused, .timeout = 300) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	static uint8_t bytes[4 << 20];
+	size_t len;
+
+	RUN(stage.office->home, 0, "", "backup", stage.file, "--with-private");
+	len = read_file(stage.file, bytes, sizeof(bytes));
+	for (size_t cut = 1; cut <= len; cut += cut < 20 ? 1 : 1 + len / 60) {
+		write_file(stage.file, bytes, len - cut);
+		expect_refused(&stage, "without its last", cut);
+	}
+	write_file(stage.file, bytes, 0);
+	expect_refused(&stage, "of length", 0);
+	bytes[len] = 'x';
+	write_file(stage.file, bytes, len + 1);
+	expect_refused(&stage, "with a byte more", 1);
+	write_file(stage.file, bytes, len);
+	RUN(stage.home, 0, "", "restore", stage.file);
+}
+
+Test(backup, that_was_altered_anywhere_is_refused_or_what_it_was, .timeout = 300) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	static uint8_t bytes[4 << 20];
+	unsigned n_taken = 0;
+	size_t len;
+
+	RUN(stage.office->home, 0, "", "backup", stage.file, "--with-private");
+	len = read_file(stage.file, bytes, sizeof(bytes));
+	for (size_t at = 0; at < len; at += at < 20 ? 1 : 1 + len / 60) {
+		struct cli cli;
+
+		bytes[at] ^= 0x10;
+		write_file(stage.file, bytes, len);
+		bytes[at] ^= 0x10;
+		if (CLI(&cli, stage.home, "restore", stage.file) == 0) { /* a byte that says nothing of what is in it */
+			n_taken++;
+			RUN(stage.home, 0, "", "verify");
+			shell(stage.home, "rm -r *");
+		} else {
+			expect_refused(&stage, "altered at", at);
+		}
+		cli_done(&cli);
+	}
+	cr_expect_lt(n_taken, 4, "%u", n_taken);
+}
+
+Test(backup, in_a_directory_is_refused_where_a_part_was_altered_or_is_missing, .timeout = 120) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	static const struct {
+		const char *how, *words;
+	} cases[] = {
+		{ "printf x >>keys", "keys in it is missing or another" },
+		{ "rm keys", "keys in it is missing or another" },
+		{ "rm complete", "not a complete backup" },
+		{ "sed -i '/keys/d' complete", "not a complete backup" },
+		{ "echo \"$(sha256sum </etc/passwd | cut -c-64)  ../../../etc/passwd\" >>complete", "not a complete backup" },
+		{ "truncate -s -1 complete", "not a complete backup" },
+		{ "printf '\\1' | dd of=store/data.mdb bs=1 seek=5000 conv=notrunc status=none", "store/data.mdb in it" },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		RUN(stage.office->home, 0, "", "backup", stage.folder);
+		shell(stage.folder, cases[i].how);
+		RUN(stage.home, 1, cases[i].words, "restore", stage.folder);
+		cr_expect_eq(entries(stage.home), 0, "case %zu", i);
+		proc_remove(stage.folder);
+	}
+}
+
+struct hostile {
+	const char *name;
+	unsigned type;
+	const char *link; /* of a symbolic one, or with "=" before it of a hard one */
+	int64_t size;     /* that it says */
+	unsigned times;
+};
+
+static void write_hostile(const char *path, const struct hostile *hostile) {
+	struct archive *archive = archive_write_new();
+	struct archive_entry *entry = archive_entry_new();
+
+	/* what says to be huge is not: only how it begins is written, and not through a filter that waits for more */
+	bool huge = hostile->size >= 1 << 20;
+
+	cr_assert_eq(archive_write_set_format_pax(archive), ARCHIVE_OK);
+	cr_assert_eq(huge ? archive_write_set_bytes_per_block(archive, 0) : archive_write_add_filter_zstd(archive), ARCHIVE_OK);
+	cr_assert_eq(archive_write_open_filename(archive, path), ARCHIVE_OK);
+	for (unsigned i = 0; i < hostile->times; i++) {
+		archive_entry_clear(entry);
+		archive_entry_set_pathname(entry, hostile->name);
+		archive_entry_set_filetype(entry, hostile->type);
+		archive_entry_set_perm(entry, 0777);
+		archive_entry_set_size(entry, hostile->size);
+		if (hostile->link && hostile->link[0] == '=')
+			archive_entry_set_hardlink(entry, hostile->link + 1);
+		else if (hostile->link)
+			archive_entry_set_symlink(entry, hostile->link);
+		cr_assert_geq(archive_write_header(archive, entry), ARCHIVE_WARN, "%s", archive_error_string(archive));
+		if (hostile->size > 0)
+			cr_assert_eq(archive_write_data(archive, path, 1), 1);
+	}
+	archive_entry_free(entry);
+	if (huge)
+		(void)archive_write_fail(archive);
+	(void)archive_write_free(archive);
+}
+
+Test(backup, that_somebody_else_made_writes_nothing_anywhere, .timeout = 120) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	static const struct hostile cases[] = {
+		{ "../x", AE_IFREG, NULL, 1, 1 },
+		{ "../home/keys", AE_IFREG, NULL, 1, 1 },
+		{ "store/../../x", AE_IFREG, NULL, 1, 1 },
+		{ "./keys", AE_IFREG, NULL, 1, 1 },
+		{ "x", AE_IFREG, NULL, 1, 1 },
+		{ "private-x.keys", AE_IFREG, NULL, 1, 1 },
+		{ "keys", AE_IFLNK, "/etc/passwd", 0, 1 },
+		{ "store", AE_IFLNK, "..", 0, 1 },
+		{ "keys", AE_IFREG, "=request", 0, 1 },
+		{ "keys", AE_IFDIR, NULL, 0, 1 },
+		{ "keys", AE_IFIFO, NULL, 0, 1 },
+		{ "keys", AE_IFCHR, NULL, 0, 1 },
+		{ "keys", AE_IFREG, NULL, 1, 2 },
+		{ "store/data.mdb", AE_IFREG, NULL, 1, 2 },
+		{ "keys", AE_IFREG, NULL, 5000, 1 },
+		{ "complete", AE_IFREG, NULL, 1 << 19, 1 },
+		{ "keys", AE_IFREG, NULL, INT64_MAX, 1 },
+		{ "store/data.mdb", AE_IFREG, NULL, (int64_t)16 << 40, 1 },
+		{ "store/data.mdb", AE_IFREG, NULL, INT64_MAX, 1 },
+		{ "keys", AE_IFREG, NULL, 1, 1 },
+	};
+	char absolute[96];
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		write_hostile(stage.file, &cases[i]);
+		expect_refused(&stage, cases[i].name, i);
+	}
+	snprintf(absolute, sizeof(absolute), "%s/x", stage.room);
+	write_hostile(stage.file, &(struct hostile){ absolute, AE_IFREG, NULL, 1, 1 });
+	expect_refused(&stage, absolute, 0);
+	write_file(stage.file, (const uint8_t *)"not an archive\n", 15);
+	expect_refused(&stage, "text", 0);
+	RUN(stage.home, 1, "cannot be read", "restore", "/dev/zero");
+}
