@@ -11,9 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/keyfile.h"
+#include "tools/files.h"
 #include "tools/home.h"
 #include "tools/pack.h"
 #include "tools/parts.h"
+
+enum {
+	NO_KEYS = 1, /* none that are here are those of the office */
+};
 
 static int copy_part(int from_fd, int to_fd, const char *name) {
 	int fd = openat(from_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -30,7 +36,8 @@ static int copy_parts(const char *from, const char *to, const struct parts *part
 	int r = from_fd < 0 || to_fd < 0 ? -errno : 0;
 
 	for (size_t i = 0; r == 0 && i < parts->n; i++)
-		if (strcmp(parts->list[i].name, PART_STORE) != 0 && (with_private || !parts->list[i].private))
+		if (strcmp(parts->list[i].name, PART_STORE) != 0 && strcmp(parts->list[i].name, PART_KEYS) != 0 &&
+			(with_private || !parts->list[i].private))
 			r = copy_part(from_fd, to_fd, parts->list[i].name);
 	if (from_fd >= 0)
 		(void)close(from_fd);
@@ -39,14 +46,79 @@ static int copy_parts(const char *from, const char *to, const struct parts *part
 	return r;
 }
 
-static int back_up(const struct home *home, const char *home_dir, const char *to, bool with_private) {
-	struct parts parts;
-	char *store = NULL;
+/* What the copied store says that the office signs with. */
+static int read_sign_key(const char *store_path, uint8_t ret_public[SIGN_PUBLIC_LEN]) {
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct office_row own;
+	uint32_t epoch;
 	int r;
 
+	r = store_open(store_path, STORE_READ, 0, &store);
+	if (r == 0)
+		r = store_begin_read(store, &txn);
+	if (r == 0)
+		r = offices_own(txn, &own, &epoch);
+	if (r == 0)
+		memcpy(ret_public, own.office.sign_key, SIGN_PUBLIC_LEN);
+	return r > 0 ? -EIO : r;
+}
+
+/* 0, an outcome of keyfile.h or -errno. */
+static int read_keys(const char *folder, const char *name, struct keyfile *ret_keys) {
+	char *path = NULL;
+	int r = asprintf(&path, "%s/%s", folder, name) < 0 ? -ENOMEM : keyfile_read(path, ret_keys);
+
+	free(path);
+	return r;
+}
+
+static bool do_sign(const struct keyfile *keys, const uint8_t public[SIGN_PUBLIC_LEN]) {
+	_cleanup_(signer_freep) struct signer *signer = NULL;
+	uint8_t own[SIGN_PUBLIC_LEN];
+
+	if (signer_new(keys->seed, &signer))
+		return false;
+	signer_public(signer, own);
+	return memcmp(own, public, sizeof(own)) == 0;
+}
+
+/*
+ * A change of keys is in the store first, and waits in keys.next until the node has done the rest; and it may be
+ * done wholly while the store is copied. Of the keys until then, the next and the present, in the order in which
+ * they take each other's place, those are taken that the copy says.
+ */
+static int copy_keys(const char *from, const char *to, const char *store, struct keyfile *before) {
+	uint8_t public[SIGN_PUBLIC_LEN];
+	struct keyfile keys = *before;
+	char *path = NULL;
+	int r = read_sign_key(store, public);
+
+	if (r == 0 && !do_sign(&keys, public) && (read_keys(from, "keys.next", &keys) || !do_sign(&keys, public)) &&
+		(read_keys(from, PART_KEYS, &keys) || !do_sign(&keys, public)))
+		r = NO_KEYS;
+	if (r == 0)
+		r = asprintf(&path, "%s/" PART_KEYS, to) < 0 ? -ENOMEM : keyfile_write(path, &keys);
+	explicit_bzero(&keys, sizeof(keys));
+	free(path);
+	return r;
+}
+
+/* 0, NO_KEYS or -errno. */
+static int back_up(const struct home *home, const char *home_dir, const char *to, bool with_private) {
+	struct keyfile before;
+	struct parts parts;
+	char *store = NULL;
+	int r = read_keys(home_dir, PART_KEYS, &before);
+
+	if (r)
+		return r < 0 ? r : NO_KEYS;
 	if (asprintf(&store, "%s/store", to) < 0)
-		return -ENOMEM;
-	r = store_copy(home->store, store);
+		store = NULL;
+	r = store ? store_copy(home->store, store) : -ENOMEM;
+	if (r == 0)
+		r = copy_keys(home_dir, to, store, &before);
+	explicit_bzero(&before, sizeof(before));
 	free(store);
 	if (r == 0)
 		r = parts_find(home_dir, &parts);
@@ -165,16 +237,16 @@ int command_backup(struct tool *tool, int argc, char **argv) {
 	home.txn = store_abort(home.txn); /* the copy has its own, which is not older */
 	if (r == 0)
 		r = back_up(&home, tool->home, folder, with_private);
-	home_close(&home);
-	if (is_file_name(args[0])) {
-		if (r == 0)
-			r = pack(folder, args[0]);
+	if (r == 0 && is_file_name(args[0]))
+		r = pack(folder, args[0]);
+	if (r || is_file_name(args[0]))
 		parts_remove(folder);
-	}
 	free(folder);
-	if (r && is_file_name(args[0]))
-		return fail(_("no backup was written to %s: %s"), args[0], strerror(-r));
-	if (r)
-		return fail(_("the backup in %s is not complete: %s; remove it"), args[0], strerror(-r));
-	return report(tool, args[0], records, with_private);
+	if (r == NO_KEYS)
+		ending = fail(_("%s/keys are not the keys of %.*s, whose store this is: restore the right ones"), tool->home,
+			(int)home.own->office.name.len, home.own->office.name.data);
+	else if (r)
+		ending = fail(_("no backup was written to %s: %s"), args[0], file_error(r));
+	home_close(&home);
+	return ending ? ending : report(tool, args[0], records, with_private);
 }

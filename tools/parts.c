@@ -27,7 +27,7 @@ static const struct {
 	off_t max;
 } fixed[] = {
 	{ PART_STORE, false, (off_t)16 << 40 }, /* the largest store_size */
-	{ "keys", false, 4096 },
+	{ PART_KEYS, false, 4096 },
 	{ "request", true, 16384 },
 	{ "lienthong.yaml", true, 65536 },
 	{ "denunciation.key", true, 4096 }, /* the half that seals */

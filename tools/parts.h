@@ -12,6 +12,7 @@
 #include "proto/base.h"
 
 #define PART_STORE "store/data.mdb"
+#define PART_KEYS "keys"
 #define PART_COMPLETE "complete"
 
 enum {

@@ -8,7 +8,9 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cluster/cli.h"
@@ -309,4 +311,165 @@ Test(backup, that_somebody_else_made_writes_nothing_anywhere, .timeout = 120) {
 	write_file(stage.file, (const uint8_t *)"not an archive\n", 15);
 	expect_refused(&stage, "text", 0);
 	RUN(stage.home, 1, "cannot be read", "restore", "/dev/zero");
+}
+
+/* With a signal at the @at-th call that changes something; see cut.c. */
+static void start_cut(struct cli *cli, const char *home, unsigned at, int by, const char *const *args) {
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", at);
+	(void)setenv("LIENTHONG_CUT_AT", number, 1);
+	snprintf(number, sizeof(number), "%d", by);
+	(void)setenv("LIENTHONG_CUT_BY", number, 1);
+	(void)setenv("LD_PRELOAD", getenv("LIENTHONG_CUT_MODULE"), 1);
+	cli_start(cli, home, NULL, args);
+	(void)unsetenv("LD_PRELOAD");
+}
+
+static void skip_where_sanitized(void) {
+	if (getenv("LIENTHONGD_SANITIZED"))
+		cr_skip_test("nothing may be loaded before a sanitizer");
+}
+
+/* That the keys are those of the store, as the node sees it. */
+static void check_keys(const char *home) {
+	char command[512];
+
+	snprintf(command, sizeof(command), "'%s' --home '%s' --check >/dev/null", getenv("LIENTHONGD"), home);
+	cr_expect_eq(system(command), 0, "%s", command);
+}
+
+/* A copy that was put back, and is thrown away. */
+static void check_copy(const struct stage *stage, const char *backup) {
+	struct cli cli;
+
+	cr_assert_eq(CLI(&cli, stage->home, "restore", backup), 0, "%s: %s", backup, cli.err);
+	cr_expect_not(strstr(cli.out, "nobody can read who brought them"), "%s", cli.out);
+	cli_done(&cli);
+	RUN(stage->home, 0, "", "verify");
+	check_keys(stage->home);
+	shell(stage->home, "rm -r *");
+	proc_remove(backup);
+}
+
+Test(backup, has_the_keys_that_its_store_says_while_others_wait, .timeout = 120) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	struct keyfile other = stage.office->keys;
+	char next[96];
+
+	/* said by nobody yet */
+	snprintf(next, sizeof(next), "%s/keys.next", stage.office->home);
+	other.seed[0] ^= 1;
+	cr_assert_eq(keyfile_write(next, &other), 0);
+	RUN(stage.office->home, 0, "", "backup", stage.folder, "--with-private");
+	check_copy(&stage, stage.folder);
+
+	/* in the store, and then the node was ended */
+	shell(stage.office->home, "cp -p keys keys.before");
+	RUN(stage.office->home, 0, "", "key", "rotate");
+	proc_stop(stage.office);
+	shell(stage.office->home, "mv keys keys.next && mv keys.before keys");
+	RUN(stage.office->home, 0, "", "backup", stage.folder, "--with-private");
+	check_copy(&stage, stage.folder);
+
+	shell(stage.office->home, "mv keys.next elsewhere");
+	RUN(stage.office->home, 1, "are not the keys of", "backup", stage.folder);
+	RUN(stage.office->home, 1, "are not the keys of", "backup", stage.file);
+	cr_expect_eq(entries(stage.room), 1, "nothing is left");
+	shell(stage.office->home, "mv elsewhere keys.next");
+	proc_start(stage.office);
+}
+
+Test(backup, is_of_one_moment_while_the_office_works_and_changes_its_key, .timeout = 300) {
+	_cleanup_(stage_done) struct stage stage = { 0 };
+	bool ended = false;
+	unsigned at;
+
+	skip_where_sanitized();
+	stage = stage_new();
+	for (at = 1; !ended && at < 30; at++) { /* as often as a key can be changed */
+		const char *const args[] = { "backup", stage.folder, "--with-private", NULL };
+		struct cli cli;
+		int status;
+
+		start_cut(&cli, stage.office->home, at, SIGSTOP, args);
+		cr_assert_eq(waitpid(cli.pid, &status, WUNTRACED), cli.pid);
+		ended = !WIFSTOPPED(status);
+		if (!ended) {
+			RUN(stage.office->home, 0, "", ADD, "--petitioner", "Lê Thị Sen");
+			RUN(stage.office->home, 0, "", "key", "rotate");
+			(void)kill(cli.pid, SIGCONT);
+			cli_wait(&cli, CLI_PATIENT_MS);
+			cr_expect_eq(cli_code(&cli), 0, "at %u: %s", at, cli.err);
+			cli_done(&cli);
+		}
+		check_copy(&stage, stage.folder);
+	}
+	cr_expect(ended && at > 10, "%u", at);
+}
+
+Test(backup, is_of_one_moment_under_load, .timeout = 300) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	pid_t clerk = fork();
+
+	if (clerk == 0) {
+		for (;;)
+			RUN(stage.office->home, 0, "", ADD, "--petitioner", "Lê Thị Sen");
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		const char *to = i % 2 ? stage.file : stage.folder;
+
+		RUN(stage.office->home, 0, "", "backup", to, "--with-private");
+		check_copy(&stage, to);
+	}
+	cr_assert_eq(kill(clerk, SIGKILL), 0);
+	cr_assert_eq(waitpid(clerk, NULL, 0), clerk);
+}
+
+/* What is in a file under the compression; not more than @max. */
+static size_t unpack(const char *path, uint8_t *ret_bytes, size_t max) {
+	struct archive *archive = archive_read_new();
+	struct archive_entry *entry;
+	la_ssize_t n, len = 0;
+
+	cr_assert_eq(archive_read_support_format_raw(archive), ARCHIVE_OK);
+	cr_assert_eq(archive_read_support_filter_zstd(archive), ARCHIVE_OK);
+	cr_assert_eq(archive_read_open_filename(archive, path, 1 << 16), ARCHIVE_OK);
+	cr_assert_eq(archive_read_next_header(archive, &entry), ARCHIVE_OK);
+	while ((n = archive_read_data(archive, ret_bytes + len, max - (size_t)len)) > 0)
+		len += n;
+	cr_assert(n == 0 && (size_t)len < max);
+	(void)archive_read_free(archive);
+	return (size_t)len;
+}
+
+Test(backup, has_nothing_of_who_asked_in_any_of_its_bytes, .timeout = 120) {
+	enum { TITLE = 32, KEY = 32 };
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	static uint8_t bytes[8 << 20], keys[64 << 10];
+	static const char *const names[] = { "Hồng Nhung", "Thị Sen", "0912345678" };
+	char with[128], path[160];
+	size_t len, n_keys;
+
+	for (unsigned i = 0; i < 20; i++)
+		RUN(stage.office->home, 0, "", ADD, "--petitioner", "Lê Thị Sen", "--contact", "0912345678");
+	shell(stage.office->home, "cat private-*.keys >all.keys");
+	snprintf(path, sizeof(path), "%s/all.keys", stage.office->home);
+	n_keys = (read_file(path, keys, sizeof(keys)) - TITLE) / KEY;
+	snprintf(with, sizeof(with), "%s/with.tar.zst", stage.room);
+	RUN(stage.office->home, 0, "", "backup", with, "--with-private");
+	RUN(stage.office->home, 0, "", "backup", stage.file);
+	RUN(stage.office->home, 0, "", "backup", stage.folder);
+	len = unpack(with, bytes, sizeof(bytes));
+	cr_expect(memmem(bytes, len, keys + TITLE, KEY), "they would be found");
+	shell(stage.folder, "find . -type f | xargs cat >../bytes");
+	snprintf(path, sizeof(path), "%s/bytes", stage.room);
+	for (unsigned i = 0; i < 2; i++) {
+		len = i ? read_file(path, bytes, sizeof(bytes)) : unpack(stage.file, bytes, sizeof(bytes));
+		cr_expect(memmem(bytes, len, "Đường hỏng", strlen("Đường hỏng")), "it is the office's store");
+		for (size_t k = 0; k < n_keys; k++)
+			cr_expect_not(memmem(bytes, len, keys + TITLE + k * KEY, KEY), "key %zu", k);
+		for (size_t k = 0; k < N_ELEMENTS(names); k++)
+			cr_expect_not(memmem(bytes, len, names[k], strlen(names[k])), "%s", names[k]);
+	}
 }
