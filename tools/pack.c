@@ -145,7 +145,9 @@ static int read_part(struct archive *archive, struct archive_entry *entry, int d
 		if (r)
 			return r;
 	}
-	return n < 0 || done != size ? PACK_MALFORMED : 0;
+	if (n < 0 || done != size)
+		return PACK_MALFORMED;
+	return fsync(fd) < 0 ? -errno : 0;
 }
 
 int pack_read(int fd, const char *folder) {

@@ -2,17 +2,22 @@
 /*
  * A backup onto a computer again. What is put back asks its parent first for what is missing (node/recovery.h):
  * until then it writes nothing.
+ *
+ * All is made in restore.part, in the home, and moved from there part by part, the store last: whatever ends us, the
+ * same command does it again, and what it finds moved is what it would move. Who finds the store there, and not in
+ * restore.part, has only to tidy up.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/private.h"
 #include "tools/denunciations.h"
+#include "tools/files.h"
 #include "tools/home.h"
 #include "tools/pack.h"
 #include "tools/parts.h"
@@ -30,8 +35,7 @@ enum {
  * What is here may be older than what was sent: the node is to ask first. And what it seals goes with keys of
  * another file: the one with those until now may be put back later, and may have more than is here.
  */
-static int mark(const char *home_dir, const char *path, struct private_shut *ret_shut) {
-	_cleanup_(keyring_closep) struct keyring *keyring = NULL;
+static int mark(const char *path) {
 	_cleanup_(store_closep) struct store *store = NULL;
 	_cleanup_(store_abortp) struct txn *txn = NULL;
 	static const uint8_t none[COUNTERS_LEN];
@@ -52,11 +56,22 @@ static int mark(const char *home_dir, const char *path, struct private_shut *ret
 		r = meta_put(txn, "recover", (struct span){ none, sizeof(none) });
 	if (r == 0)
 		r = private_leave_keys(txn);
+	return r ? r : store_commit(TAKE(txn));
+}
+
+/* Whose keys are not in the home. */
+static int count_shut(const char *home_dir, const char *path, struct private_shut *ret_shut) {
+	_cleanup_(keyring_closep) struct keyring *keyring = NULL;
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	int r;
+
+	r = store_open(path, STORE_READ, 0, &store);
+	if (r == 0)
+		r = store_begin_read(store, &txn);
 	if (r == 0)
 		r = keyring_open(home_dir, &keyring);
-	if (r == 0)
-		r = private_settle(txn, keyring, ret_shut);
-	return r ? r : store_commit(TAKE(txn));
+	return r ? r : private_settle(txn, keyring, ret_shut);
 }
 
 static int mark_failed(const struct tool *tool, const char *path, int r) {
@@ -68,29 +83,31 @@ static int mark_failed(const struct tool *tool, const char *path, int r) {
 }
 
 /* What the copy may not have as it should be, then how it goes on. */
-static void say_next(const struct tool *tool, const struct private_shut *shut) {
-	char key[DENUNCIATION_FINGERPRINT_LEN], name[KEYRING_NAME_MAX];
+static int say_next(const struct tool *tool) {
+	char key[DENUNCIATION_FINGERPRINT_LEN], name[KEYRING_NAME_MAX], *path = home_path(tool, "store");
+	struct private_shut shut;
+	int r = path ? count_shut(tool->home, path, &shut) : -ENOMEM;
 
-	keyring_name(shut->file, name);
-	if (shut->n > 0)
+	free(path);
+	if (r)
+		return home_open_failed(tool, r);
+	keyring_name(shut.file, name);
+	if (shut.n > 0)
 		say(_("Of %llu petitions nobody can read who brought them: the keys are not here. Put %s into %s from where it was kept safe, best now, for the user of the node and mode 0600; it takes no other file's place."),
-			(unsigned long long)shut->n, name, tool->home);
+			(unsigned long long)shut.n, name, tool->home);
 	if (denunciations_present(tool, key))
 		say(_("Who brings a denunciation will be sealed to the key %s, as when this copy was made. If another took its place since, nobody may have the file that opens this one: before the node starts, give that of the newest key, lienthong key denunciations --use FILE."),
 			key);
 	say(_("Now start the node: systemctl start lienthongd. It first takes from the office above what is missing here, then goes on; until then it takes nothing in. See: lienthong status"));
+	return DONE;
 }
 
 static int restore_here(const struct tool *tool) {
 	char *path = home_path(tool, "store");
-	struct private_shut shut;
-	int r = path ? mark(tool->home, path, &shut) : -ENOMEM;
+	int r = path ? mark(path) : -ENOMEM;
 
 	free(path);
-	if (r)
-		return mark_failed(tool, tool->home, r);
-	say_next(tool, &shut);
-	return DONE;
+	return r ? mark_failed(tool, tool->home, r) : say_next(tool);
 }
 
 static bool same_content(int a, int b) {
@@ -110,70 +127,73 @@ enum {
 	PART_DIFFERS = 101,
 };
 
-/* A file that is there with the same content was put there by a run that was cut short; a configuration stays. */
-static int put_part(int home_fd, const struct part *part) {
-	int fd, r = part_write(home_fd, part->name, part->fd, NULL);
+/* Whether a file is there: with the same content it was put there by a run that was cut short; a configuration stays. */
+static int find_part(int home_fd, const struct part *part, bool *ret_there) {
+	int fd = openat(home_fd, part->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool same;
 
-	if (r != -EEXIST)
-		return r;
-	fd = openat(home_fd, part->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	*ret_there = fd >= 0;
 	if (fd < 0)
-		return -errno;
-	r = strcmp(part->name, "lienthong.yaml") == 0 || same_content(fd, part->fd) ? 0 : PART_DIFFERS;
+		return errno == ENOENT ? 0 : -errno;
+	same = strcmp(part->name, "lienthong.yaml") == 0 || same_content(fd, part->fd);
 	(void)close(fd);
+	return same ? 0 : PART_DIFFERS;
+}
+
+static int sync_folder(int dir_fd, const char *name) {
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		(void)close(fd);
 	return r;
 }
 
-/* An empty directory for the store: what a run left that was cut short is only a part of what is in the backup. */
-static int make_part(int home_fd) {
-	static const char *const files[] = { "data.mdb", "lock.mdb", "owner" };
-	int fd;
+/* The store last: where it is, everything is. */
+static int move_parts(int folder_fd, int home_fd, const struct parts *parts) {
+	int r = sync_folder(folder_fd, "store");
+	bool there;
 
-	if (mkdirat(home_fd, "store.part", 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(home_fd, "store.part", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	for (size_t i = 0; fd >= 0 && i < N_ELEMENTS(files); i++)
-		(void)unlinkat(fd, files[i], 0);
-	return fd < 0 ? -errno : fd;
-}
-
-/* The store under another name first: under its own it is whole, and knows that it was put back. */
-static int put_back(int home_fd, const char *home_dir, const struct parts *parts, struct private_shut *ret_shut) {
-	int store_fd = make_part(home_fd), r;
-	char *path;
-
-	if (store_fd < 0)
-		return store_fd;
-	r = part_write(store_fd, "data.mdb", parts->list[0].fd, NULL);
-	for (size_t i = 1; r == 0 && i < parts->n; i++)
-		r = put_part(home_fd, &parts->list[i]);
-	if (asprintf(&path, "%s/store.part", home_dir) < 0)
-		path = NULL;
+	for (size_t i = 1; r == 0 && i < parts->n; i++) {
+		r = find_part(home_fd, &parts->list[i], &there);
+		if (r == 0 && !there && renameat(folder_fd, parts->list[i].name, home_fd, parts->list[i].name) < 0)
+			r = -errno;
+	}
 	if (r == 0)
-		r = path ? mark(home_dir, path, ret_shut) : -ENOMEM;
-	free(path);
-	if (r == 0 && fsync(store_fd) < 0)
+		r = sync_folder(home_fd, ".");
+	if (r == 0 && renameat(folder_fd, "store", home_fd, "store") < 0)
 		r = -errno;
-	(void)close(store_fd);
-	if (r == 0 && renameat(home_fd, "store.part", home_fd, "store") < 0)
-		r = -errno;
-	return r == 0 && fsync(home_fd) < 0 ? -errno : r;
+	return r ? r : sync_folder(home_fd, ".");
 }
 
-/* Beside the home: on the same disk, and not in it while it may be no backup. */
-static int make_folder(const struct tool *tool, char **ret_folder) {
-	char *copy = strdup(tool->home), *folder = NULL;
-	int r = 0;
+/* What is in @folder into the home around it. 0, an outcome or -errno. */
+static int put_back(const char *folder, int home_fd, const struct parts *parts) {
+	int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = folder_fd < 0 ? -errno : 0;
+	char *store = NULL;
+	bool there;
 
-	if (!copy || asprintf(&folder, "%s/lienthong-restore.XXXXXX", dirname(copy)) < 0)
-		r = fail_memory();
-	else if (!mkdtemp(folder))
-		r = fail(_("cannot make a directory beside %s: %s"), tool->home, strerror(errno));
-	free(copy);
-	if (r)
-		free(folder);
-	else
-		*ret_folder = folder;
+	for (size_t i = 1; r == 0 && i < parts->n; i++)
+		r = find_part(home_fd, &parts->list[i], &there);
+	if (r == 0)
+		r = asprintf(&store, "%s/store", folder) < 0 ? -ENOMEM : mark(store);
+	if (r == 0)
+		r = move_parts(folder_fd, home_fd, parts);
+	if (folder_fd >= 0)
+		(void)close(folder_fd);
+	free(store);
+	return r;
+}
+
+/* Copies what was opened elsewhere. */
+static int copy_parts(const char *folder, const struct parts *parts) {
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 || mkdirat(fd, "store", 0700) < 0 ? -errno : 0;
+
+	for (size_t i = 0; r == 0 && i < parts->n; i++)
+		r = part_write(fd, parts->list[i].name, parts->list[i].fd, NULL);
+	if (fd >= 0)
+		(void)close(fd);
 	return r;
 }
 
@@ -196,45 +216,13 @@ static int open_folder(const char *from, const char *folder, struct parts *ret_p
 	}
 }
 
-static int open_file(const struct tool *tool, const char *from, int fd, struct parts *ret_parts) {
-	char *folder;
-	int ending = make_folder(tool, &folder);
-	int r;
-
-	if (ending)
-		return ending;
-	r = pack_read(fd, folder);
-	if (r == PACK_MALFORMED)
-		ending = fail(_("%s is not a backup, or it is cut off or damaged; nothing was put back: take another copy of it"), from);
-	else if (r)
-		ending = fail(_("%s cannot be unpacked beside %s: %s; nothing was put back"), from, tool->home, strerror(-r));
-	else
-		ending = open_folder(from, folder, ret_parts);
-	parts_remove(folder); /* what was opened is there until it is closed */
-	free(folder);
-	return ending;
-}
-
-/* By whoever gives the command: the office's user need not reach it. */
-static int open_backup(const struct tool *tool, const char *from, struct parts *ret_parts) {
-	int fd = open(from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	int ending;
-
-	ret_parts->n = 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		ending = fail(_("%s cannot be read: %s"), from, strerror(errno));
-	else
-		ending = S_ISREG(st.st_mode) ? open_file(tool, from, fd, ret_parts) : open_folder(from, from, ret_parts);
-	if (fd >= 0)
-		(void)close(fd);
-	return ending;
-}
-
 /* DONE with the home open, as its owner; or an ending with its words. */
 static int open_home(const struct tool *tool, int *ret_fd) {
 	int ending, fd;
 
+	if (geteuid() == 0 && access(tool->home, F_OK) < 0)
+		return refuse(_("%s is not there: make it first, for the user that the node runs as: install -d -m 0700 -o USER %s"),
+			tool->home, tool->home);
 	if (mkdir(tool->home, 0700) < 0 && errno != EEXIST)
 		return fail(_("cannot make the directory %s: %s"), tool->home, strerror(errno));
 	ending = home_become_owner(tool->home);
@@ -243,48 +231,90 @@ static int open_home(const struct tool *tool, int *ret_fd) {
 	fd = open(tool->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fail(_("cannot open the directory %s: %s"), tool->home, strerror(errno));
-	if (faccessat(fd, "store", F_OK, 0) == 0) {
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		(void)close(fd);
-		return refuse(_("there is an office in %s already; it stays as it is. Move it away, or name another directory with --home"),
-			tool->home);
+		return refuse(_("another lienthong restore is at work in %s; wait until it has ended"), tool->home);
 	}
 	*ret_fd = fd;
 	return DONE;
 }
 
-static int restore_parts(const struct tool *tool, const char *from, const struct parts *parts) {
-	struct private_shut shut;
-	int home_fd = -1, ending, r;
-
-	ending = open_home(tool, &home_fd);
-	if (ending)
-		return ending;
-	r = put_back(home_fd, tool->home, parts, &shut);
-	(void)close(home_fd);
+static int restore_failed(const struct tool *tool, const char *from, int r) {
 	if (r == PART_DIFFERS)
 		return refuse(_("there are files of another office in %s, such as keys; move them away, or name another directory with --home"),
 			tool->home);
 	if (r > 0)
 		return mark_failed(tool, from, r);
-	if (r < 0)
-		return fail(_("%s could not be put back into %s: %s; when that is mended, do it again"), from, tool->home,
-			strerror(-r));
-	say(_("The office is in %s again, as it was in %s."), tool->home, from);
-	say_next(tool, &shut);
-	return DONE;
+	return fail(_("%s could not be put back into %s: %s; when that is mended, do it again"), from, tool->home,
+		file_error(r));
 }
 
-static int restore_from(const struct tool *tool, const char *from) {
-	struct parts parts;
+/* What is to be put back into @folder: @fd, a file, or @parts, which were opened already. */
+static int fill(const struct tool *tool, const char *folder, const char *from, int fd, struct parts *parts) {
+	int r = mkdir(folder, 0700) < 0 ? -errno : parts->n > 0 ? copy_parts(folder, parts) : pack_read(fd, folder);
+
+	if (r == PACK_MALFORMED)
+		return fail(_("%s is not a backup, or it is cut off or damaged; nothing was put back: take another copy of it"), from);
+	if (r)
+		return restore_failed(tool, from, r);
+	return parts->n > 0 ? DONE : open_folder(from, folder, parts);
+}
+
+static int restore_into(const struct tool *tool, const char *folder, const char *from, int fd, int home_fd,
+	struct parts *parts) {
+	int ending, r;
+
+	parts_remove(folder);
+	ending = fill(tool, folder, from, fd, parts);
+	if (ending)
+		return ending;
+	r = put_back(folder, home_fd, parts);
+	if (r)
+		return restore_failed(tool, from, r);
+	say(_("The office is in %s again, as it was in %s."), tool->home, from);
+	return say_next(tool);
+}
+
+static int restore_home(const struct tool *tool, const char *from, int fd, int home_fd, struct parts *parts) {
+	char *folder = home_path(tool, "restore.part");
 	int ending;
 
-	if (geteuid() == 0 && access(tool->home, F_OK) < 0)
-		return refuse(_("%s is not there: make it first, for the user that the node runs as: install -d -m 0700 -o USER %s"),
-			tool->home, tool->home);
-	ending = open_backup(tool, from, &parts);
+	if (!folder)
+		return fail_memory();
+	if (faccessat(home_fd, "store", F_OK, 0) < 0) {
+		ending = restore_into(tool, folder, from, fd, home_fd, parts);
+	} else if (faccessat(home_fd, "restore.part", F_OK, 0) == 0 && faccessat(home_fd, "restore.part/store", F_OK, 0) < 0) {
+		say(_("A restore that was cut short in %s had put the office back already."), tool->home);
+		ending = say_next(tool);
+	} else {
+		free(folder);
+		return refuse(_("there is an office in %s already; it stays as it is. Move it away, or name another directory with --home"),
+			tool->home);
+	}
+	parts_remove(folder); /* after it was said how it ended */
+	free(folder);
+	return ending;
+}
+
+/* The backup is opened by whoever gives the command: the office's user need not reach it. */
+static int restore_from(const struct tool *tool, const char *from) {
+	int fd = open(from, O_RDONLY | O_NONBLOCK | O_CLOEXEC), home_fd = -1, ending = DONE;
+	struct parts parts = { .n = 0 };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		ending = fail(_("%s cannot be read: %s"), from, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		ending = open_folder(from, from, &parts);
 	if (ending == DONE)
-		ending = restore_parts(tool, from, &parts);
+		ending = open_home(tool, &home_fd);
+	if (ending == DONE)
+		ending = restore_home(tool, from, fd, home_fd, &parts);
 	parts_close(&parts);
+	if (home_fd >= 0)
+		(void)close(home_fd);
+	if (fd >= 0)
+		(void)close(fd);
 	return ending;
 }
 

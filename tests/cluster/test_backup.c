@@ -148,7 +148,7 @@ static void expect_refused(const struct stage *stage, const char *what, size_t n
 	struct cli cli;
 
 	cr_expect_eq(CLI(&cli, stage->home, "restore", stage->file), 1, "%s %zu: %s", what, n, cli.out);
-	cr_expect(strstr(cli.err, "nothing was put back"), "%s %zu: %s", what, n, cli.err);
+	cr_expect(strstr(cli.err, "put back"), "%s %zu: %s", what, n, cli.err);
 	cli_done(&cli);
 	cr_expect_eq(entries(stage->home), 0, "%s %zu", what, n);
 	cr_expect_eq(entries(stage->room), 2, "%s %zu", what, n);
@@ -329,6 +329,47 @@ static void start_cut(struct cli *cli, const char *home, unsigned at, int by, co
 static void skip_where_sanitized(void) {
 	if (getenv("LIENTHONGD_SANITIZED"))
 		cr_skip_test("nothing may be loaded before a sanitizer");
+}
+
+/* How many names are in the home of an office that was put back: nothing is left beside them. */
+static unsigned restored_entries(const struct stage *stage, const char *backup) {
+	unsigned n;
+
+	RUN(stage->home, 0, "", "restore", backup);
+	n = entries(stage->home);
+	shell(stage->home, "rm -r *");
+	return n;
+}
+
+Test(backup, whose_restore_is_killed_anywhere_is_put_back_by_the_same_command, .timeout = 300) {
+	_cleanup_(stage_done) struct stage stage = { 0 };
+
+	skip_where_sanitized();
+	stage = stage_new();
+	RUN(stage.office->home, 0, "", "backup", stage.file, "--with-private");
+	RUN(stage.office->home, 0, "", "backup", stage.folder, "--with-private");
+	for (size_t i = 0; i < 2; i++) {
+		const char *const args[] = { "restore", i ? stage.folder : stage.file, NULL };
+		unsigned n = restored_entries(&stage, args[1]), at;
+		bool killed = true;
+
+		for (at = 1; killed; at++) {
+			struct cli cli;
+
+			start_cut(&cli, stage.home, at, SIGKILL, args);
+			cli_wait(&cli, CLI_PATIENT_MS);
+			killed = WIFSIGNALED(cli.status);
+			cr_assert(killed || WEXITSTATUS(cli.status) == 0, "%u: %s", at, cli.err);
+			cli_done(&cli);
+			if (killed)
+				run(stage.home, 0, "Now start the node", args);
+			cr_expect_eq(entries(stage.home), n, "%s, at %u", args[1], at);
+			RUN(stage.home, 0, "", "verify");
+			run(stage.home, 3, "an office", args);
+			shell(stage.home, "rm -r *");
+		}
+		cr_expect_gt(at, 20, "%u", at);
+	}
 }
 
 /* That the keys are those of the store, as the node sees it. */

@@ -99,7 +99,7 @@ Test(copies, a_lost_office_is_put_back_from_a_backup_that_was_taken_while_it_wor
 	snprintf(lost, sizeof(lost), "%s.lost", commune->home);
 	cr_assert_eq(rename(commune->home, lost), 0);
 	cr_assert_eq(mkdir(commune->home, 0700), 0);
-	snprintf(command, sizeof(command), "cd '%s' && mkdir store.part && cp '%s/keys' . && head -c 5000 '%s/store/data.mdb' >store.part/data.mdb",
+	snprintf(command, sizeof(command), "cd '%s' && mkdir -p restore.part/store && cp '%s/keys' . && head -c 5000 '%s/store/data.mdb' >restore.part/store/data.mdb",
 		commune->home, copy, copy);
 	cr_assert_eq(system(command), 0); /* as a power cut leaves it */
 	RUN(commune->home, 0, "restore", copy);
