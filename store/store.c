@@ -24,6 +24,7 @@ enum {
 	READERS_MAX = 512,
 	DISK_FULL_BELOW = 1024 * 1024, /* free bytes: an EIO then means a full disk, see from_mdb() */
 	ASSERTION_EXIT = 76,
+	LOCK_ROOM = 9 * 4096, /* bytes of LMDB's lock for READERS_MAX */
 	FREE_PAGES_DBI = 0, /* LMDB's own table of free pages, by the number mdb_stat knows it by too */
 };
 
@@ -344,6 +345,22 @@ static int open_tables(struct store *store) {
 	return from_mdb_open(store, mdb_txn_commit(txn)); /* keeps the handles */
 }
 
+/*
+ * LMDB makes its lock as a hole and writes to it through a map: where the disk is full, that would end us. So
+ * there is room first. What cannot be opened here LMDB cannot either, and says so.
+ */
+static int reserve_lock(int dir_fd) {
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	if (fstatat(dir_fd, LOCK_FILE, &st, 0) == 0 && st.st_size > 0)
+		return 0; /* in use, maybe by us: see LOCK_FILE */
+	fd = openat(dir_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_ROOM) < 0 && (errno == ENOSPC || errno == EDQUOT))
+		return -ENOSPC;
+	return 0;
+}
+
 int store_open(const char *path, enum store_mode mode, uint64_t map_size, struct store **ret_store) {
 	_cleanup_(store_closep) struct store *store = NULL;
 	_cleanup_(closep) int dir_fd = -1;
@@ -362,10 +379,15 @@ int store_open(const char *path, enum store_mode mode, uint64_t map_size, struct
 
 	if (mode == STORE_WRITE) {
 		r = take_ownership(store, dir_fd);
+		if (!r)
+			r = reserve_lock(dir_fd);
 		if (r)
 			return r;
 		r = env_open(store, path, 0, map_size);
 	} else {
+		r = reserve_lock(dir_fd);
+		if (r)
+			return r;
 		r = env_open(store, path, MDB_RDONLY, 0);
 		/* A copy where nothing can be written, not even LMDB's lock: nobody writes it, so
 		 * none is needed. Where there is one that we may not use, a node may be running. */

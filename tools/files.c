@@ -113,5 +113,13 @@ int file_write(const char *path, struct span bytes, mode_t mode) {
 }
 
 const char *file_error(int r) {
-	return r == -ENOTSUP ? _("it is a pipe, a device or a link, and not a file") : strerror(-r);
+	switch (r) {
+	case -ENOTSUP:
+		return _("it is a pipe, a device or a link, and not a file");
+	case -ENOSPC:
+	case -EDQUOT:
+		return _("the disk is full, or this user's share of it");
+	default:
+		return strerror(-r);
+	}
 }

@@ -93,11 +93,11 @@ int part_write(int dir_fd, const char *name, int from_fd, const char *text) {
 
 	if (fd < 0)
 		return -errno;
-	if (text)
-		n = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
-	else
+	if (!text)
 		while ((n = sendfile(fd, from_fd, NULL, COPY_CHUNK)) > 0)
 			;
+	while (text && *text && (n = write(fd, text, strlen(text))) >= 0)
+		text += n; /* a disk that becomes full takes a part first, and then says so */
 	r = n < 0 || fsync(fd) < 0 ? -errno : 0;
 	(void)close(fd);
 	return r;

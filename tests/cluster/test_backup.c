@@ -7,8 +7,11 @@
 #include <archive_entry.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -370,6 +373,77 @@ Test(backup, whose_restore_is_killed_anywhere_is_put_back_by_the_same_command, .
 		}
 		cr_expect_gt(at, 20, "%u", at);
 	}
+}
+
+/* A file system of its own, that only this process and its children see. */
+static void mount_small(const char *path, unsigned long flags, size_t kib) {
+	char options[64];
+
+	snprintf(options, sizeof(options), "size=%zuk,mode=0700", kib);
+	cr_assert_eq(mount("none", path, "tmpfs", flags, options), 0, "%s: %s", path, strerror(errno));
+}
+
+static void write_map(const char *path, const char *text) {
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0, "%s", path);
+}
+
+static void mount_apart(void) {
+	uid_t user = getuid();
+	gid_t group = getgid();
+	char map[64];
+
+	if (unshare(user == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0)
+		cr_skip_test("no file system may be mounted here");
+	if (user != 0) {
+		snprintf(map, sizeof(map), "%u %u 1", user, user);
+		write_map("/proc/self/uid_map", map);
+		write_map("/proc/self/setgroups", "deny");
+		snprintf(map, sizeof(map), "%u %u 1", group, group);
+		write_map("/proc/self/gid_map", map);
+	}
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		cr_skip_test("no file system may be mounted here");
+}
+
+Test(backup, says_that_the_disk_is_full_and_leaves_nothing_in_the_way, .timeout = 300) {
+	_cleanup_(stage_done) struct stage stage = { 0 };
+	unsigned n_full = 0;
+	char to[128];
+
+	mount_apart();
+	stage = stage_new();
+	RUN(stage.office->home, 0, "", "backup", stage.file, "--with-private");
+	RUN(stage.office->home, 0, "", "backup", stage.folder, "--with-private");
+	for (size_t i = 0; i < 4; i++) {
+		const bool is_restore = i < 2;
+		const char *const home = is_restore ? stage.home : stage.office->home;
+		const char *const args[] = { is_restore ? "restore" : "backup",
+			!is_restore ? to : i ? stage.folder : stage.file, NULL };
+		bool done = false;
+
+		snprintf(to, sizeof(to), "%s/copy%s", stage.home, i % 2 ? "" : ".tar.zst");
+		for (size_t kib = 4; !done; kib += 4) {
+			struct cli cli;
+
+			mount_small(stage.home, 0, kib);
+			done = cli_run(&cli, home, args) == 0;
+			cr_expect(done || (cli_code(&cli) == 1 && strstr(cli.err, "the disk is full")), "%zu, %zu KiB: %d %s", i, kib,
+				cli.status, cli.err);
+			cr_expect(done || entries(stage.home) == 0, "%zu, %zu KiB: %u", i, kib, entries(stage.home));
+			cli_done(&cli);
+			n_full += !done;
+			if (!done) {
+				mount_small(stage.home, MS_REMOUNT, 16384);
+				run(home, 0, "", args);
+			}
+			if (is_restore)
+				RUN(home, 0, "", "verify");
+			cr_assert_eq(umount(stage.home), 0, "%s", strerror(errno));
+		}
+	}
+	cr_expect_gt(n_full, 40, "%u", n_full);
 }
 
 /* That the keys are those of the store, as the node sees it. */
