@@ -398,9 +398,13 @@ static bool may_escalate(const struct core *core, const struct case_row *row) {
 	return origin && register_is_within(&core->reg, &origin->row.office.id, &core->reg.own->row.office.id);
 }
 
+static bool is_held(const struct core *core, const struct case_row *row) {
+	return case_is_held_by(row, core->fold.own, &core->fold.own_id);
+}
+
 static int judge(struct core *core, const struct id *id, const struct case_row *row) {
 	struct finding findings[CONFIG_RULES_MAX];
-	size_t n = rules_on_record(core->config, row, row->holder == core->fold.own, findings);
+	size_t n = rules_on_record(core->config, row, is_held(core, row), findings);
 	int r = 0;
 
 	if (!may_escalate(core, row) || core->barred)
@@ -521,7 +525,7 @@ static int check_overdue(void *userdata, uint64_t time_ms, const struct id *id) 
 	r = cases_get(core->txn, id, &row);
 	if (r)
 		return r < 0 ? r : -EIO;
-	if (!rules_overdue(overdue->rule, &row, row.holder == core->fold.own, core->wall_ms, &finding))
+	if (!rules_overdue(overdue->rule, &row, is_held(core, &row), core->wall_ms, &finding))
 		return 0;
 	if (may_escalate(core, &row)) {
 		overdue->found[overdue->n].id = *id;

@@ -81,7 +81,7 @@ static int is_read_above_now(struct core *core, const struct id *petition) {
 
 /* Who is to act on a case must be able to read it, also where nothing was found of it. */
 static bool is_handed_over(const struct core *core, const struct case_row *row) {
-	return row->origin == core->fold.own && row->holder != core->fold.own;
+	return row->origin == core->fold.own && !id_is_nil(&row->handed_to);
 }
 
 static int note_record(struct core *core, const struct id *petition, uint32_t office, uint64_t arrival) {

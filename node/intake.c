@@ -204,8 +204,7 @@ static int check_petition(struct intake *intake, struct checked *checked) {
 			return refuse(intake, CONTROL_CLOSED, "");
 		return plan_new(intake, &checked->id, &(struct case_row){ .kind = KIND_PETITION,
 			.state = CASE_RECEIVED, .origin = intake->core->fold.own,
-			.holder = intake->core->fold.own, .received_ms = petition.received_ms,
-			.arrival = UINT64_MAX });
+			.received_ms = petition.received_ms, .arrival = UINT64_MAX });
 	}
 	return takes_in(intake) ? 0 : refuse(intake, CONTROL_CLOSED, "");
 }
@@ -324,8 +323,28 @@ static int check_merge(struct intake *intake, const struct step *step) {
 	return 0;
 }
 
+/*
+ * A case that was handed to an office which is not above this one any more, and did nothing about it, is this
+ * office's again. 0 or -errno.
+ */
+static int take_back(struct intake *intake, struct case_row *row) {
+	const struct core *core = intake->core;
+	int r = 0;
+
+	if (!id_eq(&row->handed_to, &core->reg.own->row.office.parent))
+		r = fold_takes_back(intake->txn, row, core->fold.own);
+	if (r > 0)
+		row->handed_to = (struct id){ 0 };
+	return r < 0 ? r : 0;
+}
+
+static const struct register_entry *holder_of(const struct core *core, const struct case_row *row) {
+	return id_is_nil(&row->handed_to) ? register_by_number(&core->reg, row->origin)
+					  : register_find(&core->reg, &row->handed_to);
+}
+
 static int check_step(struct intake *intake, struct checked *checked) {
-	const struct register_entry *above = register_parent(&intake->core->reg);
+	const struct core *core = intake->core;
 	const struct register_entry *holder;
 	struct planned *planned;
 	struct step step;
@@ -360,14 +379,20 @@ static int check_step(struct intake *intake, struct checked *checked) {
 	step.sequence = planned->row.n_steps + 1;
 	if (step.sequence > STEP_SEQUENCE_MAX)
 		return refuse(intake, CONTROL_TOO_MANY, "");
-	switch (fold_step(&planned->row, &step, intake->core->fold.own, above ? &above->row : NULL)) {
+	r = take_back(intake, &planned->row);
+	if (r)
+		return r;
+	if (step.action == ACTION_HANDED_OVER && (!register_parent(&core->reg) ||
+			!id_eq(&step.office, &core->reg.own->row.office.parent)))
+		return refuse(intake, CONTROL_NOT_ABOVE, "");
+	switch (fold_step(&planned->row, &step, core->fold.own, &core->fold.own_id)) {
 	case 0:
 		planned->blamed = false;
 		return 0;
 	case FOLD_NOT_ABOVE:
 		return refuse(intake, CONTROL_NOT_ABOVE, "");
 	case FOLD_NOT_HOLDER:
-		holder = register_by_number(&intake->core->reg, planned->row.holder);
+		holder = holder_of(core, &planned->row);
 		intake->why = (struct control_fault){ CONTROL_NOT_HOLDER, 0,
 			holder ? holder->row.office.name : span_str("") };
 		return 1;

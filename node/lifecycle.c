@@ -107,14 +107,15 @@ int core_change_office(struct core *core, struct span client, const struct reque
 }
 
 struct open_cases {
-	uint32_t origin, holder;
+	uint32_t origin;
+	const struct id *holder;
 };
 
 static int find_open(void *userdata, const struct id *id, const struct case_row *row) {
 	const struct open_cases *open = userdata;
 
-	return row->kind == KIND_PETITION && row->origin == open->origin && row->holder == open->holder &&
-		row->state < CASE_ANSWERED;
+	return row->kind == KIND_PETITION && row->origin == open->origin &&
+		id_eq(&row->handed_to, open->holder) && row->state < CASE_ANSWERED;
 }
 
 int core_move_office(struct core *core, struct span client, const struct request *request) {
@@ -132,7 +133,7 @@ int core_move_office(struct core *core, struct span client, const struct request
 	if (!to || to == core->reg.own || to->row.office.state != OFFICE_ACTIVE ||
 		register_is_within(&core->reg, &to->row.office.id, &entry->row.office.id))
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_THERE, 0, span_str(""));
-	open = (struct open_cases){ entry->row.number, core->fold.own };
+	open = (struct open_cases){ entry->row.number, &core->fold.own_id };
 	r = core_txn(core, &txn);
 	if (r == 0)
 		r = cases_each(txn, find_open, &open);

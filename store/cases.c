@@ -7,7 +7,7 @@
 
 enum {
 	CASE_FIELDS = 24,
-	CASE_ROW_MAX = 3 + 9 * CASE_FIELDS,
+	CASE_ROW_MAX = 3 + 9 * CASE_FIELDS + 16,
 	STEP_PREFIX_LEN = 16 + 4 + 4 + 32, /* case, sequence, office, what it follows */
 	STEP_KEY_LEN = STEP_PREFIX_LEN + 16,
 	ESCALATION_OFFICE_LEN = 16 + 4,                        /* case, office */
@@ -19,6 +19,10 @@ enum {
 
 static struct span id_span(const struct id *id) {
 	return (struct span){ id->b, sizeof(id->b) };
+}
+
+bool case_is_held_by(const struct case_row *row, uint32_t number, const struct id *id) {
+	return id_is_nil(&row->handed_to) ? row->origin == number : id_eq(&row->handed_to, id);
 }
 
 static int decode_case(struct span value, struct case_row *ret_row) {
@@ -36,7 +40,7 @@ static int decode_case(struct span value, struct case_row *ret_row) {
 	row.urgent = read_bool(&r);
 	row.escalated = read_bool(&r);
 	row.origin = read_uint(&r, UINT32_MAX);
-	row.holder = read_uint(&r, UINT32_MAX);
+	read_id_or_nil(&r, &row.handed_to);
 	row.people = read_uint(&r, UINT32_MAX);
 	row.n_steps = read_uint(&r, UINT32_MAX);
 	row.clock_step = read_uint(&r, UINT32_MAX);
@@ -81,7 +85,7 @@ int cases_put(struct txn *txn, const struct id *id, const struct case_row *row) 
 	write_bool(&w, row->urgent);
 	write_bool(&w, row->escalated);
 	write_uint(&w, row->origin);
-	write_uint(&w, row->holder);
+	write_id_or_nil(&w, &row->handed_to);
 	write_uint(&w, row->people);
 	write_uint(&w, row->n_steps);
 	write_uint(&w, row->clock_step);

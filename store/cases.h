@@ -35,7 +35,7 @@ struct case_row {
 	bool urgent;
 	bool escalated;
 	uint32_t origin;       /* office number */
-	uint32_t holder;       /* office number: the one that must act next */
+	struct id handed_to;   /* the office that must act next, as the origin names it; nil: the origin itself */
 	uint32_t people;
 	uint32_t n_steps;      /* applied: the sequence of the last of them */
 	uint32_t clock_step;   /* the sequence of the step that set the clock; 0: the petition itself */
@@ -51,6 +51,9 @@ struct case_row {
 	uint64_t resolved_ms;
 	uint64_t answered_ms;
 };
+
+/* Whether an office, by its number and id, must act next. */
+bool case_is_held_by(const struct case_row *row, uint32_t number, const struct id *id);
 
 int cases_get(struct txn *txn, const struct id *id, struct case_row *ret_row); /* STORE_NOT_FOUND */
 int cases_put(struct txn *txn, const struct id *id, const struct case_row *row);

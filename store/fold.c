@@ -207,7 +207,7 @@ static bool has_clock(const struct case_row *row) {
 
 /* A kind of a newer version has the clocks of none: rules for all kinds find it there. */
 static struct clock clock_of(const struct fold *fold, const struct case_row *row) {
-	return (struct clock){ row->holder == fold->own, row->legal_kind < LEGAL_N ? row->legal_kind : 0,
+	return (struct clock){ case_is_held_by(row, fold->own, &fold->own_id), row->legal_kind < LEGAL_N ? row->legal_kind : 0,
 		row->due_ms != 0, row->state, row->due_ms ? row->due_ms : row->since_ms };
 }
 
@@ -251,17 +251,16 @@ static int case_replace(struct fold *fold, struct txn *txn, const struct id *id,
 }
 
 static int may_step(const struct case_row *row, const struct step *step, uint32_t writer,
-	const struct office_row *above) {
+	const struct id *writer_id) {
 	if (row->kind != KIND_PETITION || step->action == 0 || step->action >= ACTION_N)
 		return FOLD_WRONG_STATE;
-	if (row->holder != writer)
+	if (!case_is_held_by(row, writer, writer_id))
 		return FOLD_NOT_HOLDER;
 	if (!(course[step->action].from & STATE(row->state)))
 		return FOLD_WRONG_STATE;
 	if (step->sequence != row->n_steps + 1)
 		return FOLD_NOT_NEXT;
-	if (step->action == ACTION_HANDED_OVER &&
-		!(row->origin == writer && above && id_eq(&above->office.id, &step->office)))
+	if (step->action == ACTION_HANDED_OVER && (!id_is_nil(&row->handed_to) || id_is_nil(&step->office)))
 		return FOLD_NOT_ABOVE;
 	return 0;
 }
@@ -271,9 +270,8 @@ static bool has_lawful_due(const struct case_row *row) {
 	return petition_due_ms(row->legal_kind, row->received_ms) != 0;
 }
 
-int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
-	const struct office_row *above) {
-	int why = may_step(row, step, writer, above);
+int fold_step(struct case_row *row, const struct step *step, uint32_t writer, const struct id *writer_id) {
+	int why = may_step(row, step, writer, writer_id);
 	uint8_t to;
 
 	if (why)
@@ -315,7 +313,7 @@ int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
 		row->resolved_ms = row->answered_ms = 0;
 		break;
 	case ACTION_HANDED_OVER:
-		row->holder = above->number;
+		row->handed_to = step->office;
 		row->since_ms = step->date_ms;
 		break;
 	}
@@ -333,7 +331,6 @@ static void petition_row(const struct petition *petition, const struct record *r
 		.organisation = rec->organisation,
 		.urgent = petition->urgent,
 		.origin = origin,
-		.holder = origin,
 		.people = petition->people,
 		.arrival = arrival,
 		.last = arrival,
@@ -361,26 +358,30 @@ static int read_record(struct txn *txn, uint64_t arrival, struct record *ret_rec
 	return leaf.withheld || record_decode(leaf.bytes, ret_rec) ? FOLD_SET_ASIDE : 0;
 }
 
-static bool was_parent(const struct office_row *row, const struct id *office) {
-	for (size_t i = 0; i < row->parents.n; i++)
-		if (id_eq(&row->parents.ids[i], office))
-			return true;
-	return false;
+/* The number of the office that must act next; 0: it is not known here. 0 or -errno. */
+static int holder_of(struct txn *txn, const struct case_row *row, uint32_t *ret_number) {
+	struct office_row office;
+	int r;
+
+	*ret_number = row->origin;
+	if (id_is_nil(&row->handed_to))
+		return 0;
+	r = offices_get(txn, &row->handed_to, &office);
+	*ret_number = r == 0 ? office.number : 0;
+	return r < 0 ? r : 0;
 }
 
-/* As fold_step(); looks the parent up where the step needs it. 0, an outcome or -errno. */
-static int take_step(struct txn *txn, struct case_row *row, const struct step *step, uint32_t writer) {
-	struct office_row office, above;
-	int r = STORE_NOT_FOUND;
+int fold_takes_back(struct txn *records, const struct case_row *row, uint32_t writer) {
+	struct record rec;
+	struct step step;
+	int r;
 
-	if (step->action == ACTION_HANDED_OVER) {
-		r = offices_by_number(txn, writer, &office);
-		if (!r)
-			r = offices_get(txn, was_parent(&office, &step->office) ? &step->office : &office.office.parent, &above);
-		if (r < 0)
-			return r;
-	}
-	return fold_step(row, step, writer, r ? NULL : &above);
+	if (id_is_nil(&row->handed_to) || row->origin != writer)
+		return 0;
+	r = read_record(records, row->last, &rec);
+	if (r)
+		return r < 0 ? r : 0;
+	return rec.kind == KIND_STEP && step_decode(rec.body, &step) == 0 && step.action == ACTION_HANDED_OVER;
 }
 
 /*
@@ -397,7 +398,7 @@ static int refold_step(void *userdata, const struct step_row *at) {
 	r = read_record(refold->records, at->arrival, &rec);
 	if (!r)
 		r = step_decode(rec.body, &step) ? FOLD_SET_ASIDE
-			: take_step(refold->txn, refold->row, &step, at->office);
+			: fold_step(refold->row, &step, at->office, &refold->row->handed_to);
 	if (!r)
 		refold->row->last = at->arrival;
 	return r < 0 ? r : 1;
@@ -413,22 +414,44 @@ int fold_last(struct txn *records, const struct case_row *row, struct hash *ret_
 	return 0;
 }
 
+/* The office that took the case in goes on with it, since the one to which it was handed over has not. */
+static int refold_taking_back(struct refold *refold, const struct id *petition, struct step_row *next) {
+	struct case_row *row = refold->row;
+	const struct id handed_to = row->handed_to;
+	const uint32_t n_steps = row->n_steps;
+	int r = fold_takes_back(refold->records, row, row->origin);
+
+	if (r <= 0)
+		return r;
+	next->office = row->origin;
+	row->handed_to = (struct id){ 0 };
+	r = steps_of(refold->txn, petition, next, refold_step, refold);
+	if (row->n_steps == n_steps)
+		row->handed_to = handed_to;
+	return r;
+}
+
 /*
  * Takes the steps that lead on from @refold's row. Those of other offices than its holder, and those that follow
  * another step, are not looked at.
  */
 static int refold_steps(struct refold *refold, const struct id *petition) {
+	struct case_row *row = refold->row;
 	uint32_t n_steps;
 	int r;
 
 	do {
-		struct step_row next = { .sequence = refold->row->n_steps + 1, .office = refold->row->holder };
+		struct step_row next = { .sequence = row->n_steps + 1 };
 
-		n_steps = refold->row->n_steps;
-		r = fold_last(refold->records, refold->row, &next.follows);
+		n_steps = row->n_steps;
+		r = holder_of(refold->txn, row, &next.office);
+		if (!r)
+			r = fold_last(refold->records, row, &next.follows);
 		if (!r)
 			r = steps_of(refold->txn, petition, &next, refold_step, refold);
-	} while (r >= 0 && refold->row->n_steps != n_steps);
+		if (!r)
+			r = refold_taking_back(refold, petition, &next);
+	} while (r >= 0 && row->n_steps != n_steps);
 	return r < 0 ? r : 0;
 }
 
@@ -522,13 +545,18 @@ static int look_at_place(void *userdata, const struct step_row *row) {
 
 /*
  * Whether a step that comes after a later one takes the place of another: only if its writer has one there
- * already that follows the same, and this one's id is smaller. 0, 1 or -errno.
+ * already that follows the same, and this one's id is smaller; or the office that took the case in has, which
+ * may have taken it back. 0, 1 or -errno.
  */
-static int displaces(struct txn *txn, const struct id *petition, const struct step_row *row) {
-	struct place place = { &row->record, false, 0 };
+static int displaces(struct txn *txn, const struct id *petition, const struct step_row *row, uint32_t origin) {
+	struct place place = { &row->record, false, 0 }, taken_back = place;
+	struct step_row other = *row;
 	int r = steps_of(txn, petition, row, look_at_place, &place);
 
-	return r < 0 ? r : place.first && place.n == 2;
+	other.office = origin;
+	if (r >= 0 && row->office != origin)
+		r = steps_of(txn, petition, &other, look_at_place, &taken_back);
+	return r < 0 ? r : taken_back.n > 0 || (place.first && place.n == 2);
 }
 
 /*
@@ -606,7 +634,7 @@ static int apply_step(struct fold *fold, struct txn *txn, uint32_t origin, uint6
 		if (row.escalated && row.clock_step != old.clock_step)
 			r = remark(txn, &step.petition, &row);
 	} else {
-		r = replaces ? 1 : displaces(txn, &step.petition, &at);
+		r = replaces ? 1 : displaces(txn, &step.petition, &at, old.origin);
 		if (r <= 0)
 			return r;
 		r = begin_again(fold, txn, &step.petition, &old, &row);
@@ -664,7 +692,6 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 		.state = CASE_HELD,
 		.organisation = rec->organisation,
 		.origin = origin,
-		.holder = origin,
 		.people = meeting.attendance,
 		.arrival = arrival,
 		.last = arrival,

@@ -6,7 +6,7 @@
  * A case is its petition and its steps, each of which says which one it follows, whatever the order in which
  * they arrived. A step counts only if it follows the last one that does, the office that wrote it held the
  * case at that point, and the state allows it (of two, the one with the lesser record id); any other is
- * kept, shown and not applied. An escalation counts if its finder is the office that took the
+ * kept, shown and not applied. What was handed over, and on which nobody acted since, may be taken back. An escalation counts if its finder is the office that took the
  * petition in, or one above it. The office in whose oplog a
  * petition or meeting stands owns its counts; other offices' counts come as tally records. So every
  * row here can be made again from the oplogs alone, with the same bytes (fold_rebuild()).
@@ -60,20 +60,25 @@ int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **r
 	size_t *ret_n);
 
 /*
- * Takes one step: moves @row and returns 0, or leaves it as it is and says why. @writer is the
- * office that wrote the step (its number in the register), @above its parent (NULL: none): a case can
- * be handed up once, from the office that took it in, since those further above hold only its hash.
+ * Takes one step: moves @row and returns 0, or leaves it as it is and says why. @writer and @writer_id are
+ * the office that wrote the step. A case can be handed over once, by the office that took it in; to which one
+ * is that office's word, whatever the register knows of it: so what a case is depends on its records alone.
  * fold_apply() asks the same; this is for those who want to know before, or step by step.
  */
 enum {
 	FOLD_NOT_HOLDER = 3,
 	FOLD_WRONG_STATE = 4,
 	FOLD_NOT_NEXT = 5,  /* another step has its place, or one before it is missing */
-	FOLD_NOT_ABOVE = 6, /* handed over by or to an office that it cannot be */
+	FOLD_NOT_ABOVE = 6, /* handed over by an office that has it from another, or to none */
 };
 struct step;
-int fold_step(struct case_row *row, const struct step *step, uint32_t writer,
-	const struct office_row *above);
+int fold_step(struct case_row *row, const struct step *step, uint32_t writer, const struct id *writer_id);
+
+/*
+ * Whether the office that took a case in may act on it though it handed it over: as long as nobody has acted on
+ * it since. It then holds it again. @records: where leaves are read. 0 (no), 1 or -errno.
+ */
+int fold_takes_back(struct txn *records, const struct case_row *row, uint32_t writer);
 
 /*
  * The leaf hash of what the next step of a case follows: the last step that was applied, or its petition.

@@ -294,6 +294,13 @@ static void cell_marks(struct listing *listing, const struct case_row *row) {
 		row->escalated ? _("escalated") : "");
 }
 
+static void cell_holder(struct listing *listing, const struct home *home, const struct case_row *row) {
+	if (id_is_nil(&row->handed_to))
+		cell_office(listing, home, row->origin);
+	else
+		cell_office_id(listing, home, &row->handed_to);
+}
+
 static void list_petition(struct petition_listing *list, const struct id *id,
 	const struct case_row *row, const struct petition *petition) {
 	struct listing *listing = &list->listing;
@@ -304,7 +311,7 @@ static void list_petition(struct petition_listing *list, const struct id *id,
 	cell_word(listing, &words_state, row->state);
 	cell_date(listing, row->since_ms);
 	cell_date(listing, row->due_ms);
-	cell_office(listing, list->home, row->holder);
+	cell_holder(listing, list->home, row);
 	cell_word(listing, &words_legal_kind, petition->legal_kind);
 	cell_word(listing, &words_category, row->category);
 	cell_word(listing, &words_organisation, row->organisation);
@@ -481,7 +488,7 @@ static const char *why_not(int outcome) {
 	case FOLD_NOT_HOLDER:
 		return N_("another office held the petition then");
 	case FOLD_NOT_ABOVE:
-		return N_("it names an office that is not above its own");
+		return N_("a petition is handed over only once");
 	case FOLD_NOT_NEXT:
 		return N_("another step has its place, or one before it is missing");
 	default:
@@ -492,24 +499,31 @@ static const char *why_not(int outcome) {
 /* Follows the case as fold.c does, one step after the other. 0 with why this one did nothing (NULL: it did), or -errno. */
 static int follow(struct history *history, const struct step *step, const struct step_row *at, const char **ret_why) {
 	const struct office_row *writer = home_office(history->home, at->office);
-	const struct office_row *above =
-		writer ? home_office_by_id(history->home, &writer->office.parent) : NULL;
+	const struct id *writer_id = writer ? &writer->office.id : &(struct id){ { 0 } };
+	struct case_row row = history->row;
 	struct hash last;
-	int r = fold_last(history->home->txn, &history->row, &last);
+	int r = fold_last(history->home->txn, &row, &last);
 
 	*ret_why = NULL;
-	if (r == 0 && at->office == history->row.holder) {
+	if (r == 0)
+		r = fold_takes_back(history->home->txn, &row, at->office);
+	if (r > 0)
+		row.handed_to = (struct id){ 0 };
+	if (r < 0)
+		return r;
+	if (case_is_held_by(&row, at->office, writer_id)) {
 		if (memcmp(last.b, at->follows.b, sizeof(last.b)) != 0 || at->sequence == history->tried) {
 			*ret_why = N_("another step has its place, or one before it is missing");
 			return 0;
 		}
 		history->tried = at->sequence;
 	}
-	if (r == 0)
-		*ret_why = why_not(fold_step(&history->row, step, at->office, above));
-	if (r == 0 && !*ret_why)
-		history->row.last = at->arrival;
-	return r;
+	*ret_why = why_not(fold_step(&row, step, at->office, writer_id));
+	if (*ret_why)
+		return 0;
+	row.last = at->arrival;
+	history->row = row;
+	return 0;
 }
 static void cell_target(struct listing *listing, const struct home *home, const struct step *step) {
 	char reference[REFERENCE_TEXT_MAX];
@@ -632,7 +646,7 @@ static int fill_petition(struct listing *listing, const struct home *home, const
 	cell_date(listing, row->since_ms);
 	cell_date(listing, row->due_ms);
 	cell_office(listing, home, row->origin);
-	cell_office(listing, home, row->holder);
+	cell_holder(listing, home, row);
 	cell_time(listing, row->recorded_ms);
 	r = cell_private(listing, home, id);
 	cell_place(listing, home, &place);
@@ -723,7 +737,7 @@ static int show_petition(const struct tool *tool, const struct home *home, const
 
 	/* as the petition alone makes it: what the steps do to it follows */
 	history.row = (struct case_row){ .kind = KIND_PETITION, .state = CASE_RECEIVED,
-		.origin = row->origin, .holder = row->origin, .last = row->arrival };
+		.origin = row->origin, .last = row->arrival };
 	listing_init(&card, show_columns, N_ELEMENTS(show_columns));
 	listing_init(&history.private, private_columns, N_ELEMENTS(private_columns));
 	listing_init(&history.steps, step_columns, N_ELEMENTS(step_columns));

@@ -122,7 +122,7 @@ static int discloses(const struct looking *looking, const struct level *below, e
 		return r;
 	*ret_why = SIGHT_HANDED_OVER;
 	return looking->has_case && looking->row.origin == below->office->number &&
-		looking->row.holder != looking->row.origin;
+		!id_is_nil(&looking->row.handed_to);
 }
 
 /* This office itself: its store says what it has. */

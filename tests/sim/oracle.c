@@ -216,15 +216,12 @@ static void compare_cases(const struct look *own, const struct look *above) {
 
 	for (size_t i = 0; i < node->n_petitions; i++) {
 		const struct id *id = &node->petitions[i].id;
-		struct office_row holder, holder_above;
 		struct case_row row, row_above;
 
-		if (cases_get(own->txn, id, &row) || cases_get(above->txn, id, &row_above) ||
-			offices_by_number(own->txn, row.holder, &holder) ||
-			offices_by_number(above->txn, row_above.holder, &holder_above))
+		if (cases_get(own->txn, id, &row) || cases_get(above->txn, id, &row_above))
 			sim_fault(node->sim, "a case of %s cannot be read there or at %s", node->name, above->node->name);
 		if (row.state != row_above.state || row.n_steps != row_above.n_steps ||
-			!id_eq(&holder.office.id, &holder_above.office.id))
+			!id_eq(&row.handed_to, &row_above.handed_to))
 			sim_fault(node->sim, "%s and %s do not say the same of a case", node->name, above->node->name);
 	}
 }

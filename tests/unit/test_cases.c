@@ -6,13 +6,13 @@
 
 static const struct case_row fresh = {
 	.kind = KIND_PETITION, .state = CASE_RECEIVED, .category = 4, .organisation = 1,
-	.origin = 1, .holder = 1, .people = 12, .arrival = 70000, .reference = 91632400042,
+	.origin = 1, .people = 12, .arrival = 70000, .reference = 91632400042,
 	.received_ms = 1700000000000, .recorded_ms = 1700000005000, .since_ms = 1700000000000,
 };
 
 /* Every field another value, each at its greatest. */
 static const struct case_row full = {
-	255, 254, 253, 252, 251, true, false, true, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 2,
+	255, 254, 253, 252, 251, true, false, true, UINT32_MAX, { { 255, [15] = 1 } }, UINT32_MAX - 2,
 	UINT32_MAX - 3, UINT32_MAX - 4, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, UINT64_MAX - 3,
 	UINT64_MAX - 4, UINT64_MAX - 5, UINT64_MAX - 6, UINT64_MAX - 7, UINT64_MAX - 8,
 	UINT64_MAX - 9, UINT64_MAX - 10,
@@ -28,7 +28,7 @@ static void expect_row(const struct case_row *row, const struct case_row *want) 
 	cr_expect_eq(row->urgent, want->urgent);
 	cr_expect_eq(row->escalated, want->escalated);
 	cr_expect_eq(row->origin, want->origin);
-	cr_expect_eq(row->holder, want->holder);
+	cr_expect(id_eq(&row->handed_to, &want->handed_to));
 	cr_expect_eq(row->people, want->people);
 	cr_expect_eq(row->n_steps, want->n_steps);
 	cr_expect_eq(row->clock_step, want->clock_step);

@@ -399,7 +399,7 @@ Test(disclosure, a_case_that_is_handed_over_is_read_by_whom_it_was_handed_to, .t
 	cr_assert_eq(hand_over(commune, &petition, &district->id).result, CONTROL_OK);
 	cores_settle(cores);
 	cr_assert(has_case(district, &petition, &row));
-	cr_expect_eq(row.holder, district->core->reg.own->row.number);
+	cr_expect(id_eq(&row.handed_to, &district->id));
 	cr_expect_not(store_has(district, "đoạn số 2"));
 	cr_expect_not(store_has(province, "Đường thôn"));
 	take_step(district, &petition, ACTION_ACCEPTED, "Huyện đã nhận.");

@@ -185,7 +185,7 @@ Test(fold, a_case_comes_out_the_same_whatever_the_order_of_arrival, .timeout = 6
 		cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
 		row.arrival = row.last = 0; /* where it stands in the store is all that may differ */
 		cr_expect_eq(row.state, CASE_RESOLVED);
-		cr_expect_eq(row.holder, stage.own_number);
+		cr_expect(id_eq(&row.handed_to, &stage.own));
 		cr_expect_eq(row.n_steps, 5);
 		cr_expect(row.escalated);
 		cr_expect_not(row.overdue, "the clock that was overdue runs no more");
@@ -261,6 +261,34 @@ Test(fold, a_past_that_is_written_anew_does_not_stop_the_present_holder) {
 	cr_expect_eq(row.n_steps, 4);
 	cr_expect_eq(row.state, CASE_FORWARDED);
 	stage_done(&stage);
+}
+
+/* What was handed over and not acted upon is its office's again; whoever has it and acts comes first. */
+Test(fold, a_case_may_be_taken_back_until_somebody_acts_on_it) {
+	const struct planned_step handed = { 1, ACTION_HANDED_OVER, 2, 40, NULL };
+	const struct planned_step withdrawn = { 2, ACTION_WITHDRAWN, 2, 41, &handed };
+	const struct planned_step accepted = { 2, ACTION_ACCEPTED, 1, 42, &handed };
+	const struct planned_step *const all[] = { &handed, &withdrawn, &accepted };
+	static const uint8_t orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 2, 0 }, { 2, 1, 0 } };
+	const struct id id = { { 9, [15] = 1 } };
+
+	for (size_t i = 0; i < N_ELEMENTS(orders); i++) {
+		for (unsigned n = 2; n <= 3; n++) {
+			struct case_row row;
+			struct stage stage;
+
+			stage_init(&stage);
+			cr_assert_eq(apply_petition(&stage, &stage.child, stage.child_number, 1), 0);
+			for (unsigned k = 0; k < 3; k++)
+				if (orders[i][k] < n)
+					cr_assert_eq(apply_step(&stage, 1, all[orders[i][k]]), 0);
+			cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
+			cr_expect_eq(row.n_steps, 2);
+			cr_expect_eq(row.state, n == 2 ? CASE_WITHDRAWN : CASE_ACCEPTED, "order %zu", i);
+			cr_expect_eq(id_is_nil(&row.handed_to), n == 2);
+			stage_done(&stage);
+		}
+	}
 }
 
 Test(fold, one_petition_under_two_numbers_is_one_case) {

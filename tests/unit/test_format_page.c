@@ -150,7 +150,7 @@ static void write_oplogs(struct txn *txn, struct signer *signer) {
 static void write_case(struct txn *txn) {
 	const struct case_row row = {
 		.kind = KIND_PETITION, .legal_kind = LEGAL_PETITION, .state = CASE_FORWARDED, .category = CATEGORY_FACILITIES,
-		.organisation = ORGANISATION_FRONT, .escalated = true, .origin = 1, .holder = 1,
+		.organisation = ORGANISATION_FRONT, .escalated = true, .origin = 1, .handed_to = parent_id,
 		.people = 120, .n_steps = 2, .clock_step = 2, .arrival = 1, .last = 2, .reference = reference,
 		.received_ms = received_ms, .recorded_ms = received_ms + 60000,
 		.since_ms = received_ms + 172800000, .due_ms = received_ms + 864000000,
