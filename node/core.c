@@ -190,10 +190,34 @@ static void withdraw(const struct core *core, struct link *link) {
 	link->n_oplogs = n;
 }
 
-/* Lets links go to whom this turn made no neighbour any more; not before its end: it works with them. */
-static void part(struct core *core) {
-	size_t n = 0;
+/* Offers what a link did not push until now, or not any more, and does since an office moved. */
+static int offer_again(struct core *core, struct txn *txn, struct link *link) {
+	bool *has = calloc(core->n_oplogs + 1, sizeof(*has));
+	int r = has ? 0 : -ENOMEM;
 
+	for (size_t i = 0; r == 0 && i < link->n_oplogs; i++)
+		has[link->oplogs[i].held->number] = true;
+	for (size_t i = 0; r == 0 && i < core->n_oplogs; i++)
+		if (core->oplogs[i] && !has[core->oplogs[i]->number])
+			r = offer(core, txn, link, core->oplogs[i]);
+	free(has);
+	return r;
+}
+
+/*
+ * Lets links go to whom this turn made no neighbour any more; not before its end: it works with them. Whoever is
+ * below hears of it first, since what says so is not offered to it any more.
+ */
+static int part(struct core *core, struct link_io *io, struct txn *txn) {
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < core->n_links; i++) {
+		const struct register_entry *entry = register_find(&core->reg, &core->links[i]->neighbour);
+
+		if (entry && !core->links[i]->up && entry->row.office.state != OFFICE_REVOKED)
+			r = link_flush(core->links[i], io, txn);
+	}
 	for (size_t i = 0; i < core->n_links; i++) {
 		const struct register_entry *entry = register_find(&core->reg, &core->links[i]->neighbour);
 		bool up;
@@ -204,12 +228,16 @@ static void part(struct core *core) {
 			link_free(core->links[i]);
 	}
 	core->n_links = n;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		withdraw(core, core->links[i]);
+		if (core->moved)
+			r = offer_again(core, txn, core->links[i]);
+	}
 	for (size_t i = 0; i < core->n_oplogs; i++)
 		if (core->oplogs[i])
 			core->oplogs[i]->size = pass_on(core, &core->oplogs[i]->id, core->oplogs[i]->full);
-	core->parted = false;
+	core->parted = core->moved = false;
+	return r;
 }
 
 /* The committed turn changed the key. */
@@ -349,9 +377,13 @@ static int on_escalation(void *userdata, const struct id *finder, const struct e
 
 static int on_office(void *userdata, const struct office *office, uint32_t number) {
 	struct core *core = userdata;
+	const struct register_entry *held = register_find(&core->reg, &office->id);
+	bool moved = held && !id_eq(&held->row.office.parent, &office->parent);
 	int r = register_refresh(&core->reg, core->txn, &office->id);
 
 	core->parted = true;
+	core->moved |= moved;
+	core->joined |= moved && held == core->reg.own;
 	return r ? r : meet_office(core, core->txn, office);
 }
 
@@ -391,11 +423,17 @@ static int escalate(struct core *core, const struct id *id, const struct case_ro
 	return r || known ? r : core_disclose_case(core, id);
 }
 
-/* What an office above sent down is its own to escalate: the fold would not count it, and ask each time. */
+/*
+ * What an office above sent down is its own to escalate: the fold would not count it, and ask each time. And of
+ * what was done by an office that is neither above nor below nothing comes here: a former parent of the origin.
+ */
 static bool may_escalate(const struct core *core, const struct case_row *row) {
 	const struct register_entry *origin = register_by_number(&core->reg, row->origin);
+	const struct id *own = &core->reg.own->row.office.id;
 
-	return origin && register_is_within(&core->reg, &origin->row.office.id, &core->reg.own->row.office.id);
+	return origin && register_is_within(&core->reg, &origin->row.office.id, own) &&
+		(id_is_nil(&row->handed_to) || register_is_within(&core->reg, &row->handed_to, own) ||
+			register_is_within(&core->reg, own, &row->handed_to));
 }
 
 static bool is_held(const struct core *core, const struct case_row *row) {
@@ -1012,10 +1050,10 @@ static int turn_effects(struct core *core) {
 		receive_own(core->receive, false);
 		core->parted = true;
 	}
-	if (core->parted)
-		part(core);
 	if (r == 0)
 		r = store_begin_read(core->store, &txn);
+	if (r == 0 && core->parted)
+		r = part(core, &io, txn);
 	for (size_t i = 0; r == 0 && i < core->n_asked; i++)
 		if (!core->asked[i].writes)
 			r = core_query(core, txn, &core->asked[i]);
@@ -1050,7 +1088,7 @@ static int give_up_turn(struct core *core) {
 	core_keep_keys(core);
 	core->first_change = 0;
 	core->joined = false;
-	core->parted = core->recovered = false;
+	core->parted = core->moved = core->recovered = false;
 	core->author.epoch = core->fold.epoch;
 	core->author.signer = core->signer;
 	core->next_signer = signer_free(core->next_signer);
@@ -1122,7 +1160,8 @@ const struct office *core_parent(const struct core *core) {
 }
 
 const char *core_parent_address(const struct core *core) {
-	return core->address;
+	/* whom this office was handed over to listens elsewhere: its answer says where */
+	return core->reg.own->row.office.state == OFFICE_MOVING ? "" : core->address;
 }
 
 int core_new(struct store *store, const struct config *config, const struct core_keys *keys,

@@ -94,6 +94,7 @@ struct core {
 	bool recovered;
 	bool joined;
 	bool parted;         /* an office may be no neighbour any more */
+	bool moved;          /* one has another parent now */
 	bool told_private;   /* the answers are wiped when they were given */
 	bool heard_private;  /* and the requests */
 	struct core_erased *erased; /* keys to be destroyed after the commit */
@@ -147,8 +148,10 @@ int core_decide(struct core *core, struct span client, const struct request *req
 int core_ask(struct core *core, struct span client, const struct request *request);
 int core_answer_request(struct core *core, struct span client, const struct request *request);
 int core_load_guests(struct core *core, struct txn *txn);
-/* Enrols an office below this one: its record. 0 or -errno. */
+/* Enrols an office below this one, perhaps again: its record. 0 or -errno. */
 int core_enrol(struct core *core, struct office *office);
+/* Whether this office handed @entry's over to one that has said nothing of it here: it may take it back, or has it back. */
+bool core_may_take_back(const struct core *core, const struct register_entry *entry);
 /* Writes receipts for what has come, if it is time. 0 or -errno. */
 int core_write_receipts(struct core *core);
 /* A receipt of another office was kept: what it was shown will be compared. 0 or -errno. */

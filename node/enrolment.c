@@ -23,7 +23,8 @@ int core_enrol_answer(struct core *core, const struct id *child, struct span add
 	/* from the child upward, then turned round: the topmost first */
 	for (; entry && answer.n_chain < ENROL_CHAIN_MAX;
 		entry = register_find(&core->reg, &entry->row.office.parent))
-		answer.chain[answer.n_chain++] = (struct enrol_office){ entry->row.office, entry->row.former };
+		answer.chain[answer.n_chain++] = (struct enrol_office){ entry->row.office, entry->row.former,
+			entry->row.parents };
 	if (entry)
 		return ENROL_MALFORMED;
 	for (size_t i = 0; i < answer.n_chain / 2; i++) {
@@ -102,8 +103,8 @@ int core_add_office(struct core *core, struct span client, const struct request 
 	if (core_too_deep(core))
 		return core_answer_failure(core, client, request->number, CONTROL_TOO_DEEP, 0, span_str(""));
 	held = register_find(&core->reg, &office.id);
-	if (held && (held == core->reg.own || !id_eq(&held->row.office.parent, &own->id) ||
-			held->row.office.state == OFFICE_REVOKED || !same_keys(held, &office)))
+	if (held && (held == core->reg.own || held->row.office.state == OFFICE_REVOKED || !same_keys(held, &office) ||
+			!(id_eq(&held->row.office.parent, &own->id) || core_may_take_back(core, held))))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			held->row.office.name);
 	if (!held || held->row.office.state == OFFICE_MOVING) {
@@ -120,39 +121,35 @@ int core_add_office(struct core *core, struct span client, const struct request 
 
 /*
  * Who a file like this cannot be about: keys of an office that is known do not change by it (whoever made
- * it signed it with a key that is in it), and neither does what is above that office. NULL: nobody.
+ * it signed it with a key that is in it), and neither does what is above that office, unless our own parent says
+ * so, which hears of a move where we may not. NULL: nobody.
  */
-static const struct office *changed_by(const struct core *core, const struct enrol_answer *answer) {
+static const struct office *changed_by(const struct core *core, struct txn *txn, const struct enrol_answer *answer) {
+	const struct office *signer = &answer->chain[answer->n_chain - 2].office;
+	bool ours = id_eq(&signer->id, &core->reg.own->row.office.parent);
+
 	for (size_t i = 0; i + 1 < answer->n_chain; i++) {
 		const struct office *said = &answer->chain[i].office;
 		const struct register_entry *held = register_find(&core->reg, &said->id);
 
 		/* it may be older than what is known; a newer key is learned from the office's own record */
-		if (held && (!same_keys(held, said) || (!id_is_nil(&held->row.office.parent) &&
+		if (held && (!same_keys(held, said) || fold_is_older(txn, &held->row, said) ||
+				(!ours && !id_is_nil(&held->row.office.parent) &&
 					!id_eq(&held->row.office.parent, &said->parent))))
 			return &held->row.office;
 	}
 	return NULL;
 }
 
-/* Of an office that is known already only who is above it is new: the rest comes from records. */
-static int put_answered(struct core *core, struct txn *txn, const struct enrol_office *said) {
-	const struct register_entry *held = register_find(&core->reg, &said->office.id);
-	struct office_row row;
-	uint32_t number;
-	int r;
+static int put_answered(struct core *core, struct txn *txn, const struct enrol_answer *answer) {
+	int r = 0;
 
-	if (!held) {
-		r = offices_put(txn, &said->office, &said->former, &number);
-	} else {
-		row = held->row;
-		office_row_fix(&row);
-		if (!id_is_nil(&row.office.parent) && !id_eq(&row.office.parent, &said->office.parent))
-			office_add_parent(&row.parents, &row.office.parent);
-		row.office.parent = said->office.parent;
-		r = offices_replace(txn, &row);
+	for (size_t i = 0; r == 0 && i < answer->n_chain; i++) {
+		r = fold_told(txn, &answer->chain[i]);
+		if (r == 0)
+			r = register_refresh(&core->reg, txn, &answer->chain[i].office.id);
 	}
-	return r ? r : register_refresh(&core->reg, txn, &said->office.id);
+	return r ? r : fold_found_again(&core->fold, txn);
 }
 
 int core_join(struct core *core, struct span client, const struct request *request) {
@@ -167,21 +164,23 @@ int core_join(struct core *core, struct span client, const struct request *reque
 		return r;
 	if (r > 0 || answer.n_chain < 2 || answer.address.len > CONFIG_ADDRESS_MAX)
 		return core_answer_failure(core, client, request->number, CONTROL_BAD_FILE, 0, span_str(""));
+	r = core_txn(core, &txn);
+	if (r)
+		return r;
 	me = &answer.chain[answer.n_chain - 1].office;
 	parent = &answer.chain[answer.n_chain - 2].office;
 	if (!id_eq(&me->id, &own->id) || !same_keys(core->reg.own, me))
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_FOR_US, 0, me->name);
 	/* to another parent it moves where that one is known from the office above both */
-	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id) && !register_find(&core->reg, &parent->id))
+	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id) &&
+		(!register_find(&core->reg, &parent->id) || fold_is_older(txn, &core->reg.own->row, me)))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			core_parent(core) ? core_parent(core)->name : span_str(""));
-	other = changed_by(core, &answer);
+	other = changed_by(core, txn, &answer);
 	if (other)
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0, other->name);
-	r = core_txn(core, &txn);
-	for (size_t i = 0; r == 0 && i < answer.n_chain; i++)
-		r = put_answered(core, txn, &answer.chain[i]);
-	core->parted = true;
+	r = put_answered(core, txn, &answer);
+	core->parted = core->moved = true;
 	if (!r)
 		r = offices_set_parent_address(txn, answer.address);
 	if (!r)

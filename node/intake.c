@@ -152,9 +152,11 @@ static int check_private(struct intake *intake, const struct checked *checked) {
 	return r == STORE_NOT_FOUND ? refuse(intake, CONTROL_CONFLICT, "petitioner") : r < 0 ? r : 0;
 }
 
-/* A closed office brings what it has to an end. */
+/* A closed office brings what it has to an end; one that moves goes on. */
 static bool takes_in(const struct intake *intake) {
-	return intake->core->reg.own->row.office.state == OFFICE_ACTIVE;
+	uint8_t state = intake->core->reg.own->row.office.state;
+
+	return state == OFFICE_ACTIVE || state == OFFICE_MOVING;
 }
 
 static int check_petition(struct intake *intake, struct checked *checked) {

@@ -20,7 +20,7 @@
  *   DECLINE     [office id]                 -> []
  *   CHANGE_OFFICE [office id, code, code digits, level, name, state] -> []  of one directly below, or the topmost itself
  *   UNFORK      [office id]                 -> []
- *   MOVE_OFFICE [office id, new parent's id] -> []        of one directly below
+ *   MOVE_OFFICE [office id, new parent's id] -> []        of one directly below; to this office: takes it back
  *   ROTATE      []                          -> []         to the key in the file beside the present one
  *   ASK         [body of a request]         -> [outcome, record id]  for a case; asked is any office below, whose case it is
  *   GRANT       [record id, who]            -> []         of a request
@@ -109,6 +109,8 @@ enum control_result {
 	CONTROL_NOT_THERE = 29,      /* MOVE_OFFICE: the new parent is not known here, or below the office itself */
 	CONTROL_HOLDS_CASES = 30,    /* MOVE_OFFICE: cases of the office are held here */
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
+	CONTROL_FORKED = 36,         /* MOVE_OFFICE: its fork is not settled */
+	CONTROL_BEHIND = 37,         /* MOVE_OFFICE: the office above has not all that is here of it */
 	CONTROL_UNSEALED = 31,       /* who brings a denunciation comes sealed, or not at all */
 	CONTROL_OTHER_KEY = 32,      /* an office that ran twice changed its key on this side alone */
 	CONTROL_KEY_LEFT = 33,       /* its private part is gone, and the key to it still in the file that detail names */

@@ -9,7 +9,7 @@ enum {
 	CONTENT_FIELDS = 2, /* address, chain */
 	FRAMING_MAX = 128,  /* what a file has beside what is signed */
 	DOMAIN_MAX = 32,
-	OFFICE_PARTS = 2,   /* of the chain: body, former terms */
+	OFFICE_PARTS = 3,   /* of the chain: body, former terms, former parents */
 };
 
 /* What is signed begins with its kind, so that no signature serves twice. */
@@ -93,6 +93,7 @@ static int write_office(struct writer *w, const struct enrol_office *entry) {
 	write_array(w, OFFICE_PARTS);
 	write_bin(w, writer_span(&office));
 	office_former_write(w, &entry->former);
+	office_parents_write(w, &entry->parents);
 	return writer_ok(&office) ? 0 : -EMSGSIZE;
 }
 
@@ -102,6 +103,7 @@ static void read_office(struct reader *r, struct enrol_office *ret_entry) {
 		!curve_public_ok(ret_entry->office.curve_key))
 		reader_fail(r);
 	office_former_read(r, &ret_entry->former);
+	office_parents_read(r, &ret_entry->parents);
 	read_end(r);
 }
 

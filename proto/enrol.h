@@ -8,7 +8,8 @@
  *            content being, as bin, [address, [offices: the topmost first, the parent
  *            last but one, the new office last]]
  *
- * An office body is that of kinds/office.h, as bin; an office of the chain [office body, former terms].
+ * An office body is that of kinds/office.h, as bin; an office of the chain [office body, former terms, former
+ * parents].
  */
 #include "proto/kinds/office.h"
 
@@ -26,6 +27,7 @@ enum {
 struct enrol_office {
 	struct office office;
 	struct office_former former;
+	struct office_parents parents;
 };
 
 struct enrol_answer {

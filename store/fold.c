@@ -477,7 +477,7 @@ static int remark(struct txn *txn, const struct id *petition, struct case_row *r
 		if (r == 0)
 			r = offices_by_number(txn, finder, &office);
 		for (size_t i = 0; r == 0 && i < office.parents.n; i++) {
-			r = offices_get(txn, &office.parents.ids[i], &above);
+			r = offices_get(txn, &office.parents.list[i].id, &above);
 			if (r == 0)
 				r = remark_by(txn, petition, row, above.number);
 			r = r < 0 ? r : 0;
@@ -669,6 +669,37 @@ static int apply_escalation(struct fold *fold, struct txn *txn, const struct id 
 			return r;
 	}
 	return fold->sink ? fold->sink->escalated(fold->sink->userdata, finder, &escalation) : 0;
+}
+
+struct found_again {
+	struct fold *fold;
+	struct txn *txn;
+	struct id last;
+};
+
+static int look_again(void *userdata, const struct id *petition, const struct escalation_row *at) {
+	struct found_again *again = userdata;
+	struct case_row row, old;
+	int r;
+
+	if (id_eq(petition, &again->last))
+		return 0;
+	again->last = *petition;
+	r = cases_get(again->txn, petition, &old);
+	if (r || old.kind != KIND_PETITION)
+		return r < 0 ? r : 0;
+	row = old;
+	row.escalated = row.overdue = false;
+	r = remark(again->txn, petition, &row);
+	if (r || (row.escalated == old.escalated && row.overdue == old.overdue))
+		return r;
+	return case_replace(again->fold, again->txn, petition, &old, &row);
+}
+
+int fold_found_again(struct fold *fold, struct txn *txn) {
+	struct found_again again = { .fold = fold, .txn = txn };
+
+	return escalations_each(txn, NULL, look_again, &again);
 }
 
 static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, uint64_t arrival,

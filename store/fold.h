@@ -52,6 +52,8 @@ void fold_done(struct fold *fold);
  */
 int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	uint32_t origin_number, uint64_t arrival, const struct record *rec);
+/* An office moved: which escalations count is looked at again. 0 or -errno. */
+int fold_found_again(struct fold *fold, struct txn *txn);
 /*
  * Ends a turn: writes this office's changed counts and lists them in @ret_rows, sorted, for a tally
  * record; borrowed until the next call on @fold.

@@ -6,10 +6,6 @@
 #include "proto/kinds/fork.h"
 #include "proto/kinds/office.h"
 
-enum {
-	LEVELS_MAX = 64, /* a register that says otherwise has a ring in it */
-};
-
 /* An office says that its next term begins. Its other oplogs may have brought what that term signed before. */
 static int begin_term(const struct oplog_id *origin, const struct office *said, struct office_row *row) {
 	struct office_former *former = &row->former;
@@ -24,134 +20,152 @@ static int begin_term(const struct oplog_id *origin, const struct office *said, 
 	return 0;
 }
 
-/*
- * The parent of an office (for the topmost, itself) says who it is. It is not taken over by another parent's
- * word, does not come back once it was revoked, and its keys are not its parent's to change.
- */
-static int relabel(const struct id *origin, const struct office *said, bool known, struct office_row *row) {
-	if (!id_eq(origin, id_is_nil(&said->parent) ? &said->id : &said->parent) ||
-		said->has_end != (said->state == OFFICE_REVOKED))
-		return FOLD_SET_ASIDE;
-	if (known && (!id_eq(&row->office.parent, &said->parent) || row->office.state == OFFICE_REVOKED))
-		return FOLD_SET_ASIDE;
-	if (known) {
-		struct office office = *said;
+/* What counts of what its parent says of an office: not its keys, which are its own to change. */
+static void relabel(struct office_row *row, const struct office *said) {
+	struct office *office = &row->office;
 
-		memcpy(office.sign_key, row->office.sign_key, sizeof(office.sign_key));
-		memcpy(office.curve_key, row->office.curve_key, sizeof(office.curve_key));
-		row->office = office;
-	} else {
-		row->office = *said;
-		row->former.n = 0;
-	}
+	memmove(row->level, said->level.data, said->level.len);
+	memmove(row->name, said->name.data, said->name.len);
+	office->level.len = said->level.len;
+	office->name.len = said->name.len;
+	office_row_fix(row);
+	office->code = said->code;
+	office->code_digits = said->code_digits;
+	office->valid_from_ms = said->valid_from_ms;
+	office->state = said->state;
+	office->tenure = said->tenure;
+	office->has_end = said->has_end;
+	office->end = said->end;
+}
+
+static int find_word(struct txn *txn, const struct id *office, const struct id *speaker, uint8_t tenure, bool moves,
+	struct office *ret_said) {
+	return offices_get_word(txn, &(struct office_word){ *office, *speaker, tenure, moves }, ret_said);
+}
+
+/* Who speaks of an office: its parent; of the topmost, itself. */
+static const struct id *speaker_of(const struct office *office) {
+	return id_is_nil(&office->parent) ? &office->id : &office->parent;
+}
+
+/* To another parent: until that one has spoken, the office is nobody's neighbour. */
+static int pass_on(struct office_row *row, const struct id *to) {
+	if (row->parents.n == OFFICE_PARENTS_MAX)
+		return STORE_NOT_FOUND;
+	office_add_parent(&row->parents, &row->office.parent, row->office.tenure);
+	row->office.parent = *to;
+	row->office.tenure = office_next_tenure(&row->parents, to);
+	row->office.state = OFFICE_MOVING;
+	row->office.has_end = false;
 	return 0;
 }
 
-/* Whether an office would come to be below itself. 0 (no), 1 or -errno. */
-static int makes_ring(struct txn *txn, const struct id *office, const struct id *parent) {
-	struct office_row above = { .office.parent = *parent };
-
-	for (unsigned level = 0; level < LEVELS_MAX; level++) {
-		struct id id = above.office.parent;
-		int r;
-
-		if (id_eq(&id, office))
-			return 1;
-		r = offices_get(txn, &id, &above);
-		if (r)
-			return r < 0 ? r : 0;
-	}
-	return 1;
-}
-
-enum {
-	CLAIM_LOOK_MAX = 4096, /* leaves: what a parent says of a moved office is among the newest, or is said again */
-};
-
-/* The newest record of a parent that says who an office is, or hands it on. */
-struct claim {
-	struct txn *records;
-	const struct id *office;
-	struct oplog oplog; /* the parent's newest urgent one; number 0: none */
-	bool found;
-	struct office said; /* borrowed from the store */
-};
-
-static int find_urgent(void *userdata, const struct oplog *oplog) {
-	struct claim *claim = userdata;
-
-	if (oplog->id.lane == LANE_URGENT)
-		claim->oplog = *oplog;
-	return 0;
-}
-
-static int find_claim(struct claim *claim, const struct id *parent) {
-	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
-	uint64_t index, arrival, size;
-	struct leaf leaf;
+/* The present parent has said nothing, and the one before has spoken again: it took the office back. As pass_on(). */
+static int take_back(struct txn *txn, struct office_row *row) {
+	const struct office_parents *parents = &row->parents;
+	struct office said;
+	struct id before;
 	int r;
 
-	claim->oplog.number = 0;
-	claim->found = false;
-	r = oplog_each_of(claim->records, parent, find_urgent, claim);
-	if (r || claim->oplog.number == 0)
+	if (parents->n == 0)
+		return STORE_NOT_FOUND;
+	before = parents->list[parents->n - 1].id;
+	r = find_word(txn, &row->office.id, &before, office_next_tenure(parents, &before), false, &said);
+	return r ? r : pass_on(row, &before);
+}
+
+/*
+ * Follows an office from the first parent that is known of it to whomever what each says of its own tenure leads.
+ * It is always the whole way, so that it does not matter in which order the words came.
+ */
+static int follow(struct txn *txn, struct office_row *row) {
+	struct office *office = &row->office;
+	struct office_parents *parents = &row->parents;
+	struct office said;
+	int r = 0;
+
+	if (parents->n > parents->told) {
+		office->parent = parents->list[parents->told].id;
+		office->tenure = parents->list[parents->told].tenure;
+		parents->n = parents->told;
+	}
+	while (r == 0) {
+		int spoken = find_word(txn, &office->id, speaker_of(office), office->tenure, false, &said);
+
+		if (spoken < 0)
+			return spoken;
+		if (spoken == 0)
+			relabel(row, &said);
+		r = spoken ? take_back(txn, row)
+			   : find_word(txn, &office->id, speaker_of(office), office->tenure, true, &said);
+		if (r == 0 && !spoken) {
+			r = pass_on(row, &said.parent);
+			office->valid_from_ms = said.valid_from_ms;
+		}
+	}
+	return r < 0 ? r : 0;
+}
+
+static bool hands_over(const struct id *speaker, const struct office *said) {
+	return !id_is_nil(&said->parent) && !id_eq(speaker, &said->parent) && !id_eq(speaker, &said->id) &&
+		!id_eq(&said->parent, &said->id) && !said->has_end;
+}
+
+/*
+ * Of what an office says in one tenure the newest counts, but nothing after it revoked the office, or handed it
+ * over; and it hands over only what it said it has. 0, FOLD_SET_ASIDE or -errno.
+ */
+static int keep_word(struct txn *txn, const struct id *speaker, const struct office *said, struct span body) {
+	bool moves = hands_over(speaker, said);
+	struct office held;
+	int r;
+
+	if (!moves && (!id_eq(speaker, speaker_of(said)) || said->has_end != (said->state == OFFICE_REVOKED)))
+		return FOLD_SET_ASIDE;
+	r = find_word(txn, &said->id, speaker, said->tenure, true, &held);
+	if (r != STORE_NOT_FOUND)
+		return r < 0 ? r : FOLD_SET_ASIDE;
+	r = find_word(txn, &said->id, speaker, said->tenure, false, &held);
+	if (r < 0 || (r == 0 ? held.state == OFFICE_REVOKED : moves))
+		return r < 0 ? r : FOLD_SET_ASIDE;
+	return offices_put_word(txn, &(struct office_word){ said->id, *speaker, said->tenure, moves }, body);
+}
+
+static bool is_of(const struct office_row *row, const struct id *parent, uint8_t tenure) {
+	return id_eq(&row->office.parent, parent) && row->office.tenure == tenure;
+}
+
+/* The parent of an office says who it is, or hands it over: what is no parent's word now may be one later. */
+static int hear(struct txn *txn, const struct id *speaker, const struct office *said, struct span body,
+	struct office_row *row, bool *ret_moved) {
+	const struct id parent = row->office.parent;
+	const uint8_t tenure = row->office.tenure;
+	int r = keep_word(txn, speaker, said, body);
+
+	if (r == 0)
+		r = follow(txn, row);
+	*ret_moved = !is_of(row, &parent, tenure);
+	return r || *ret_moved || (id_eq(speaker, speaker_of(&row->office)) && said->tenure == tenure) ? r : FOLD_SET_ASIDE;
+}
+
+/* The first that is heard of an office. */
+static int enrol(struct txn *txn, const struct id *speaker, const struct office *said, struct span body,
+	struct office_row *ret_row) {
+	int r = keep_word(txn, speaker, said, body);
+
+	if (r)
 		return r;
-	size = claim->oplog.frontier.size;
-	r = oplog_walk_open(claim->records, &claim->oplog, size > CLAIM_LOOK_MAX ? size - CLAIM_LOOK_MAX : 0, &walk);
-	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
-		struct office office;
-		struct record rec;
-
-		if (leaf.withheld || record_kind(leaf.bytes) != KIND_OFFICE || record_decode(leaf.bytes, &rec) ||
-			office_decode(rec.body, &office) || !id_eq(&office.id, claim->office) || office.has_end)
-			continue;
-		claim->said = office;
-		claim->found = true;
-	}
-	return r == STORE_NOT_FOUND ? 0 : r;
-}
-
-/*
- * An office's parent hands it over to another. What that one has said of it counts from then on; until it has,
- * the office is nobody's neighbour.
- */
-static int move(struct fold *fold, struct txn *txn, const struct office *said, struct office_row *row) {
-	struct claim claim = { .records = fold->records ? fold->records : txn, .office = &said->id, .said = *said };
-	bool moved = false;
-	int r;
-
-	for (unsigned turn = 0; turn < OFFICE_PARENTS_MAX; turn++) {
-		const struct id to = claim.said.parent;
-
-		r = makes_ring(txn, &said->id, &to);
-		if (r < 0 || (r > 0 && !moved) || (row->parents.n == OFFICE_PARENTS_MAX && !moved))
-			return r < 0 ? r : FOLD_SET_ASIDE;
-		if (r > 0 || row->parents.n == OFFICE_PARENTS_MAX)
-			return 0;
-		office_add_parent(&row->parents, &row->office.parent);
-		row->office.parent = to;
-		row->office.valid_from_ms = claim.said.valid_from_ms;
-		row->office.state = OFFICE_MOVING;
-		moved = true;
-		r = find_claim(&claim, &to);
-		if (r || !claim.found)
-			return r;
-		if (id_eq(&claim.said.parent, &to))
-			return relabel(&to, &claim.said, true, row) < 0 ? -EIO : 0;
-	}
-	return 0;
-}
-
-static bool is_move(const struct id *origin, const struct office *said, const struct office_row *row) {
-	return id_eq(origin, &row->office.parent) && !id_is_nil(&said->parent) && !id_eq(origin, &said->parent) &&
-		row->office.state != OFFICE_REVOKED && !said->has_end;
+	*ret_row = (struct office_row){ .office = *said };
+	relabel(ret_row, said);
+	r = offices_put(txn, &ret_row->office, &ret_row->former, &ret_row->number);
+	return r ? r : follow(txn, ret_row);
 }
 
 int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	const struct record *rec) {
 	struct office_row row;
 	struct office office;
-	bool known;
+	bool moved = false;
 	int r;
 
 	if (office_decode(rec->body, &office))
@@ -159,20 +173,90 @@ int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origi
 	r = offices_get(txn, &office.id, &row);
 	if (r < 0)
 		return r;
-	known = r == 0;
-	if (known && office.has_end && id_eq(&origin->office, &office.id))
+	if (r == STORE_NOT_FOUND)
+		r = enrol(txn, &origin->office, &office, rec->body, &row);
+	else if (office.has_end && id_eq(&origin->office, &office.id))
 		r = begin_term(origin, &office, &row);
-	else if (known && is_move(&origin->office, &office, &row))
-		r = move(fold, txn, &office, &row);
 	else
-		r = relabel(&origin->office, &office, known, &row);
-	if (!r && known)
+		r = hear(txn, &origin->office, &office, rec->body, &row, &moved);
+	if (!r)
 		r = offices_replace(txn, &row);
-	else if (!r)
-		r = offices_put(txn, &row.office, &row.former, &row.number);
+	if (!r && moved)
+		r = fold_found_again(fold, txn);
 	if (!r && fold->sink)
 		r = fold->sink->office_changed(fold->sink->userdata, &row.office, row.number);
 	return r;
+}
+
+/* Whether the path that was told goes on from where an office is known to be. */
+static bool goes_on(const struct office_row *row, const struct office_parents *told) {
+	for (size_t i = 0; i < told->n; i++)
+		if (is_of(row, &told->list[i].id, told->list[i].tenure))
+			return true;
+	return false;
+}
+
+/* What was told leads elsewhere than the records that are here: those that led there may never come. */
+static void be_told(struct office_row *row, const struct office *said, const struct office_parents *told) {
+	if (goes_on(row, told))
+		row->parents = *told;
+	else if (!id_is_nil(&row->office.parent))
+		office_add_parent(&row->parents, &row->office.parent, row->office.tenure);
+	row->parents.told = row->parents.n;
+	row->office.parent = said->parent;
+	row->office.tenure = said->tenure;
+	row->office.state = said->state;
+}
+
+static int tell_word(struct txn *txn, const struct office *said) {
+	const struct office_word word = { said->id, *speaker_of(said), said->tenure, false };
+	uint8_t body[OFFICE_BODY_MAX];
+	struct office held;
+	struct writer w;
+	int r = offices_get_word(txn, &word, &held);
+
+	if (r != STORE_NOT_FOUND || said->state == OFFICE_MOVING)
+		return r < 0 ? r : 0; /* a record says more than an answer */
+	writer_init(&w, body, sizeof(body));
+	office_encode(said, &w);
+	return writer_ok(&w) ? offices_put_word(txn, &word, writer_span(&w)) : -EINVAL;
+}
+
+bool fold_is_older(struct txn *txn, const struct office_row *row, const struct office *said) {
+	bool listed = false;
+	struct office held;
+
+	for (size_t i = 0; i < row->parents.n; i++) {
+		if (!id_eq(&row->parents.list[i].id, &said->parent) || row->parents.list[i].tenure != said->tenure)
+			continue;
+		/* one that had said nothing before the office was taken back has now */
+		listed = i < row->parents.told ||
+			find_word(txn, &said->id, &said->parent, said->tenure, false, &held) != STORE_NOT_FOUND ||
+			find_word(txn, &said->id, &said->parent, said->tenure, true, &held) != STORE_NOT_FOUND;
+	}
+	return listed;
+}
+
+int fold_told(struct txn *txn, const struct enrol_office *told) {
+	const struct office *said = &told->office;
+	struct office_row row;
+	int r = offices_get(txn, &said->id, &row);
+
+	if (r == STORE_NOT_FOUND) {
+		row = (struct office_row){ .office = *said, .former = told->former, .parents = told->parents };
+		relabel(&row, said);
+		row.parents.told = row.parents.n;
+		r = offices_put(txn, said, &told->former, &row.number);
+	}
+	if (r == 0)
+		r = tell_word(txn, said);
+	if (r == 0)
+		r = follow(txn, &row);
+	if (r == 0 && !is_of(&row, &said->parent, said->tenure)) {
+		be_told(&row, said, &told->parents);
+		r = follow(txn, &row);
+	}
+	return r ? r : offices_replace(txn, &row);
 }
 
 /* The key of @row's office that verifies an oplog's head of @size leaves; NULL: none. 0 or -errno. */

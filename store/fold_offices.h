@@ -5,11 +5,20 @@
  *
  * The part of fold.h that knows who may say what of an office.
  */
+#include "proto/enrol.h"
 #include "store/fold.h"
 
 /* Applies a record of kind office, or fork, of @origin. 0, FOLD_SET_ASIDE or -errno. */
 int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin, const struct record *rec);
 int fold_fork(struct fold *fold, struct txn *txn, const struct id *origin, const struct record *rec);
+
+/*
+ * What an answer at joining says of an office of the chain: records say more, where there are any, but for who its
+ * parent is by now. After it, fold_found_again(), where the office was known. 0 or -errno.
+ */
+int fold_told(struct txn *txn, const struct enrol_office *told);
+/* Whether an office is known to have left the parent that an answer names since. */
+bool fold_is_older(struct txn *txn, const struct office_row *row, const struct office *said);
 
 struct fork;
 /* Whether it proves what it says, by the keys that are known of the office. 0, FORK_NOT_PROVED or -errno. */

@@ -4,9 +4,10 @@
 #include <errno.h>
 
 enum {
-	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96 + OFFICE_PARENTS_MAX * 18 + 32, /* more than any needs */
+	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96 + OFFICE_PARENTS_MAX * 21 + 32, /* more than any needs */
 	OWN_VALUE_LEN = 20,
-	ROW_PARTS = 5,
+	ROW_PARTS = 6,
+	WORD_KEY_LEN = 16 + 16 + 1 + 1,
 };
 
 void office_row_fix(struct office_row *row) {
@@ -31,10 +32,8 @@ static int decode_row(struct span value, struct office_row *ret_row) {
 	office_former_read(&r, &ret_row->former);
 	ret_row->forks.found = read_uint(&r, EPOCH_MAX + 1);
 	ret_row->forks.settled = read_uint(&r, EPOCH_MAX + 1);
-	ret_row->parents.n = read_array(&r, 0, OFFICE_PARENTS_MAX);
-	for (size_t i = 0; i < ret_row->parents.n && !r.failed; i++)
-		read_id(&r, &ret_row->parents.ids[i]);
-	read_end(&r);
+	office_parents_read(&r, &ret_row->parents);
+	ret_row->parents.told = read_uint(&r, ret_row->parents.n);
 	read_end(&r);
 	return reader_done(&r) || office_decode(body, &ret_row->office) ? -EIO : 0;
 }
@@ -50,9 +49,8 @@ int offices_replace(struct txn *txn, const struct office_row *row) {
 	office_former_write(&w, &row->former);
 	write_uint(&w, row->forks.found);
 	write_uint(&w, row->forks.settled);
-	write_array(&w, row->parents.n);
-	for (size_t i = 0; i < row->parents.n; i++)
-		write_id(&w, &row->parents.ids[i]);
+	office_parents_write(&w, &row->parents);
+	write_uint(&w, row->parents.told);
 	if (!writer_ok(&w))
 		return -EINVAL;
 	return txn_put(txn, TABLE_OFFICES, id_span(&row->office.id), (struct span){ bytes, 4 + w.len });
@@ -73,6 +71,28 @@ int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row
 	return 0;
 }
 
+static struct span word_key(const struct office_word *word, uint8_t buf[WORD_KEY_LEN]) {
+	memcpy(buf, word->office.b, 16);
+	memcpy(buf + 16, word->speaker.b, 16);
+	buf[32] = word->tenure;
+	buf[33] = word->moves;
+	return (struct span){ buf, WORD_KEY_LEN };
+}
+
+int offices_put_word(struct txn *txn, const struct office_word *word, struct span body) {
+	uint8_t key[WORD_KEY_LEN];
+
+	return txn_put(txn, TABLE_WORDS, word_key(word, key), body);
+}
+
+int offices_get_word(struct txn *txn, const struct office_word *word, struct office *ret_said) {
+	uint8_t key[WORD_KEY_LEN];
+	struct span body;
+	int r = txn_get(txn, TABLE_WORDS, word_key(word, key), &body);
+
+	return r ? r : office_decode(body, ret_said) ? -EIO : 0;
+}
+
 int offices_put(struct txn *txn, const struct office *office, const struct office_former *former,
 	uint32_t *ret_number) {
 	struct office_row row;
@@ -83,7 +103,7 @@ int offices_put(struct txn *txn, const struct office *office, const struct offic
 	r = offices_get(txn, &office->id, &row);
 	if (r == STORE_NOT_FOUND) {
 		row.forks = (struct office_forks){ 0 };
-		row.parents.n = 0;
+		row.parents = (struct office_parents){ 0 };
 		r = txn_count(txn, TABLE_OFFICES, &n);
 		row.number = n / 2 + 1; /* no office ever goes, and each has two rows */
 		put_be32(key, row.number);

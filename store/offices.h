@@ -14,6 +14,14 @@ enum {
 	OFFICES_NAME_MAX = OFFICE_NAME_MAX,
 };
 
+/* What an office says of another in one tenure: who it is (the newest), and to whom it hands it over (the first). */
+struct office_word {
+	struct id office;
+	struct id speaker;
+	uint8_t tenure;
+	bool moves;
+};
+
 /* A row with its texts copied, so that it outlives the transaction. */
 struct office_row {
 	uint32_t number;
@@ -34,6 +42,9 @@ int offices_put(struct txn *txn, const struct office *office, const struct offic
 /* Replaces all that is known of an office. */
 int offices_replace(struct txn *txn, const struct office_row *row);
 int offices_get(struct txn *txn, const struct id *id, struct office_row *ret_row); /* STORE_NOT_FOUND */
+/* Keeps a word, @body being that of its record; and looks for one, whose texts are borrowed: STORE_NOT_FOUND. */
+int offices_put_word(struct txn *txn, const struct office_word *word, struct span body);
+int offices_get_word(struct txn *txn, const struct office_word *word, struct office *ret_said);
 int offices_by_number(struct txn *txn, uint32_t number, struct office_row *ret_row);
 /* Calls @fn for every office in order of number; stops at its first non-zero, which is returned. */
 typedef int (*office_fn)(void *userdata, const struct office_row *row);

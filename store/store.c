@@ -31,6 +31,7 @@ enum {
 static const char *const table_names[TABLE_N] = {
 	[TABLE_META] = "meta",
 	[TABLE_OFFICES] = "offices",
+	[TABLE_WORDS] = "words",
 	[TABLE_OPLOGS] = "oplogs",
 	[TABLE_RECORDS] = "records",
 	[TABLE_RUNS] = "runs",

@@ -35,6 +35,7 @@ enum {
 enum table {
 	TABLE_META,        /* name -> bytes: format, own office, parent's address, serials */
 	TABLE_OFFICES,     /* office id -> register row */
+	TABLE_WORDS,       /* office, who speaks of it, tenure, what of -> body of the office record */
 	TABLE_OPLOGS,      /* oplog id -> oplog row: size, frontier, newest head */
 	TABLE_RECORDS,     /* arrival -> leaf */
 	TABLE_RUNS,        /* oplog number, first -> arrival, length */

@@ -19,7 +19,7 @@
 #define CORES_START_MS 1717200000000 /* 1 June 2024 */
 
 enum {
-	CORES_NODES = 4,
+	CORES_NODES = 5,
 	CORES_FRAMES = 4096,
 };
 
@@ -247,8 +247,8 @@ static inline struct answer cores_submit(struct cores_node *node, const struct d
 }
 
 static inline struct office cores_office(struct cores *cores, size_t i) {
-	static const char *const levels[CORES_NODES] = { "province", "district", "commune", "village" };
-	static const char *const names[CORES_NODES] = { "Bắc Ninh", "Tiên Du", "Đại Đồng", "Dương Húc" };
+	static const char *const levels[CORES_NODES] = { "province", "district", "commune", "village", "village" };
+	static const char *const names[CORES_NODES] = { "Bắc Ninh", "Tiên Du", "Đại Đồng", "Dương Húc", "Núi Móng" };
 	struct office office = {
 		.id = { { 0x01, 0x8f, [6] = 0x70, [8] = 0x80, [15] = (uint8_t)(i + 1) } },
 		.code = i == 0 ? 27 : i == 1 ? 260 : 9300 + (uint32_t)i,
@@ -264,17 +264,13 @@ static inline struct office cores_office(struct cores *cores, size_t i) {
 	return office;
 }
 
-/* Makes node @i with a store of its own, and enrols it with the one before it. */
 /* Enrols a node below another one, with the request that it was made with. */
-static inline void cores_join(struct cores *cores, size_t child, size_t parent) {
-	struct cores_node *node = &cores->nodes[child];
+static inline struct answer cores_enrol(struct cores *cores, size_t child, size_t parent) {
 	const uint8_t seed[SIGN_SEED_LEN] = { (uint8_t)(child + 1) };
-	uint8_t request[4096], command[8192], file[8192];
+	uint8_t request[4096], command[8192];
 	struct office office = cores_office(cores, child);
 	struct signer *signer;
 	struct writer w, f;
-	struct answer answer;
-	struct span bytes;
 
 	cr_assert_eq(signer_new(seed, &signer), 0);
 	signer_public(signer, office.sign_key);
@@ -283,7 +279,16 @@ static inline void cores_join(struct cores *cores, size_t child, size_t parent) 
 	signer_free(signer);
 	writer_init(&w, command, sizeof(command));
 	control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
-	answer = cores_ask(&cores->nodes[parent], writer_span(&w));
+	return cores_ask(&cores->nodes[parent], writer_span(&w));
+}
+
+static inline void cores_join(struct cores *cores, size_t child, size_t parent) {
+	struct cores_node *node = &cores->nodes[child];
+	struct answer answer = cores_enrol(cores, child, parent);
+	uint8_t command[8192], file[8192];
+	struct writer w;
+	struct span bytes;
+
 	cr_assert_eq(answer.result, CONTROL_OK, "add: %d", (int)answer.result);
 	bytes = read_bin(&answer.values, 1, sizeof(file));
 	memcpy(file, bytes.data, bytes.len);
@@ -294,6 +299,7 @@ static inline void cores_join(struct cores *cores, size_t child, size_t parent) 
 	node->parent = parent;
 }
 
+/* Makes the next node with a store of its own, and enrols it below @parent. */
 static inline void cores_add(struct cores *cores, size_t parent) {
 	struct cores_node *node = &cores->nodes[cores->n];
 	uint8_t seed[SIGN_SEED_LEN] = { (uint8_t)(cores->n + 1) };

@@ -167,6 +167,7 @@ static inline void restart_restored(struct cores_node *node) {
 static inline void reconnect_all(struct cores *cores) {
 	for (unsigned i = 0; i < 6; i++) {
 		cores->now_ms += 11000;
+		cores_settle(cores);
 		for (size_t child = 1; child < cores->n; child++)
 			if (!cores->nodes[child].cut)
 				cores_connect(cores, child);
@@ -200,4 +201,66 @@ static inline struct id take_one(struct cores_node *node) {
 	(void)read_uint(&answer.values, OUTCOME_HELD);
 	read_id(&answer.values, &id);
 	return id;
+}
+
+/* What @node says of an office from now on; NULL: its name stays. */
+static inline enum control_result change(struct cores_node *node, const struct cores_node *of, const char *name,
+	enum office_state state) {
+	struct office office = register_find(&node->core->reg, &of->id)->row.office;
+	uint8_t buf[1024];
+	struct writer w;
+
+	if (name)
+		office.name = span_str(name);
+	office.state = state;
+	writer_init(&w, buf, sizeof(buf));
+	control_write_change_office(&w, 1, &office);
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+/* All that @of wrote is at @node, and every head of it that is kept there is signed by the key of its term. */
+static inline void expect_all(struct cores_node *node, struct cores_node *of) {
+	for (unsigned lane = 0; lane < LANE_N; lane++) {
+		const struct oplog_id id = { of->id, 1, lane };
+		_cleanup_(store_abortp) struct txn *txn = NULL;
+		const struct register_entry *entry = register_find(&node->core->reg, &of->id);
+		struct head head = { 0 };
+		uint64_t withheld;
+		struct oplog oplog;
+
+		cr_expect_eq(cores_leaves(node, of, lane, &withheld), cores_leaves(of, of, lane, &withheld),
+			"lane %u", lane);
+		cr_assert_eq(store_begin_read(node->store, &txn), 0);
+		if (oplog_load(txn, &id, &oplog))
+			continue;
+		while (oplog_next_head(txn, &oplog, head.size, &head) == 0) {
+			enum refusal why;
+			struct verifier *key = register_key(entry, &id, head.size, &why);
+
+			cr_assert_not_null(key);
+			cr_expect_eq(head_verify(key, &id, &head), 0, "lane %u, head %lu", lane, head.size);
+		}
+	}
+}
+
+static inline enum control_result move_office(struct cores_node *node, const struct cores_node *of, const struct cores_node *to) {
+	uint8_t buf[128];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_move_office(&w, 1, &of->id, &to->id);
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+static inline void say_office(struct cores_node *node, const struct office *office) {
+	struct record rec = { .kind = KIND_OFFICE, .time_ms = node->cores->now_ms, .id = { { 1, [15] = office->parent.b[15] } } };
+	uint8_t body[1024];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	office_encode(office, &w);
+	rec.body = writer_span(&w);
+	cores_begin(node);
+	cr_assert_eq(core_write(node->core, LANE_URGENT, &rec, NULL, 0), 0);
+	cores_end(node);
 }

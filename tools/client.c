@@ -347,10 +347,16 @@ int client_refused(const struct answer *answer, const char *what) {
 	case CONTROL_REVOKED:
 		return refuse(_("%s: it was revoked, which is for ever; enrol the office anew, with other keys"), what);
 	case CONTROL_NOT_THERE:
-		return refuse(_("%s: it cannot move there: the office above must be one that is known here, and not below it; see lienthong office list"),
+		return refuse(_("%s: it cannot move there: only to an office above this one, below it, or directly below the same office as this one, and not below itself; see lienthong office list"),
 			what);
 	case CONTROL_HOLDS_CASES:
 		return refuse(_("%s: this office still holds petitions that it took in; answer them first: what is done here would not reach it any more"),
+			what);
+	case CONTROL_FORKED:
+		return refuse(_("%s: it ran twice, or from an old copy, and only this office can settle that; first: lienthong office unfork"),
+			what);
+	case CONTROL_BEHIND:
+		return refuse(_("%s: the office above does not have all yet that is here of it and of those below it, which would be lost with its computer; wait until nothing of them is left in lienthong queue, then try again"),
 			what);
 	case CONTROL_NO_REQUEST:
 		return refuse(_("%s: the office above has not asked this of this office; see: lienthong requests"), what);

@@ -187,8 +187,15 @@ size_t home_distance(const struct home *home, const struct office_row *row) {
 	return down * step_down + up;
 }
 
+/* Whether this office handed another over to one that has not said so itself: it can still take it back. */
+static bool was_handed_over(const struct home *home, const struct office_row *row) {
+	return row->office.state == OFFICE_MOVING && row->parents.n > 0 &&
+		id_eq(&row->parents.list[row->parents.n - 1].id, &home->own->office.id);
+}
+
 static bool is_among(const struct home *home, const struct office_row *row, enum offices among) {
-	return among == OFFICES_KNOWN || home_is_child(home, row) || (row == home->own && !home_parent(home));
+	return among == OFFICES_KNOWN || home_is_child(home, row) || was_handed_over(home, row) ||
+		(row == home->own && !home_parent(home));
 }
 
 /* Those of the least rank are meant. Codes are given anew when an office has closed: one that works comes first. */

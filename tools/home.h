@@ -48,7 +48,8 @@ const struct office_row *home_office_by_id(const struct home *home, const struct
 /* Where an office is looked for that somebody names. */
 enum offices {
 	OFFICES_KNOWN,
-	OFFICES_BELOW, /* those directly below, and the topmost itself where it is this one: what may be changed here */
+	/* what may be changed here: those directly below, or until they have moved; the topmost itself where it is this one */
+	OFFICES_BELOW,
 };
 /*
  * How far an office is from this one: each step down from this office, or from one above it, weighs more than all

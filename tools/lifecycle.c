@@ -162,13 +162,14 @@ int command_office_move(struct tool *tool, int argc, char **argv) {
 		{ "to", N_("OFFICE"), N_("the office that is above it from now on"), .value = &to },
 	};
 	const struct usage usage = { "office move", "OFFICE",
-		N_("Hands an office directly below this one over to another office. Then, there: lienthong office add REQUEST, with the file request of the office's home; and in the office itself: lienthong join ANSWER. It sends all its records there; what is here of it stays."),
+		N_("Hands an office directly below this one over to another office. Then, there: lienthong office add REQUEST, with the file request of the office's home; and in the office itself: lienthong join ANSWER. It sends all its records there; what is here of it stays. Until the new office has added it, it can be taken back: the same with this office itself."),
 		options, N_ELEMENTS(options), 1, 1 };
 	_cleanup_(client_closep) struct client *client = NULL;
 	_cleanup_(writer_done) struct writer w;
 	struct office_row row, above;
 	struct answer answer;
 	struct home home;
+	bool back;
 	char **args;
 	int n_args;
 	int ending;
@@ -184,6 +185,7 @@ int command_office_move(struct tool *tool, int argc, char **argv) {
 	ending = find_office(&home, args[0], OFFICES_BELOW, &row);
 	if (ending == DONE)
 		ending = find_office(&home, to, OFFICES_KNOWN, &above);
+	back = ending == DONE && id_eq(&above.office.id, &home.own->office.id);
 	home_close(&home);
 	if (ending == DONE)
 		ending = client_reach(tool, &client);
@@ -191,7 +193,12 @@ int command_office_move(struct tool *tool, int argc, char **argv) {
 		return ending;
 	control_write_move_office(&w, client_number(client), &row.office.id, &above.office.id);
 	ending = client_order(tool, client, &w, args[0], &answer);
-	return ending ? ending : show_change(tool, &row,
+	if (ending)
+		return ending;
+	if (back)
+		return show_change(tool, &row,
+			_("taken back. So that it hears of it, here: lienthong office add REQUEST; then, in the office itself: lienthong join ANSWER"));
+	return show_change(tool, &row,
 		_("moved; nothing more is accepted from it here. Now, in the new office above: lienthong office add REQUEST; then, in the office itself: lienthong join ANSWER"));
 }
 

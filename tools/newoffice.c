@@ -10,7 +10,7 @@
 
 #include "proto/enrol.h"
 #include "proto/reference.h"
-#include "store/offices.h"
+#include "store/fold_offices.h"
 #include "tools/csvfile.h"
 #include "tools/dates.h"
 #include "tools/files.h"
@@ -194,11 +194,10 @@ enum {
 
 static int put_chain(struct txn *txn, const struct enrol_office *chain, size_t n_chain, struct span address) {
 	uint8_t secret[32];
-	uint32_t number;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n_chain; i++)
-		r = offices_put(txn, &chain[i].office, &chain[i].former, &number);
+		r = fold_told(txn, &chain[i]);
 	if (r == 0)
 		r = offices_set_own(txn, &chain[n_chain - 1].office.id, FIRST_EPOCH);
 	if (r == 0)

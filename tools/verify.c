@@ -38,6 +38,7 @@ static const struct column fault_columns[] = {
 static const char *const table_names[TABLE_N] = {
 	[TABLE_META] = N_("settings"),
 	[TABLE_OFFICES] = N_("register"),
+	[TABLE_WORDS] = N_("what parents say"),
 	[TABLE_OPLOGS] = N_("oplogs"),
 	[TABLE_RECORDS] = N_("records"),
 	[TABLE_RUNS] = N_("runs"),

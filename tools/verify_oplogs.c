@@ -81,8 +81,12 @@ static bool counts_over(const struct enrolment *held, bool revokes, uint64_t arr
 }
 
 /* Whoever was its parent handed it over to the one that the register has; what that one says counts first. */
-static void note_move(struct enrolment *enrolment) {
-	if (enrolment->found)
+static void note_move(struct enrolment *enrolment, const struct office_row *row, const struct id *origin,
+	uint8_t tenure) {
+	const struct office_parents *parents = &row->parents;
+
+	if (enrolment->found || parents->n == 0 || !id_eq(&parents->list[parents->n - 1].id, origin) ||
+		parents->list[parents->n - 1].tenure != tenure)
 		return;
 	*enrolment = (struct enrolment){ .found = true, .equal = true, .same_keys = true, .first_arrival = UINT64_MAX,
 		.terms = enrolment->terms };
@@ -107,9 +111,11 @@ static void note_enrolment(struct checking *checking, const struct id *origin, s
 	if (!id_eq(&row->office.parent, &office.parent))
 		return;
 	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent)) {
-		note_move(&checking->enrolments[row - checking->home->offices]);
+		note_move(&checking->enrolments[row - checking->home->offices], row, origin, office.tenure);
 		return;
 	}
+	if (office.tenure != row->office.tenure)
+		return; /* of another time at which it had the office */
 	enrolment = &checking->enrolments[row - checking->home->offices];
 	if (!enrolment->found || arrival < enrolment->first_arrival) {
 		enrolment->first_arrival = arrival;

@@ -5,6 +5,7 @@
 enum {
 	END_FIELDS = 1 + LANE_N,
 	TERM_FIELDS = 2 + END_FIELDS,
+	PARENT_FIELDS = 2,
 };
 
 static void write_end(struct writer *w, const struct office_end *end) {
@@ -20,7 +21,7 @@ static void read_end_of(struct reader *r, struct office_end *ret_end) {
 }
 
 void office_encode(const struct office *office, struct writer *w) {
-	write_array(w, OFFICE_FIELDS + office->has_end);
+	write_array(w, OFFICE_FIELDS + (office->tenure ? 2 : office->has_end));
 	write_id(w, &office->id);
 	write_id_or_nil(w, &office->parent);
 	write_str(w, office->level);
@@ -34,7 +35,11 @@ void office_encode(const struct office *office, struct writer *w) {
 	if (office->has_end) {
 		write_array(w, END_FIELDS);
 		write_end(w, &office->end);
+	} else if (office->tenure) {
+		write_nil(w);
 	}
+	if (office->tenure)
+		write_uint(w, office->tenure);
 }
 
 static void read_key(struct reader *r, uint8_t *ret_key, size_t len) {
@@ -65,7 +70,11 @@ int office_decode(struct span body, struct office *ret_office) {
 		read_array(&r, END_FIELDS, UINT64_MAX);
 		read_end_of(&r, &office.end);
 		read_end(&r);
+	} else if (reader_peek(&r) == VALUE_NIL) {
+		read_nil(&r);
 	}
+	if (reader_peek(&r) == VALUE_UINT)
+		office.tenure = read_uint(&r, OFFICE_PARENTS_MAX);
 	read_end(&r);
 	if (reader_done(&r) != 0 || id_is_nil(&office.id) ||
 		!reference_code_ok(office.code, office.code_digits))
@@ -170,10 +179,38 @@ uint64_t office_limit(const struct office *office, const struct office_former *f
 	return UINT64_MAX;
 }
 
-void office_add_parent(struct office_parents *parents, const struct id *parent) {
+void office_parents_write(struct writer *w, const struct office_parents *parents) {
+	write_array(w, parents->n);
+	for (size_t i = 0; i < parents->n; i++) {
+		write_array(w, PARENT_FIELDS);
+		write_id(w, &parents->list[i].id);
+		write_uint(w, parents->list[i].tenure);
+	}
+}
+
+void office_parents_read(struct reader *r, struct office_parents *ret_parents) {
+	*ret_parents = (struct office_parents){ .n = read_array(r, 0, OFFICE_PARENTS_MAX) };
+	for (size_t i = 0; i < ret_parents->n && !r->failed; i++) {
+		read_array(r, PARENT_FIELDS, PARENT_FIELDS);
+		read_id(r, &ret_parents->list[i].id);
+		ret_parents->list[i].tenure = read_uint(r, OFFICE_PARENTS_MAX);
+		read_end(r);
+	}
+	read_end(r);
+}
+
+void office_add_parent(struct office_parents *parents, const struct id *parent, uint8_t tenure) {
+	if (parents->n == OFFICE_PARENTS_MAX)
+		return;
+	parents->list[parents->n].id = *parent;
+	parents->list[parents->n++].tenure = tenure;
+}
+
+uint8_t office_next_tenure(const struct office_parents *parents, const struct id *parent) {
+	uint8_t tenure = 0;
+
 	for (size_t i = 0; i < parents->n; i++)
-		if (id_eq(&parents->ids[i], parent))
-			return;
-	if (parents->n < OFFICE_PARENTS_MAX)
-		parents->ids[parents->n++] = *parent;
+		if (id_eq(&parents->list[i].id, parent) && parents->list[i].tenure >= tenure)
+			tenure = parents->list[i].tenure + 1;
+	return tenure < OFFICE_PARENTS_MAX ? tenure : OFFICE_PARENTS_MAX;
 }

@@ -4,13 +4,17 @@
  * office - who an office is: written by its parent, and, when it changes its key, by itself
  *
  * Body: [office, parent, level, code, code_digits, name, sign_key, curve_key,
- * valid_from_ms, state, end]. The id is
+ * valid_from_ms, state, end, tenure]. The id is
  * for ever; code, name, level and parent are labels that a later record may change. The end, which most
  * have not, is [epoch, size, size, size]: how far the oplogs go that were signed with the key until then.
  *
  * In the oplog of its parent a record enrols an office, or changes its labels and state; an end says that
- * nothing beyond it is the office's any more (revoked). In the office's own oplog a record with an end says
- * that another key, or another life of its store, begins there; of that record nothing else counts.
+ * nothing beyond it is the office's any more (revoked); another parent in it hands the office over. In the
+ * office's own oplog a record with an end says that another key, or another life of its store, begins there; of
+ * that record nothing else counts.
+ *
+ * The tenure says how often whoever writes had the office before: a parent may have it, hand it over, and get it
+ * back, and those who read its records beside another's must tell one time from the next.
  */
 #include "proto/codec.h"
 #include "proto/head.h"
@@ -19,7 +23,8 @@ enum {
 	OFFICE_LEVEL_MAX = 32,
 	OFFICE_NAME_MAX = 128,
 	OFFICE_CURVE_LEN = 32,
-	OFFICE_FIELDS = 10, /* without an end */
+	OFFICE_FIELDS = 10, /* without an end and a tenure */
+	OFFICE_PARENTS_MAX = 8,
 	OFFICE_FORMER_MAX = 32, /* changes of an office's key, and lives of its store: bounds what others keep */
 	OFFICE_BODY_MAX = 512,
 };
@@ -61,6 +66,7 @@ struct office {
 	uint8_t curve_key[OFFICE_CURVE_LEN];
 	bool has_end;
 	struct office_end end;
+	uint8_t tenure; /* of the parent; in a record that hands over, of the one that writes it */
 };
 
 /* Forks that were found of an office, and settled by its parent: of which epoch the newest is, plus one; 0: none. */
@@ -69,14 +75,14 @@ struct office_forks {
 	uint32_t settled;
 };
 
-enum {
-	OFFICE_PARENTS_MAX = 8,
-};
-
-/* The parents that an office had before: what was handed over to them, and what they found, goes on counting. */
+/* The parents that an office had before, in their order, one perhaps more than once: what they found goes on counting. */
 struct office_parents {
 	size_t n;
-	struct id ids[OFFICE_PARENTS_MAX];
+	size_t told; /* so many of the first were named by an answer: what they said may not be here */
+	struct {
+		struct id id;
+		uint8_t tenure;
+	} list[OFFICE_PARENTS_MAX];
 };
 
 /* The terms that are over, in their order; the present one has the key of struct office and its end. */
@@ -92,6 +98,9 @@ int office_decode(struct span body, struct office *ret_office);
 void office_former_write(struct writer *w, const struct office_former *former);
 /* Also fails where a term does not begin where the one before it ends, or later. */
 void office_former_read(struct reader *r, struct office_former *ret_former);
+/* [[id, tenure], ...]. */
+void office_parents_write(struct writer *w, const struct office_parents *parents);
+void office_parents_read(struct reader *r, struct office_parents *ret_parents);
 
 /* Ends in the order of time; 0: the same. */
 int office_end_compare(const struct office_end *a, const struct office_end *b);
@@ -115,8 +124,10 @@ uint64_t office_next_end(const struct office_former *former, const struct oplog_
 bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch);
 /* How far an oplog goes for everybody: what lies beyond, where it was kept, is not passed on. UINT64_MAX: it grows. */
 uint64_t office_limit(const struct office *office, const struct office_former *former, const struct oplog_id *oplog);
-/* Keeps a former parent, once; where there is no room for it, it is forgotten. */
-void office_add_parent(struct office_parents *parents, const struct id *parent);
+/* Keeps a former parent; where there is no room for it, it is forgotten. */
+void office_add_parent(struct office_parents *parents, const struct id *parent, uint8_t tenure);
+/* The tenure that begins where the office comes to @parent, perhaps again. */
+uint8_t office_next_tenure(const struct office_parents *parents, const struct id *parent);
 /* Whether the key is or was the office's. */
 bool office_has_key(const struct office *office, const struct office_former *former,
 	const uint8_t key[SIGN_PUBLIC_LEN]);

@@ -531,6 +531,7 @@ Test(disclosure, another_parent_reads_what_was_escalated_to_the_one_before_and_n
 	cr_assert(has_case(&cores->nodes[1], &granted, &row));
 	writer_init(&w, buf, sizeof(buf));
 	control_write_move_office(&w, 1, &commune->id, &to->id);
+	commune->cut = true; /* it hears of that only when it joins the other */
 	cr_assert_eq(cores_ask(&cores->nodes[1], writer_span(&w)).result, CONTROL_OK);
 	cores_settle(cores);
 	cores_down(commune); /* something was still due to the one before */

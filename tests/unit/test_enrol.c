@@ -91,9 +91,10 @@ static struct span answer_content(const struct enrol_answer *answer, struct writ
 
 		writer_init(&office, body, sizeof(body));
 		office_encode(&answer->chain[i].office, &office);
-		write_array(w, 2);
+		write_array(w, 3);
 		write_bin(w, writer_span(&office));
 		office_former_write(w, &answer->chain[i].former);
+		office_parents_write(w, &answer->chain[i].parents);
 	}
 	cr_assert(writer_ok(w));
 	return writer_span(w);

@@ -36,7 +36,7 @@ struct example {
 };
 
 static const char *const headings[TABLE_N] = {
-	"meta", "offices", "oplogs", "records", "runs", "heads", "subtrees", "cursors", "cases", "steps",
+	"meta", "offices", "words", "oplogs", "records", "runs", "heads", "subtrees", "cursors", "cases", "steps",
 	"escalations", "waiting", "tallies", "changes", "invites", "private", "disclosures", "requests",
 	"grants",
 };
@@ -60,11 +60,16 @@ static void write_register(struct txn *txn, const struct signer *signer) {
 		.level = span_str("commune"), .name = span_str("Hòa Vang"),
 	};
 	uint8_t state[16 + 4 + 1 + 4 + 3 * 8] = { [19] = 1 };
+	uint8_t body[OFFICE_BODY_MAX];
+	struct writer w;
 	uint32_t number;
 
 	signer_public(signer, office.sign_key);
 	memset(office.curve_key, 0xcc, sizeof(office.curve_key));
 	cr_assert_eq(offices_put(txn, &office, &(struct office_former){ 0 }, &number), 0);
+	writer_init(&w, body, sizeof(body));
+	office_encode(&office, &w);
+	cr_assert_eq(offices_put_word(txn, &(struct office_word){ office_id, parent_id, 0, false }, writer_span(&w)), 0);
 	cr_assert_eq(offices_set_own(txn, &office_id, 1), 0);
 	cr_assert_eq(offices_set_parent_address(txn, span_str("tcp://10.1.2.3:7250")), 0);
 	memcpy(state, parent_id.b, sizeof(parent_id.b));

@@ -3,45 +3,6 @@
 #include "proto/enrol.h"
 #include "tests/lives.h"
 
-static enum control_result change(struct cores_node *node, const struct cores_node *of, const char *name,
-	enum office_state state) {
-	struct office office = register_find(&node->core->reg, &of->id)->row.office;
-	uint8_t buf[1024];
-	struct writer w;
-
-	if (name)
-		office.name = span_str(name);
-	office.state = state;
-	writer_init(&w, buf, sizeof(buf));
-	control_write_change_office(&w, 1, &office);
-	return cores_ask(node, writer_span(&w)).result;
-}
-
-/* All that @of wrote is at @node, and every head of it that is kept there is signed by the key of its term. */
-static void expect_all(struct cores_node *node, struct cores_node *of) {
-	for (unsigned lane = 0; lane < LANE_N; lane++) {
-		const struct oplog_id id = { of->id, 1, lane };
-		_cleanup_(store_abortp) struct txn *txn = NULL;
-		const struct register_entry *entry = register_find(&node->core->reg, &of->id);
-		struct head head = { 0 };
-		uint64_t withheld;
-		struct oplog oplog;
-
-		cr_expect_eq(cores_leaves(node, of, lane, &withheld), cores_leaves(of, of, lane, &withheld),
-			"lane %u", lane);
-		cr_assert_eq(store_begin_read(node->store, &txn), 0);
-		if (oplog_load(txn, &id, &oplog))
-			continue;
-		while (oplog_next_head(txn, &oplog, head.size, &head) == 0) {
-			enum refusal why;
-			struct verifier *key = register_key(entry, &id, head.size, &why);
-
-			cr_assert_not_null(key);
-			cr_expect_eq(head_verify(key, &id, &head), 0, "lane %u, head %lu", lane, head.size);
-		}
-	}
-}
-
 Test(lifecycle, an_office_changes_its_key_and_everybody_goes_on_believing_it, .timeout = 120) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
@@ -513,99 +474,6 @@ Test(lifecycle, no_answer_file_makes_a_known_office_another, .timeout = 60) {
 	cr_expect(span_eq(known(commune, commune)->office.name, span_str("Phường Mới")));
 }
 
-static enum control_result move_office(struct cores_node *node, const struct cores_node *of, const struct cores_node *to) {
-	uint8_t buf[128];
-	struct writer w;
-
-	writer_init(&w, buf, sizeof(buf));
-	control_write_move_office(&w, 1, &of->id, &to->id);
-	return cores_ask(node, writer_span(&w)).result;
-}
-
-/* A province, two districts, and a commune of the first. */
-static struct cores *two_districts(void) {
-	struct cores *cores = cores_new(2);
-
-	cores_add(cores, 0);
-	cores_add(cores, 1);
-	cores_connect(cores, 2);
-	cores_connect(cores, 3);
-	cores_settle(cores);
-	return cores;
-}
-
-Test(lifecycle, an_office_moves_to_another_parent_with_all_that_it_has, .timeout = 120) {
-	_cleanup_(cores_freep) struct cores *cores = two_districts();
-	struct cores_node *province = &cores->nodes[0], *from = &cores->nodes[1], *to = &cores->nodes[2],
-			  *commune = &cores->nodes[3];
-	uint64_t before, withheld;
-
-	cr_assert_eq(rotate(commune, 100), CONTROL_OK); /* its request is of the time before */
-	cores_take_petitions(commune, 0, 40);
-	cores_settle(cores);
-	before = cores_leaves(from, commune, LANE_NORMAL, &withheld);
-	cr_expect_eq(move_office(from, commune, from), CONTROL_NOT_THERE);
-	cr_expect_eq(move_office(province, commune, to), CONTROL_NOT_BELOW);
-	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
-	cores_settle(cores);
-	cr_expect(id_eq(&known(province, commune)->office.parent, &to->id));
-	cr_expect_null(core_child_by_curve(from->core, known(from, commune)->office.curve_key));
-	cores_take_petitions(commune, 100, 10); /* between the two it works on */
-	cores_settle(cores);
-	cr_expect_eq(cores_leaves(from, commune, LANE_NORMAL, &withheld), before);
-
-	cores_join(cores, 3, 2);
-	cores_connect(cores, 3);
-	cores_settle(cores);
-	for (size_t i = 0; i < 4; i++) {
-		if (&cores->nodes[i] == from)
-			continue;
-		cr_expect_eq(cores_count(&cores->nodes[i], commune, MEASURE_RECEIVED), 50, "node %zu", i);
-		expect_all(&cores->nodes[i], commune);
-		cr_expect_eq(known(&cores->nodes[i], commune)->former.n, 1);
-	}
-	for (size_t i = 0; i < 4; i++)
-		cr_expect(id_eq(&known(&cores->nodes[i], commune)->office.parent, &to->id), "node %zu", i);
-	cr_expect_eq(cores_leaves(to, commune, LANE_NORMAL, &withheld), 100);
-	cr_expect_eq(withheld, 0, "the new office above reads all of it");
-	cr_expect_eq(cores_leaves(from, commune, LANE_NORMAL, &withheld), before, "and what the old one had stays");
-	cores_down(commune);
-	cores_up(commune);
-	cores_connect(cores, 3);
-	cores_take_petitions(commune, 200, 1);
-	cores_settle(cores);
-	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 51);
-	expect_rebuilt(province);
-}
-
-Test(lifecycle, it_does_not_matter_who_says_first_that_an_office_has_moved, .timeout = 120) {
-	_cleanup_(cores_freep) struct cores *cores = two_districts();
-	struct cores_node *province = &cores->nodes[0], *from = &cores->nodes[1], *to = &cores->nodes[2],
-			  *commune = &cores->nodes[3];
-
-	from->cut = true; /* the province hears of it from the new one first */
-	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
-	cores_settle(cores);
-	cores_join(cores, 3, 2);
-	cores_connect(cores, 3);
-	cr_assert_eq(change(to, commune, "Xã Mới", OFFICE_ACTIVE), CONTROL_OK);
-	cores_take_petitions(commune, 0, 5);
-	cores_settle(cores);
-	cr_expect(id_eq(&known(province, commune)->office.parent, &from->id), "one district's word takes no office over");
-	cores_connect(cores, 1);
-	cores->now_ms += 20000;
-	cores_settle(cores);
-	cr_expect(id_eq(&known(province, commune)->office.parent, &to->id));
-	cr_expect(span_eq(known(province, commune)->office.name, span_str("Xã Mới")));
-	cores->now_ms += 70000;
-	for (unsigned i = 0; i < 3; i++) {
-		cores->now_ms += 11000;
-		cores_connect(cores, 2);
-		cores_settle(cores);
-	}
-	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 5);
-}
-
 /* The copy has what came from above, and nothing that its office wrote. */
 Test(lifecycle, a_copy_from_before_the_first_record_gets_all_of_them_back, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
@@ -648,19 +516,6 @@ Test(lifecycle, a_key_may_be_changed_right_before_a_store_is_put_back, .timeout 
 	}
 }
 
-static void say_office(struct cores_node *node, const struct office *office) {
-	struct record rec = { .kind = KIND_OFFICE, .time_ms = node->cores->now_ms, .id = { { 1, [15] = office->parent.b[15] } } };
-	uint8_t body[1024];
-	struct writer w;
-
-	writer_init(&w, body, sizeof(body));
-	office_encode(office, &w);
-	rec.body = writer_span(&w);
-	cores_begin(node);
-	cr_assert_eq(core_write(node->core, LANE_URGENT, &rec, NULL, 0), 0);
-	cores_end(node);
-}
-
 Test(lifecycle, nobody_is_made_an_offices_child_without_its_own_word, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
@@ -679,34 +534,6 @@ Test(lifecycle, nobody_is_made_an_offices_child_without_its_own_word, .timeout =
 	cr_assert_not_null(who);
 	cr_expect(id_eq(&who->id, &district->id));
 	cr_expect_eq(province->core->n_links, 1);
-}
-
-/* Accepted below, handed over, and answered above. */
-static struct id answered_above(struct cores *cores, struct cores_node *below, struct cores_node *above) {
-	struct id id = take_one(below);
-
-	cr_assert_eq(step_to(below, &id, ACTION_ACCEPTED, NULL), CONTROL_OK);
-	cr_assert_eq(step_to(below, &id, ACTION_HANDED_OVER, &above->id), CONTROL_OK);
-	cores_settle(cores);
-	cr_assert_eq(step_to(above, &id, ACTION_RESOLVED, NULL), CONTROL_OK);
-	cr_assert_eq(step_to(above, &id, ACTION_ANSWERED, NULL), CONTROL_OK);
-	cores_settle(cores);
-	return id;
-}
-
-Test(lifecycle, what_a_former_parent_did_goes_on_counting, .timeout = 60) {
-	_cleanup_(cores_freep) struct cores *cores = two_districts();
-	struct cores_node *from = &cores->nodes[1], *to = &cores->nodes[2], *commune = &cores->nodes[3];
-
-	(void)answered_above(cores, commune, from);
-	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
-	cores_settle(cores);
-	cores_join(cores, 3, 2);
-	cores_connect(cores, 3);
-	cores_settle(cores);
-	for (size_t i = 0; i < 4; i++)
-		expect_rebuilt(&cores->nodes[i]);
-	cr_expect_eq(cores_count(&cores->nodes[0], commune, MEASURE_ANSWERED), 1);
 }
 
 Test(lifecycle, nothing_is_written_by_a_node_that_knows_it_is_an_old_copy, .timeout = 60) {
