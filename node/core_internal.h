@@ -148,7 +148,7 @@ int core_decide(struct core *core, struct span client, const struct request *req
 int core_ask(struct core *core, struct span client, const struct request *request);
 int core_answer_request(struct core *core, struct span client, const struct request *request);
 int core_load_guests(struct core *core, struct txn *txn);
-/* Enrols an office below this one, perhaps again: its record. 0 or -errno. */
+/* Enrols an office below this one, perhaps again: its record. 0, CONTROL_NO_MORE_BELOW or -errno. */
 int core_enrol(struct core *core, struct office *office);
 /* Whether this office handed @entry's over to one that has said nothing of it here: it may take it back, or has it back. */
 bool core_may_take_back(const struct core *core, const struct register_entry *entry);

@@ -114,7 +114,8 @@ int core_add_office(struct core *core, struct span client, const struct request 
 				held->row.office.name);
 		r = core_enrol(core, &office);
 		if (r)
-			return r;
+			return r < 0 ? r : core_answer_failure(core, client, request->number, (enum control_result)r, 0,
+				span_str(""));
 	}
 	return write_answer(core, client, request->number, &office.id, address);
 }

@@ -121,7 +121,7 @@ int core_invite(struct core *core, struct span client, const struct request *req
 	return core_answer_end(core);
 }
 
-/* Enrols whoever asked. 0, CONTROL_TAKEN, CONTROL_TOO_DEEP or -errno. */
+/* Enrols whoever asked. 0, CONTROL_TAKEN, CONTROL_TOO_DEEP, CONTROL_NO_MORE_BELOW or -errno. */
 static int accept(struct core *core, struct txn *txn, struct invite_row *row) {
 	struct office office;
 	int r;

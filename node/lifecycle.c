@@ -83,7 +83,13 @@ static uint64_t next_from(const struct core *core, const struct register_entry *
 
 int core_enrol(struct core *core, struct office *office) {
 	const struct register_entry *held = register_find(&core->reg, &office->id);
+	struct txn *txn;
+	int r = core_txn(core, &txn);
 
+	if (r == 0)
+		r = held ? 1 : fold_has_room(txn, &core->reg.own->row.office.id);
+	if (r <= 0)
+		return r < 0 ? r : CONTROL_NO_MORE_BELOW;
 	office->tenure = tenure_of(core, held);
 	office->parent = core->reg.own->row.office.id;
 	office->state = OFFICE_ACTIVE;

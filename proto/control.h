@@ -93,7 +93,7 @@ enum control_result {
 	CONTROL_NOT_FOR_US = 12,     /* JOIN: the answer is for another office */
 	CONTROL_FAILED = 13,         /* the node cannot go on; detail says why */
 	CONTROL_NO_ADDRESS = 14,     /* ADD_OFFICE: the node listens nowhere and none was given */
-	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have, the office as many keys */
+	CONTROL_TOO_MANY = 15,       /* the petition has as many steps as one can have, the office as many keys, or moves */
 	CONTROL_TAKEN = 16,          /* ADD_OFFICE: detail: who has that code or key already */
 	CONTROL_NO_PRIVATE = 17,     /* the record has no private part here */
 	CONTROL_ERASED = 18,         /* its private part was erased */
@@ -111,6 +111,7 @@ enum control_result {
 	CONTROL_TOO_DEEP = 28,       /* as many levels are above as an answer can name */
 	CONTROL_FORKED = 36,         /* MOVE_OFFICE: its fork is not settled */
 	CONTROL_BEHIND = 37,         /* MOVE_OFFICE: the office above has not all that is here of it */
+	CONTROL_NO_MORE_BELOW = 38,  /* as many offices are below this one, or one above it, as the others keep */
 	CONTROL_UNSEALED = 31,       /* who brings a denunciation comes sealed, or not at all */
 	CONTROL_OTHER_KEY = 32,      /* an office that ran twice changed its key on this side alone */
 	CONTROL_KEY_LEFT = 33,       /* its private part is gone, and the key to it still in the file that detail names */

@@ -6,6 +6,62 @@
 #include "proto/kinds/fork.h"
 #include "proto/kinds/office.h"
 
+enum {
+	LEVELS_MAX = 64, /* a register that says otherwise has a ring in it */
+	BELOW_MAX = 8192, /* the whole country has 3,321 communes in 34 provinces */
+	SHARE_LEVELS = 3,
+};
+
+/* How many offices there can be below one at @depth: an eighth of what its parent can have, so that it leaves room. */
+static uint32_t room_below(unsigned depth) {
+	return depth == 0 ? UINT32_MAX : BELOW_MAX >> 3 * ((depth < SHARE_LEVELS ? depth : SHARE_LEVELS) - 1);
+}
+
+/* How many levels are above an office, or LEVELS_MAX. 0 or -errno. */
+static int depth_of(struct txn *txn, const struct id *office, unsigned *ret_depth) {
+	struct office_row row = { .office.parent = *office };
+	unsigned levels = 0;
+
+	for (; levels < LEVELS_MAX; levels++) {
+		const struct id id = row.office.parent;
+		int r = offices_get(txn, &id, &row);
+
+		if (r < 0)
+			return r;
+		if (r)
+			break;
+	}
+	*ret_depth = levels > 0 ? levels - 1 : LEVELS_MAX;
+	return 0;
+}
+
+/* Counts one more below @parent and all that are above that (@add), or asks whether there is room. */
+static int count_below(struct txn *txn, const struct id *parent, bool add) {
+	struct office_row row = { .office.parent = *parent };
+	unsigned depth;
+	int r = depth_of(txn, parent, &depth);
+
+	if (r == 0 && depth >= LEVELS_MAX)
+		return FOLD_SET_ASIDE;
+	for (; r == 0 && depth < LEVELS_MAX; depth--) {
+		const struct id id = row.office.parent;
+
+		r = offices_get(txn, &id, &row);
+		if (r == 0 && row.below >= room_below(depth))
+			return FOLD_SET_ASIDE;
+		row.below++;
+		if (r == 0 && add)
+			r = offices_replace(txn, &row);
+	}
+	return r > 0 ? -EIO : r;
+}
+
+int fold_has_room(struct txn *txn, const struct id *parent) {
+	int r = count_below(txn, parent, false);
+
+	return r < 0 ? r : r == 0;
+}
+
 /* An office says that its next term begins. Its other oplogs may have brought what that term signed before. */
 static int begin_term(const struct oplog_id *origin, const struct office *said, struct office_row *row) {
 	struct office_former *former = &row->former;
@@ -148,11 +204,15 @@ static int hear(struct txn *txn, const struct id *speaker, const struct office *
 	return r || *ret_moved || (id_eq(speaker, speaker_of(&row->office)) && said->tenure == tenure) ? r : FOLD_SET_ASIDE;
 }
 
-/* The first that is heard of an office. */
+/* The first that is heard of an office; its record does nothing where there is no room for one more. */
 static int enrol(struct txn *txn, const struct id *speaker, const struct office *said, struct span body,
 	struct office_row *ret_row) {
-	int r = keep_word(txn, speaker, said, body);
+	int r = count_below(txn, speaker, false);
 
+	if (r == 0)
+		r = keep_word(txn, speaker, said, body);
+	if (r == 0)
+		r = count_below(txn, speaker, true);
 	if (r)
 		return r;
 	*ret_row = (struct office_row){ .office = *said };

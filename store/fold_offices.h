@@ -17,6 +17,8 @@ int fold_fork(struct fold *fold, struct txn *txn, const struct id *origin, const
  * parent is by now. After it, fold_found_again(), where the office was known. 0 or -errno.
  */
 int fold_told(struct txn *txn, const struct enrol_office *told);
+/* Whether one more office can be enrolled below @parent. 0 (no), 1 or -errno. */
+int fold_has_room(struct txn *txn, const struct id *parent);
 /* Whether an office is known to have left the parent that an answer names since. */
 bool fold_is_older(struct txn *txn, const struct office_row *row, const struct office *said);
 

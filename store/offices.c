@@ -6,7 +6,7 @@
 enum {
 	ROW_MAX = 4 + OFFICE_BODY_MAX + OFFICE_FORMER_MAX * 96 + OFFICE_PARENTS_MAX * 21 + 32, /* more than any needs */
 	OWN_VALUE_LEN = 20,
-	ROW_PARTS = 6,
+	ROW_PARTS = 7,
 	WORD_KEY_LEN = 16 + 16 + 1 + 1,
 };
 
@@ -34,6 +34,7 @@ static int decode_row(struct span value, struct office_row *ret_row) {
 	ret_row->forks.settled = read_uint(&r, EPOCH_MAX + 1);
 	office_parents_read(&r, &ret_row->parents);
 	ret_row->parents.told = read_uint(&r, ret_row->parents.n);
+	ret_row->below = read_uint(&r, UINT32_MAX);
 	read_end(&r);
 	return reader_done(&r) || office_decode(body, &ret_row->office) ? -EIO : 0;
 }
@@ -51,6 +52,7 @@ int offices_replace(struct txn *txn, const struct office_row *row) {
 	write_uint(&w, row->forks.settled);
 	office_parents_write(&w, &row->parents);
 	write_uint(&w, row->parents.told);
+	write_uint(&w, row->below);
 	if (!writer_ok(&w))
 		return -EINVAL;
 	return txn_put(txn, TABLE_OFFICES, id_span(&row->office.id), (struct span){ bytes, 4 + w.len });
@@ -104,6 +106,7 @@ int offices_put(struct txn *txn, const struct office *office, const struct offic
 	if (r == STORE_NOT_FOUND) {
 		row.forks = (struct office_forks){ 0 };
 		row.parents = (struct office_parents){ 0 };
+		row.below = 0;
 		r = txn_count(txn, TABLE_OFFICES, &n);
 		row.number = n / 2 + 1; /* no office ever goes, and each has two rows */
 		put_be32(key, row.number);

@@ -29,6 +29,7 @@ struct office_row {
 	struct office_former former;
 	struct office_forks forks;
 	struct office_parents parents;
+	uint32_t below; /* so many were enrolled below it, at whatever depth; only in the store always the newest */
 	uint8_t level[OFFICE_LEVEL_MAX];
 	uint8_t name[OFFICE_NAME_MAX];
 };

@@ -312,7 +312,7 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: a petition can be handed over only to the office directly above this one"),
 			what);
 	case CONTROL_TOO_MANY:
-		return refuse(_("%s: there are as many of these already as there can be: of a petition's steps, record what follows as a new one that names it; of an office's keys and lives of its store, have the office above revoke it and enrol it anew"),
+		return refuse(_("%s: there are as many of these already as there can be: of a petition's steps, record what follows as a new one that names it; of an office's keys and lives of its store, have the office above revoke it and enrol it anew; an office moves seven times at most, so revoke it and enrol it anew where it belongs"),
 			what);
 	case CONTROL_ALREADY:
 		return refuse(_("%s: this was done already, and with other keys or another office; the one that is known stays"),
@@ -386,6 +386,9 @@ int client_refused(const struct answer *answer, const char *what) {
 			what);
 	case CONTROL_TOO_DEEP:
 		return refuse(_("%s: too many levels are above this office already; none can be enrolled below it"), what);
+	case CONTROL_NO_MORE_BELOW:
+		return refuse(_("%s: so many offices were enrolled below this one, or below one above it, that the others would not keep one more; nothing was changed"),
+			what);
 	case CONTROL_UNSEALED:
 		return refuse(_("%s: who brings a denunciation must be sealed before the node gets it, and this program did not; enter it with lienthong of the node's version"),
 			what);

@@ -559,6 +559,47 @@ static void invent(struct cores_node *node, const struct id *parent, unsigned fr
 	cores_settle(node->cores);
 }
 
+static enum control_result add_another(struct cores_node *node) {
+	struct office made = cores_office(node->cores, 0);
+	uint8_t request[ENROL_FILE_MAX], command[ENROL_FILE_MAX + 256];
+	struct signer *signer;
+	struct writer w, f;
+
+	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ 77 }, &signer), 0);
+	made.code = 9999;
+	made.code_digits = 5;
+	made.id = (struct id){ { 0x01, 0x91, [6] = 0x70, [8] = 0x80 } };
+	signer_public(signer, made.sign_key);
+	memset(made.curve_key, 77, sizeof(made.curve_key));
+	writer_init(&f, request, sizeof(request));
+	cr_assert_eq(enrol_request_write(&made, signer, &f), 0);
+	signer_free(signer);
+	writer_init(&w, command, sizeof(command));
+	control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
+	return cores_ask(node, writer_span(&w)).result;
+}
+
+Test(moves, no_office_can_fill_the_registers_of_others, .timeout = 120) {
+	_cleanup_(cores_freep) struct cores *cores = two_districts();
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[3];
+
+	invent(commune, &commune->id, 0, 3000, 1);
+	for (size_t i = 0; i < cores->n; i++)
+		cr_expect_lt(cores->nodes[i].core->reg.n, 4 + 1100, "node %zu keeps %zu", i, cores->nodes[i].core->reg.n);
+	cr_expect_eq(cores_leaves(province, commune, LANE_URGENT, &(uint64_t){ 0 }), 3000, "the records are kept all the same");
+	cores_add(cores, 1);
+	cores_connect(cores, 4);
+	cores_take_petitions(&cores->nodes[4], 0, 1);
+	cores_settle(cores);
+	cr_expect_eq(cores_count(province, &cores->nodes[4], MEASURE_RECEIVED), 1, "there is room for another office");
+	invent(district, &district->id, 10000, 9000, 2);
+	cr_expect_lt(province->core->reg.n, 4 + 8192 + 10);
+	cr_expect_eq(add_another(commune), CONTROL_NO_MORE_BELOW);
+	cores_take_petitions(commune, 0, 1);
+	cores_settle(cores);
+	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 1);
+}
+
 /* What a parent said is looked up, not searched for in all that it ever wrote. */
 Test(moves, many_moves_cost_little, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
