@@ -288,6 +288,9 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 	case REFUSAL_SIGNATURE: /* they may not have the record yet that names the key */
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
 		break;
+	case REFUSAL_NOT_YOURS:
+		oplog->aside_until_ms = io->now_ms + LINK_MOVED_MS;
+		break;
 	default:
 		oplog->aside_until_ms = UINT64_MAX;
 	}

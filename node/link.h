@@ -26,6 +26,7 @@ enum {
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
+	LINK_MOVED_MS = 300000,        /* after one that passes once they have heard that an office moved */
 	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled, a key not yet known */
 };
 

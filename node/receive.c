@@ -349,8 +349,9 @@ int receive_batch(struct receive *receive, struct txn *txn, struct link *link,
 	int r;
 
 	why = admit(receive, link, &batch->oplog);
-	if ((why == REFUSAL_UNKNOWN_OFFICE || why == REFUSAL_QUARANTINED) && anything_waits(receive)) {
-		/* its enrolment may be among what waits, or what settles its fork */
+	if ((why == REFUSAL_UNKNOWN_OFFICE || why == REFUSAL_NOT_YOURS || why == REFUSAL_QUARANTINED) &&
+		anything_waits(receive)) {
+		/* its enrolment may be among what waits, or a move, or what settles its fork */
 		r = receive_finish(receive, txn, refusals);
 		if (r)
 			return r;

@@ -60,6 +60,20 @@ static void wait_received(const struct proc *at, json_int_t n) {
 	}
 }
 
+/* It is refused until the office above has all that this one has of the other. */
+static void wait_moved(const struct proc *from, const char *to) {
+	uint64_t until_ms = proc_now_ms() + PATIENT_MS;
+	struct cli cli;
+
+	while (CLI(&cli, from->home, "office", "move", "09163", "--to", to) == 3) {
+		cr_assert_lt(proc_now_ms(), until_ms, "%s", cli.err);
+		cli_done(&cli);
+		proc_pause_ms(100);
+	}
+	cr_assert_eq(cli_code(&cli), 0, "%s", cli.err);
+	cli_done(&cli);
+}
+
 static void wait_epoch(const struct proc *office, json_int_t epoch) {
 	uint64_t until_ms = proc_now_ms() + PATIENT_MS;
 
@@ -206,7 +220,9 @@ Test(copies, an_office_moves_from_one_district_to_another, .timeout = 300) {
 	ctl_take_petitions(commune, 10, 2);
 	wait_received(province, 10);
 	RUN(from->home, 3, "office", "move", "9163", "--to", "260");
-	RUN(from->home, 0, "office", "move", "09163", "--to", "259");
+	wait_moved(from, "259");
+	RUN(from->home, 0, "office", "move", "09163", "--to", "260"); /* taken back */
+	wait_moved(from, "259");
 	ctl_take_petitions(commune, 5, 1);
 	len = ctl_add_office(to, &commune->office, &commune->keys, answer);
 	ctl_join(commune, (struct span){ answer, len });
