@@ -52,6 +52,7 @@ static void read_key(struct reader *r, uint8_t *ret_key, size_t len) {
 int office_decode(struct span body, struct office *ret_office) {
 	struct office office = { 0 };
 	struct reader r;
+	bool ended = false; /* by a nil: there is no end, and something after it */
 
 	reader_init(&r, body);
 	read_array(&r, OFFICE_FIELDS, UINT64_MAX);
@@ -72,9 +73,13 @@ int office_decode(struct span body, struct office *ret_office) {
 		read_end(&r);
 	} else if (reader_peek(&r) == VALUE_NIL) {
 		read_nil(&r);
+		ended = true;
 	}
-	if (reader_peek(&r) == VALUE_UINT)
+	if ((office.has_end || ended) && reader_peek(&r) == VALUE_UINT) {
 		office.tenure = read_uint(&r, OFFICE_PARENTS_MAX);
+		if (office.tenure == 0)
+			reader_fail(&r);
+	}
 	read_end(&r);
 	if (reader_done(&r) != 0 || id_is_nil(&office.id) ||
 		!reference_code_ok(office.code, office.code_digits))

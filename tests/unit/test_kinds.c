@@ -347,12 +347,46 @@ static int office_try(const struct office *office) {
 		cr_expect(id_eq(&got.parent, &office->parent));
 		cr_expect_arr_eq(got.sign_key, office->sign_key, sizeof(got.sign_key));
 		cr_expect_arr_eq(got.curve_key, office->curve_key, sizeof(got.curve_key));
+		cr_expect_eq(got.tenure, office->tenure);
+		cr_expect_eq(got.has_end, office->has_end);
 	}
 	return r;
 }
 
+/* What stands behind the ten that every office has; a tenure has one form. */
+Test(kinds, an_office_may_have_more_of_a_later_version_but_no_tenure_in_another_form) {
+	static const struct {
+		uint8_t bytes[2];
+		size_t n;
+		int want;
+		uint8_t tenure;
+	} more[] = {
+		{ { 0xc0, 1 }, 2, 0, 1 },
+		{ { 0xc0, OFFICE_PARENTS_MAX }, 2, 0, OFFICE_PARENTS_MAX },
+		{ { 0xc0, OFFICE_PARENTS_MAX + 1 }, 2, OFFICE_MALFORMED, 0 },
+		{ { 0xc0, 0 }, 2, OFFICE_MALFORMED, 0 },
+		{ { 0xc0, 0xc0 }, 2, 0, 0 },
+		{ { 0xc3, 1 }, 2, 0, 0 },
+	};
+	struct office office = sample_office();
+
+	for (size_t i = 0; i < N_ELEMENTS(more); i++) {
+		uint8_t buf[BODY_MAX];
+		struct office got;
+		struct writer w;
+
+		writer_init(&w, buf, sizeof(buf));
+		office_encode(&office, &w);
+		buf[0] = (uint8_t)(0x90 + OFFICE_FIELDS + more[i].n);
+		memcpy(buf + w.len, more[i].bytes, more[i].n);
+		cr_expect_eq(office_decode((struct span){ buf, w.len + more[i].n }, &got), more[i].want, "%zu", i);
+		if (more[i].want == 0)
+			cr_expect_eq(got.tenure, more[i].tenure, "%zu", i);
+	}
+}
+
 Test(kinds, office_has_limits) {
-	struct office good[4], bad[10];
+	struct office good[6], bad[10];
 
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		good[i] = sample_office();
@@ -361,6 +395,9 @@ Test(kinds, office_has_limits) {
 	good[1].code_digits = 2;
 	good[2].code = REFERENCE_CODE_MAX;
 	good[3].state = 255;
+	good[4].tenure = OFFICE_PARENTS_MAX;
+	good[5].tenure = 1;
+	good[5].has_end = true;
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		cr_expect_eq(office_try(&good[i]), 0, "good %zu", i);
 
