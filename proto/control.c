@@ -159,8 +159,10 @@ int control_request_decode(struct span in, struct request *ret_request) {
 	if (reader_peek(&r) != VALUE_END) /* to do half of what is asked would be worse than nothing */
 		reader_fail(&r);
 	read_end(&r);
-	if (reader_done(&r) != 0)
+	if (reader_done(&r) != 0) {
+		*ret_request = (struct request){ .number = request.number }; /* who asked can be told */
 		return CONTROL_MALFORMED;
+	}
 	*ret_request = request;
 	return 0;
 }

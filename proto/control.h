@@ -200,7 +200,8 @@ struct control_status {
 	struct reader links;   /* see control_link_next() */
 };
 
-int control_request_decode(struct span in, struct request *ret_request); /* 0 or CONTROL_MALFORMED */
+/* 0, or CONTROL_MALFORMED with nothing but the request's number, 0 where that cannot be read either. */
+int control_request_decode(struct span in, struct request *ret_request);
 bool control_draft_next(struct request *request, struct draft *ret_draft); /* false at the end */
 int control_answer_decode(struct span in, struct answer *ret_answer);
 /* The fault after the last one; the first is the answer itself. False at the end. */

@@ -11,7 +11,6 @@
 #include "proto/enrol.h"
 #include "proto/reference.h"
 #include "store/fold_offices.h"
-#include "tools/csvfile.h"
 #include "tools/dates.h"
 #include "tools/files.h"
 #include "tools/home.h"
@@ -29,21 +28,6 @@ void newoffice_done(struct newoffice *made) {
 	made->signer = signer_free(made->signer);
 }
 
-static int read_label(const char *option, const char *text, size_t max, struct span *ret_text) {
-	int r = csvfile_normalise(span_str(text), ret_text);
-
-	if (r < 0)
-		return fail_memory();
-	if (r == CSVFILE_NOT_UTF8)
-		return misuse(_("--%s is not UTF-8 text"), option);
-	if (ret_text->len == 0 || ret_text->len > max)
-		return misuse(_("--%s must have from 1 to %zu bytes"), option, max);
-	if (text_unfit(*ret_text, false) < ret_text->len)
-		return misuse(_("--%s holds a line break, or a character that cannot be seen; write it again by hand"),
-			option);
-	return DONE;
-}
-
 int newoffice_describe(struct newoffice *made, const char *code, const char *name, const char *level) {
 	struct office *office = &made->office;
 	char *end;
@@ -57,9 +41,9 @@ int newoffice_describe(struct newoffice *made, const char *code, const char *nam
 			code);
 	if (office->code == 0)
 		return misuse(_("--code: no office has the code %s; write its official code"), code);
-	r = read_label("name", name, OFFICE_NAME_MAX, &made->name);
+	r = option_line("name", name, OFFICE_NAME_MAX, &made->name);
 	if (r == DONE)
-		r = read_label("level", level, OFFICE_LEVEL_MAX, &made->level);
+		r = option_line("level", level, OFFICE_LEVEL_MAX, &made->level);
 	office->name = made->name;
 	office->level = made->level;
 	return r;

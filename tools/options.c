@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/kinds/access.h"
+#include "tools/csvfile.h"
 #include "tools/dates.h"
 #include "tools/tool.h"
 
@@ -149,4 +151,25 @@ bool option_number(const char *option, const char *value, uint64_t *ret_n, int *
 	}
 	*ret_ending = misuse(_("--%s: \"%s\" is not a whole number"), option, value);
 	return false;
+}
+
+int option_line(const char *option, const char *text, size_t max, struct span *ret_text) {
+	int r = csvfile_normalise(span_str(text), ret_text);
+
+	if (r < 0)
+		return fail_memory();
+	if (r == CSVFILE_NOT_UTF8)
+		return misuse(_("--%s is not UTF-8 text"), option);
+	if (ret_text->len == 0 || ret_text->len > max)
+		return misuse(_("--%s must have from 1 to %zu bytes"), option, max);
+	if (text_unfit(*ret_text, false) < ret_text->len)
+		return misuse(_("--%s holds a line break, or a character that cannot be seen; write it again by hand"),
+			option);
+	return DONE;
+}
+
+int option_reason(const char *reason, struct span *ret_reason) {
+	if (!reason)
+		return misuse(_("--reason: say in a line why; it is written down with your name"));
+	return option_line("reason", reason, ACCESS_REASON_MAX, ret_reason);
 }

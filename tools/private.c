@@ -6,7 +6,6 @@
 
 #include "proto/kinds/access.h"
 #include "tools/client.h"
-#include "tools/csvfile.h"
 #include "tools/find.h"
 
 /* @ret_client owns what the answer points into. DONE, or an ending with its words. */
@@ -25,18 +24,6 @@ static int ask(const struct tool *tool, enum command command, const struct id *r
 	return client_order(tool, *ret_client, &w, what, ret_answer);
 }
 
-/* A reason is needed, and a line of text; @ret_reason is on the heap. */
-static int read_reason(const char *reason, struct span *ret_reason) {
-	int r = csvfile_normalise(span_str(reason ? reason : ""), ret_reason);
-
-	if (r < 0)
-		return fail_memory();
-	if (r == 0 && ret_reason->len > 0 && ret_reason->len <= ACCESS_REASON_MAX)
-		return DONE;
-	return misuse(_("--reason: say in a line of at most %d bytes why; it is written down with your name"),
-		ACCESS_REASON_MAX);
-}
-
 int private_read(const struct tool *tool, const struct id *record, const char *what, const char *reason,
 	uint8_t bytes[PRIVATE_BYTES_MAX], struct private_part *ret_part) {
 	_cleanup_(client_closep) struct client *client = NULL;
@@ -44,7 +31,7 @@ int private_read(const struct tool *tool, const struct id *record, const char *w
 	struct answer answer;
 	int ending;
 
-	ending = read_reason(reason, &line);
+	ending = option_reason(reason, &line);
 	if (ending == DONE)
 		ending = ask(tool, COMMAND_READ, record, what, line, &client, &answer);
 	free((void *)line.data);
@@ -73,7 +60,7 @@ static int erase(const struct tool *tool, const char *name, const char *reason) 
 	if (ending == DONE)
 		ending = find_petition(&home, name, &id, &row);
 	if (ending == DONE)
-		ending = read_reason(reason, &line);
+		ending = option_reason(reason, &line);
 	if (ending == DONE)
 		ending = ask(tool, COMMAND_ERASE, &id, name, line, &client, &answer);
 	free((void *)line.data);

@@ -9,7 +9,6 @@
 #include "proto/reference.h"
 #include "store/requests.h"
 #include "tools/client.h"
-#include "tools/csvfile.h"
 #include "tools/find.h"
 #include "tools/place.h"
 
@@ -190,18 +189,6 @@ int command_requests(struct tool *tool, int argc, char **argv) {
 	return ending;
 }
 
-/* A reason is needed, and a line of text; @ret_reason is on the heap. */
-static int read_reason(const char *reason, struct span *ret_reason) {
-	int r = csvfile_normalise(span_str(reason ? reason : ""), ret_reason);
-
-	if (r < 0)
-		return fail_memory();
-	if (r == 0 && ret_reason->len > 0 && ret_reason->len <= INQUIRY_REASON_MAX)
-		return DONE;
-	return misuse(_("--reason: say in a line of at most %d bytes why; it is written down with your name"),
-		INQUIRY_REASON_MAX);
-}
-
 /* Asking */
 
 struct reference_search {
@@ -321,7 +308,7 @@ int command_request(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	ending = read_reason(reason, &line);
+	ending = option_reason(reason, &line);
 	if (ending == DONE)
 		ending = home_open(tool, &home);
 	if (ending == DONE) {
@@ -392,7 +379,9 @@ static int find_request(const struct home *home, const char *name, struct reques
 	r = requests_each(home->txn, NULL, look_at_open, &search);
 	if (r)
 		return home_failed(r);
-	if (search.n != 1)
+	if (search.n == 0)
+		return refuse(_("%s: nobody asks for it, or it was answered; see: lienthong requests"), name);
+	if (search.n > 1)
 		return refuse(_("%s: %zu open requests are for it; see: lienthong requests"), name, search.n);
 	*ret_state = search.found;
 	return DONE;
@@ -500,7 +489,7 @@ int command_request_refuse(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
-	ending = read_reason(reason, &line);
+	ending = option_reason(reason, &line);
 	if (ending == DONE)
 		ending = answer_request(tool, args[0], COMMAND_DENY, line);
 	free((void *)line.data);

@@ -88,3 +88,7 @@ bool option_word(const char *option, const char *value, const struct words *word
 bool option_date(const char *option, const char *value, uint64_t *ret_ms, int *ret_ending);
 /* A whole number; true also if it was not given (@ret_n is then untouched). */
 bool option_number(const char *option, const char *value, uint64_t *ret_n, int *ret_ending);
+/* A line of 1 to @max bytes, normalised; on the heap, also where it is not that. DONE, or an ending with its words. */
+int option_line(const char *option, const char *text, size_t max, struct span *ret_line);
+/* --reason of what is written down with its user's name; likewise. NULL: it was not given. */
+int option_reason(const char *reason, struct span *ret_reason);

@@ -148,6 +148,9 @@ Test(asking, a_petition_is_asked_for_and_granted, .timeout = 180) {
 
 	cr_expect_eq(ENDS(stage.province, "request", reference), 2, "a reason is needed");
 	cr_expect_eq(ENDS(stage.province, "request", "what", "--reason", "x"), 2);
+	cr_expect_eq(ENDS(stage.province, "request", reference, "--reason", "a\nb"), 2, "at once");
+	cr_expect_eq(ENDS(stage.commune, "petition", "erase", reference, "--reason", "a\tb"), 2);
+	cr_expect_eq(ENDS(stage.commune, "petition", "show", reference, "--private", "--reason", "\x1b[2J"), 2);
 	cr_expect_eq(ENDS(stage.province, "request", "09163-24-00042-14", "--reason", "x"), 3, "a digit is wrong");
 	cr_expect_eq(ENDS(stage.district, "request", reference, "--reason", "x"), 3, "it can read it");
 	cr_expect_eq(ENDS(stage.commune, "request", "27/1/normal/0", "--reason", "x"), 3, "it is not below");

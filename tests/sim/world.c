@@ -203,8 +203,7 @@ void world_start(struct sim_node *node) {
 
 	if (node->core)
 		return;
-	snprintf(path, sizeof(path), "%s/keys", node->dir);
-	r = keyring_open(path, &node->keys.keyring);
+	r = keyring_open(node->dir, &node->keys.keyring);
 	snprintf(path, sizeof(path), "%s/store", node->dir);
 	if (r == 0)
 		r = store_open(path, STORE_WRITE, SIM_MAP, &node->store);
