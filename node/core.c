@@ -453,13 +453,13 @@ static int judge(struct core *core, const struct id *id, const struct case_row *
 }
 
 /* Folds one record that was just kept, and judges what it made. */
-static int fold_and_judge(struct core *core, const struct oplog_id *origin, uint32_t origin_number,
+static int fold_and_judge(struct core *core, const struct oplog_id *origin, uint64_t index, uint32_t origin_number,
 	uint64_t arrival, const struct record *rec) {
 	struct case_row row;
 	int r;
 
 	core->changed = false;
-	r = fold_apply(&core->fold, core->txn, origin, origin_number, arrival, rec);
+	r = fold_apply(&core->fold, core->txn, origin, index, origin_number, arrival, rec);
 	if (r)
 		return r < 0 ? r : 0; /* set aside: kept and forwarded all the same */
 	r = core_disclose_record(core, origin_number, arrival, rec);
@@ -483,19 +483,21 @@ int core_write(struct core *core, enum lane lane, const struct record *rec, cons
 	r = core_txn(core, &txn);
 	if (!r)
 		r = author_write(&core->author, txn, lane, rec, audience, n_audience, &arrival, &bytes);
-	return r ? r : fold_and_judge(core, &own, core->fold.own, arrival, &kept);
+	return r ? r : fold_and_judge(core, &own, core->author.oplogs[lane].frontier.size - 1, core->fold.own, arrival,
+			       &kept);
 }
 
-int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t arrival, struct span bytes) {
+int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t index, uint64_t arrival, struct span bytes) {
 	const struct register_entry *origin = register_find(&core->reg, &oplog->office);
 	struct record rec;
 
 	if (!origin || record_decode(bytes, &rec))
 		return 0; /* not a record as we know them: kept and forwarded */
-	return fold_and_judge(core, oplog, origin->row.number, arrival, &rec);
+	return fold_and_judge(core, oplog, index, origin->row.number, arrival, &rec);
 }
 
-static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arrival, const struct leaf *leaf) {
+static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t index, uint64_t arrival,
+	const struct leaf *leaf) {
 	struct core *core = userdata;
 	struct record rec;
 	bool known;
@@ -506,7 +508,7 @@ static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t arriva
 		r = core_recovery_kept(core, core->txn, known ? &rec : NULL);
 	}
 	core->n_records++;
-	return r || leaf->withheld ? r : core_kept(core, oplog, arrival, leaf->bytes);
+	return r || leaf->withheld ? r : core_kept(core, oplog, index, arrival, leaf->bytes);
 }
 
 static void on_seen(void *userdata, const struct oplog_id *oplog, uint64_t size) {

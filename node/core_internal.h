@@ -122,7 +122,7 @@ int core_txn(struct core *core, struct txn **ret_txn);
 int core_write(struct core *core, enum lane lane, const struct record *rec, const struct id *audience,
 	size_t n_audience);
 /* Folds and judges a record of another office that was just kept. 0 or -errno. */
-int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t arrival, struct span bytes);
+int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t index, uint64_t arrival, struct span bytes);
 /* NULL: there is none. */
 struct link *core_find_link(struct core *core, const struct id *neighbour);
 /* Begins an answer to @client in the turn's buffer; core_answer_end() closes it. */

@@ -388,7 +388,7 @@ static int keep(struct core *core, const struct link *link, const struct disclos
 	if (record_decode(disclose->record, &rec) || !is_detail(&rec))
 		return REFUSAL_MALFORMED;
 	r = oplog_disclose(core->txn, arrival, disclose->record);
-	return r ? r : core_kept(core, &disclose->oplog, arrival, disclose->record);
+	return r ? r : core_kept(core, &disclose->oplog, disclose->index, arrival, disclose->record);
 }
 
 int core_keep_disclosures(struct core *core) {

@@ -402,7 +402,8 @@ static int keep(struct receive *receive, struct txn *txn, struct incoming *in, c
 	for (uint64_t i = 0; r == 0 && i < batch->n; i++) {
 		r = oplog_append(txn, &in->oplog, &batch->leaves[i], &batch->hashes[i], &arrival);
 		if (r == 0)
-			r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, arrival, &batch->leaves[i]);
+			r = receive->sink->kept(receive->sink->userdata, &in->oplog.id, in->oplog.frontier.size - 1,
+				arrival, &batch->leaves[i]);
 	}
 	return r ? r : oplog_put_head(txn, &in->oplog, &batch->head, register_head_stays(receive->reg, &in->oplog));
 }

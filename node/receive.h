@@ -18,7 +18,8 @@ struct receive;
 struct receive_sink {
 	void *userdata;
 	/* A leaf was just kept. 0 or -errno. */
-	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t arrival, const struct leaf *leaf);
+	int (*kept)(void *userdata, const struct oplog_id *oplog, uint64_t index, uint64_t arrival,
+		const struct leaf *leaf);
 	/* A batch up to @size fits what is held, or will. */
 	void (*seen)(void *userdata, const struct oplog_id *oplog, uint64_t size);
 	/* An office has signed two histories, which part at number @at. 0 or -errno. */

@@ -302,7 +302,9 @@ static int write_again(struct core *core, struct txn *txn, const struct office_e
 				r = author_append(&core->author, txn, lane, leaf.bytes, &arrival);
 				++*ret_n;
 				if (r == 0 && record_decode(bytes, &rec) == 0)
-					r = fold_apply(&core->fold, txn, &new_id, core->fold.own, arrival, &rec);
+					r = fold_apply(&core->fold, txn, &new_id,
+						core->author.oplogs[lane].frontier.size - 1, core->fold.own, arrival,
+						&rec);
 				r = r < 0 ? r : 0;
 			}
 		}

@@ -119,8 +119,10 @@ static int believe(const struct proof *proof, size_t at, struct office *writer, 
 		office_decode(rec.body, &said))
 		return PROOF_BAD_CHAIN;
 	if (id_eq(&said.id, &writer->id)) {
+		if (!office_may_end_term(&said, writer->sign_key, &proof->links[at].oplog, proof->links[at].index))
+			return PROOF_BAD_CHAIN;
 		memcpy(writer->sign_key, said.sign_key, sizeof(said.sign_key));
-		return said.has_end ? 0 : PROOF_BAD_CHAIN;
+		return 0;
 	}
 	if (!id_eq(&said.parent, &writer->id) || said.has_end != (said.state == OFFICE_REVOKED) || below->has_end)
 		return PROOF_BAD_CHAIN;

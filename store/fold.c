@@ -787,7 +787,7 @@ static int apply_reply(struct txn *txn, uint32_t origin, uint64_t arrival, const
 	return r;
 }
 
-int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
+int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin, uint64_t index,
 	uint32_t origin_number, uint64_t arrival, const struct record *rec) {
 	switch (rec->kind) {
 	case KIND_PETITION:
@@ -801,7 +801,7 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 	case KIND_TALLY:
 		return apply_tally(fold, txn, origin, origin_number, rec);
 	case KIND_OFFICE:
-		return fold_office(fold, txn, origin, rec);
+		return fold_office(fold, txn, origin, index, rec);
 	case KIND_FORK:
 		return fold_fork(fold, txn, &origin->office, rec);
 	case KIND_REQUEST:
@@ -888,7 +888,7 @@ static int rebuild_leaf(void *userdata, const struct oplog_id *origin, uint64_t 
 	r = offices_get(rebuild->txn, &origin->office, &office);
 	if (r)
 		return r < 0 ? r : -EIO;
-	r = fold_apply(&rebuild->fold, rebuild->txn, origin, office.number, arrival, &rec);
+	r = fold_apply(&rebuild->fold, rebuild->txn, origin, index, office.number, arrival, &rec);
 	if (r < 0)
 		return r;
 	if (++rebuild->n % REBUILD_BATCH == 0) {

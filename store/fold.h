@@ -47,10 +47,10 @@ int fold_init(struct fold *fold, struct txn *txn, const struct fold_sink *sink);
 void fold_done(struct fold *fold);
 
 /*
- * Applies one readable record of @origin that was just appended at @arrival. @origin is its oplog's
- * office, @origin_number its number in the register. 0, an outcome, or -errno.
+ * Applies one readable record that was just appended to the oplog @origin as its leaf @index, at @arrival.
+ * @origin_number is the number in the register of the oplog's office. 0, an outcome, or -errno.
  */
-int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
+int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin, uint64_t index,
 	uint32_t origin_number, uint64_t arrival, const struct record *rec);
 /* An office moved: which escalations count is looked at again. 0 or -errno. */
 int fold_found_again(struct fold *fold, struct txn *txn);

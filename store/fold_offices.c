@@ -63,11 +63,12 @@ int fold_has_room(struct txn *txn, const struct id *parent) {
 }
 
 /* An office says that its next term begins. Its other oplogs may have brought what that term signed before. */
-static int begin_term(const struct oplog_id *origin, const struct office *said, struct office_row *row) {
+static int begin_term(const struct oplog_id *origin, uint64_t index, const struct office *said,
+	struct office_row *row) {
 	struct office_former *former = &row->former;
 	const struct office_term *last = former->n ? &former->terms[former->n - 1] : NULL;
 
-	if (origin->lane != LANE_URGENT || said->end.epoch > origin->epoch || former->n == OFFICE_FORMER_MAX ||
+	if (!office_may_end_term(said, row->office.sign_key, origin, index) || former->n == OFFICE_FORMER_MAX ||
 		(last && (office_end_compare(&last->end, &said->end) > 0 || said->end.epoch < last->next_epoch)))
 		return FOLD_SET_ASIDE;
 	former->terms[former->n] = (struct office_term){ .end = said->end, .next_epoch = origin->epoch };
@@ -221,7 +222,7 @@ static int enrol(struct txn *txn, const struct id *speaker, const struct office 
 	return r ? r : follow(txn, ret_row);
 }
 
-int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
+int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin, uint64_t index,
 	const struct record *rec) {
 	struct office_row row;
 	struct office office;
@@ -236,7 +237,7 @@ int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origi
 	if (r == STORE_NOT_FOUND)
 		r = enrol(txn, &origin->office, &office, rec->body, &row);
 	else if (office.has_end && id_eq(&origin->office, &office.id))
-		r = begin_term(origin, &office, &row);
+		r = begin_term(origin, index, &office, &row);
 	else
 		r = hear(txn, &origin->office, &office, rec->body, &row, &moved);
 	if (!r)
@@ -322,9 +323,8 @@ int fold_told(struct txn *txn, const struct enrol_office *told) {
 /* The key of @row's office that verifies an oplog's head of @size leaves; NULL: none. 0 or -errno. */
 static int key_for(const struct office_row *row, const struct oplog_id *oplog, uint64_t size,
 	struct verifier **ret_key) {
-	int term = office_term_of(&row->office, &row->former, oplog, size);
-	int r = term == OFFICE_ENDED ? 0
-				     : verifier_new(office_term_key(&row->office, &row->former, (size_t)term), ret_key);
+	const uint8_t *key = office_key_of(&row->office, &row->former, oplog, size);
+	int r = key ? verifier_new(key, ret_key) : 0;
 
 	return r < 0 ? r : 0;
 }

@@ -9,7 +9,8 @@
 #include "store/fold.h"
 
 /* Applies a record of kind office, or fork, of @origin. 0, FOLD_SET_ASIDE or -errno. */
-int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin, const struct record *rec);
+int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origin, uint64_t index,
+	const struct record *rec);
 int fold_fork(struct fold *fold, struct txn *txn, const struct id *origin, const struct record *rec);
 
 /*

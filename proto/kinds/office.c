@@ -150,6 +150,22 @@ const uint8_t *office_term_key(const struct office *office, const struct office_
 	return term < former->n ? former->terms[term].sign_key : office->sign_key;
 }
 
+const uint8_t *office_key_of(const struct office *office, const struct office_former *former,
+	const struct oplog_id *oplog, uint64_t size) {
+	int term = office_term_of(office, former, oplog, size);
+
+	return term == OFFICE_ENDED ? NULL : office_term_key(office, former, (size_t)term);
+}
+
+bool office_may_end_term(const struct office *said, const uint8_t key[SIGN_PUBLIC_LEN], const struct oplog_id *oplog,
+	uint64_t index) {
+	if (!said->has_end || oplog->lane != LANE_URGENT)
+		return false;
+	if (said->end.epoch == oplog->epoch)
+		return said->end.sizes[LANE_URGENT] == index + 1;
+	return said->end.epoch < oplog->epoch && index == 0 && memcmp(said->sign_key, key, SIGN_PUBLIC_LEN) == 0;
+}
+
 uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from) {
 	for (size_t i = 0; i < former->n; i++) {
 		const struct office_end *end = &former->terms[i].end;

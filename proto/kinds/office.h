@@ -115,6 +115,16 @@ int office_term_of(const struct office *office, const struct office_former *form
 	uint64_t size);
 /* The key of a term, @former->n the present one. */
 const uint8_t *office_term_key(const struct office *office, const struct office_former *former, size_t term);
+/* The key itself that signs an oplog's head of @size leaves; NULL: nobody may sign so far any more. */
+const uint8_t *office_key_of(const struct office *office, const struct office_former *former,
+	const struct oplog_id *oplog, uint64_t size);
+/*
+ * Whether what an office says of itself, in leaf @index of its own oplog, can end the term whose key is @key: as
+ * the last that this key signs, in which case the next is signed with the key in it; or as the first of a later
+ * epoch, which keeps the key. An end before that would take back what the office has signed.
+ */
+bool office_may_end_term(const struct office *said, const uint8_t key[SIGN_PUBLIC_LEN], const struct oplog_id *oplog,
+	uint64_t index);
 /*
  * The least size beyond @from at which a term of that oplog ends; UINT64_MAX: none. A head stands there,
  * and no batch goes beyond it: what is signed by the next key may be the very record that names it.

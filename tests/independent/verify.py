@@ -249,6 +249,10 @@ def check_proof(data, root_key):
         said = read_office(leaf)
         if said.id == writer.id:
             need(said.end is not None, "an office that says its own key, and no end of the one before")
+            need(said.end[0] == epoch or (said.end[0] < epoch and index == 0 and said.key == writer.key),
+                 "another key that does not begin in the life that it ends")
+            need(lane == 0 and (said.end[0] < epoch or said.end[1] == index + 1),
+                 "another key that does not begin behind the record that says it")
             writer.key = said.key
             continue
         need(said.parent == writer.id, "an office that another one than its parent names")

@@ -55,9 +55,8 @@ static struct span encode(uint8_t kind, uint8_t n, struct span body, uint8_t buf
 	return writer_span(&w);
 }
 
-static int stage_apply(struct stage *stage, const struct id *origin, uint32_t number, uint8_t kind,
+static int stage_apply_in(struct stage *stage, const struct oplog_id *id, uint32_t number, uint8_t kind,
 	uint8_t n, struct span body) {
-	struct oplog_id id = { *origin, 1, LANE_NORMAL };
 	struct record rec = { .kind = kind, .id = { { 9, [15] = n } }, .time_ms = START_MS, .body = body };
 	uint8_t buf[1024];
 	struct oplog oplog;
@@ -66,11 +65,16 @@ static int stage_apply(struct stage *stage, const struct id *origin, uint32_t nu
 	uint64_t arrival;
 
 	leaf.bytes = encode(kind, n, body, buf);
-	cr_assert_eq(oplog_load_or_create(stage->txn, &id, &oplog), 0);
+	cr_assert_eq(oplog_load_or_create(stage->txn, id, &oplog), 0);
 	leaf_hash(&leaf, &hash);
 	cr_assert_eq(oplog_append(stage->txn, &oplog, &leaf, &hash, &arrival), 0);
 	cr_assert_eq(oplog_flush(stage->txn, &oplog), 0);
-	return fold_apply(&stage->fold, stage->txn, &id, number, arrival, &rec);
+	return fold_apply(&stage->fold, stage->txn, id, oplog.frontier.size - 1, number, arrival, &rec);
+}
+
+static int stage_apply(struct stage *stage, const struct id *origin, uint32_t number, uint8_t kind,
+	uint8_t n, struct span body) {
+	return stage_apply_in(stage, &(struct oplog_id){ *origin, 1, LANE_NORMAL }, number, kind, n, body);
 }
 
 static struct span petition_body(uint8_t n, uint8_t body[256]) {
@@ -348,6 +352,39 @@ Test(fold, only_its_parent_may_say_who_an_office_is) {
 	cr_expect_eq(stage_apply(&stage, &stage.child, stage.child_number, KIND_OFFICE, 3, writer_span(&w)), 0);
 	cr_expect_eq(offices_get(stage.txn, &grandchild, &row), 0);
 	cr_expect_eq(row.office.code, 7);
+	stage_done(&stage);
+}
+
+/* The child says in its urgent lane that another term begins, with a key of @key all over. */
+static int end_term(struct stage *stage, uint32_t epoch, uint8_t key, struct office_end end) {
+	struct office office = office_of(&stage->child, &stage->own, 2);
+	uint8_t body[256];
+	struct writer w;
+
+	memset(office.sign_key, key, sizeof(office.sign_key));
+	office.has_end = true;
+	office.end = end;
+	writer_init(&w, body, sizeof(body));
+	office_encode(&office, &w);
+	return stage_apply_in(stage, &(struct oplog_id){ stage->child, epoch, LANE_URGENT }, stage->child_number,
+		KIND_OFFICE, 1, writer_span(&w));
+}
+
+Test(fold, a_key_ends_with_the_record_that_says_so_and_not_before) {
+	struct office_row row;
+	struct stage stage;
+
+	stage_init(&stage);
+	cr_expect_eq(end_term(&stage, 1, 7, (struct office_end){ 1, { 0, 0, 0 } }), FOLD_SET_ASIDE);
+	cr_expect_eq(end_term(&stage, 1, 7, (struct office_end){ 1, { 1, 9, 9 } }), FOLD_SET_ASIDE);
+	cr_expect_eq(end_term(&stage, 1, 7, (struct office_end){ 1, { 4, 9, 9 } }), FOLD_SET_ASIDE, "nor later");
+	cr_expect_eq(end_term(&stage, 1, 7, (struct office_end){ 1, { 4, 9, 9 } }), 0);
+	cr_expect_eq(end_term(&stage, 2, 8, (struct office_end){ 1, { 4, 9, 9 } }), FOLD_SET_ASIDE, "a life keeps its key");
+	cr_expect_eq(end_term(&stage, 2, 7, (struct office_end){ 1, { 4, 9, 9 } }), FOLD_SET_ASIDE, "it begins with it");
+	cr_expect_eq(end_term(&stage, 3, 7, (struct office_end){ 1, { 4, 9, 9 } }), 0);
+	cr_assert_eq(offices_get(stage.txn, &stage.child, &row), 0);
+	cr_expect_eq(row.former.n, 2);
+	cr_expect_eq(row.office.sign_key[0], 7);
 	stage_done(&stage);
 }
 

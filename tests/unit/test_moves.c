@@ -158,7 +158,7 @@ static void say(struct fold *fold, struct txn *txn, const struct word *word) {
 	writer_init(&w, body, sizeof(body));
 	office_encode(&said, &w);
 	rec.body = writer_span(&w);
-	cr_assert_geq(fold_apply(fold, txn, &oplog, 1, 1, &rec), 0);
+	cr_assert_geq(fold_apply(fold, txn, &oplog, 0, 1, 1, &rec), 0);
 }
 
 static void begin_register(struct txn *txn, struct fold *ret_fold) {
@@ -499,13 +499,13 @@ Test(moves, an_escalation_counts_as_soon_as_the_move_is_heard_of) {
 	writer_init(&w, body, sizeof(body));
 	petition_encode(&petition, &w);
 	rec.body = writer_span(&w);
-	cr_assert_eq(fold_apply(&fold, txn, &(struct oplog_id){ office, 1, LANE_NORMAL }, row.number, 1, &rec), 0);
+	cr_assert_eq(fold_apply(&fold, txn, &(struct oplog_id){ office, 1, LANE_NORMAL }, 0, row.number, 1, &rec), 0);
 	escalation.petition = rec.id;
 	writer_init(&w, body, sizeof(body));
 	escalation_encode(&escalation, &w);
 	rec = (struct record){ .kind = KIND_ESCALATION, .id = { { 8 } }, .time_ms = CORES_START_MS, .body = writer_span(&w) };
 	cr_assert_eq(offices_get(txn, &second, &row), 0);
-	cr_assert_eq(fold_apply(&fold, txn, &(struct oplog_id){ second, 1, LANE_NORMAL }, row.number, 2, &rec), 0);
+	cr_assert_eq(fold_apply(&fold, txn, &(struct oplog_id){ second, 1, LANE_NORMAL }, 0, row.number, 2, &rec), 0);
 	cr_assert_eq(cases_get(txn, &escalation.petition, &found), 0);
 	cr_expect_not(found.escalated);
 	say(&fold, txn, &moved);
