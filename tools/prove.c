@@ -47,7 +47,7 @@ static int make_link(const struct home *home, const struct office_row *row, cons
 	return r > 0 ? -EIO : r;
 }
 
-/* The first record that says this of an office: its parent's, or its own that begins a term. */
+/* The newest record that says this of an office: its parent's, or its own that begins a term. */
 struct search {
 	const struct office_row *writer;
 	const struct home *home;
@@ -55,6 +55,7 @@ struct search {
 	const uint8_t *key;           /* NULL: any */
 	const struct office_end *end; /* NULL: without one */
 	bool found;
+	uint64_t arrival;
 	struct place place;
 };
 
@@ -82,11 +83,11 @@ static int search_oplog(void *userdata, const struct oplog *oplog) {
 
 	r = oplog_walk_open(search->home->txn, oplog, 0, &walk);
 	while (r == 0 && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0 && index < limit) {
-		if (!is_sought(search, &leaf))
+		if (!is_sought(search, &leaf) || (search->found && search->arrival > arrival))
 			continue;
 		search->found = true;
+		search->arrival = arrival;
 		search->place = (struct place){ oplog->id, index };
-		return 1; /* no further one is looked at */
 	}
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
@@ -99,7 +100,7 @@ struct chain {
 	size_t term;                     /* of the key of the writer that was said so far */
 };
 
-static int add_place(struct chain *chain, const struct place *place);
+static int add_place(struct chain *chain, const struct place *place, size_t last_term);
 
 /* Adds the record that says this of an office. DONE, or an ending with its words. */
 static int add_said(struct chain *chain, const struct office_row *row, const uint8_t *key,
@@ -109,17 +110,20 @@ static int add_said(struct chain *chain, const struct office_row *row, const uin
 	char label[OFFICE_LABEL_MAX];
 	int r = oplog_each_of(chain->home->txn, &chain->writer->office.id, search_oplog, &search);
 
-	if (search.found)
-		return add_place(chain, &search.place);
 	if (r)
 		return home_failed(r);
+	if (search.found) /* of its own next key, with one that was said before */
+		return add_place(chain, &search.place, row == chain->writer ? chain->term : OFFICE_FORMER_MAX);
 	office_label(row, label);
 	return refuse(_("a record that says who %s is, is not here (yet); try again once this office was connected"),
 		label);
 }
 
-/* Adds a record of the writer, behind those that say the key with which its head is signed. */
-static int add_place(struct chain *chain, const struct place *place) {
+/*
+ * Adds a record of the writer, behind those that say the key with which its head is signed; that is of no later
+ * term than @last_term.
+ */
+static int add_place(struct chain *chain, const struct place *place, size_t last_term) {
 	const struct office *office = &chain->writer->office;
 	const struct office_former *former = &chain->writer->former;
 	struct proof_link link = { 0 };
@@ -135,6 +139,9 @@ static int add_place(struct chain *chain, const struct place *place) {
 		return refuse(_("the head that signs this is not here (yet); try again once this office was connected"));
 	if (term == OFFICE_ENDED)
 		return refuse(_("the record lies beyond the end of %s, which was revoked or goes on from an older copy; it does not count, and is not proved"),
+			label);
+	if ((size_t)term > last_term)
+		return refuse(_("what %s says of its own keys is signed with a key that it says only there; it is not proved"),
 			label);
 	for (; ending == DONE && chain->term < (size_t)term; chain->term++) {
 		const uint8_t *next = office_term_key(office, former, chain->term + 1);
@@ -186,7 +193,7 @@ static int make_chain(struct chain *chain, const struct place *place) {
 	for (size_t i = n; ending == DONE && i-- > 0;) {
 		chain->writer = rows[i];
 		chain->term = 0;
-		ending = i > 0 ? add_office(chain, rows[i - 1]) : add_place(chain, place);
+		ending = i > 0 ? add_office(chain, rows[i - 1]) : add_place(chain, place, OFFICE_FORMER_MAX);
 	}
 	return ending;
 }
