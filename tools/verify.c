@@ -409,19 +409,26 @@ static int say_other_root(struct checking *checking, const struct office_row *ro
 	return show(checking, false);
 }
 
-/* The topmost office, whom nobody enrols: whether it is the one of the fingerprint that was given. */
+/* The topmost office, whom nobody enrols: there is one, and it is the one of the fingerprint that was given. */
 static int check_root(struct checking *checking) {
 	const struct home *home = checking->home;
+	const struct office_row *topmost = NULL;
 	char first[FINGERPRINT_MAX];
+	size_t n = 0;
 
-	for (size_t i = 0; checking->root && i < home->n_offices; i++) {
-		const struct office_row *row = &home->offices[i];
-
-		enrolment_first_fingerprint(&row->office, &row->former, first);
-		if (id_is_nil(&row->office.parent) && !enrolment_same_fingerprint(checking->root, first))
-			return say_other_root(checking, row, first);
+	for (size_t i = 0; i < home->n_offices; i++) {
+		if (!id_is_nil(&home->offices[i].office.parent))
+			continue;
+		topmost = &home->offices[i];
+		n++;
 	}
-	return DONE;
+	if (n != 1) {
+		verify_fault(checking, table_name(checking, TABLE_OFFICES),
+			N_("there must be one office with none above it, and there are %zu"), n);
+		return show(checking, false);
+	}
+	enrolment_first_fingerprint(&topmost->office, &topmost->former, first);
+	return enrolment_same_fingerprint(checking->root, first) ? DONE : say_other_root(checking, topmost, first);
 }
 
 static int check_home(struct checking *checking) {
@@ -438,7 +445,7 @@ static int check_home(struct checking *checking) {
 	if (ending)
 		return ending;
 	checking->home = &home;
-	ending = check_root(checking);
+	ending = checking->root ? check_root(checking) : DONE;
 	if (ending)
 		return ending;
 	checking->enrolments = calloc(home.n_offices, sizeof(*checking->enrolments));

@@ -18,6 +18,8 @@ struct enrolment {
 	uint64_t arrival;
 	uint64_t first_arrival;
 	uint32_t terms;  /* those of the register that one of its own records ends: a bit each */
+	bool moved;      /* a former parent hands it over to the one in the register, which may yet have to say so */
+	struct id former; /* a former parent that has enrolled it with its first keys; nil: none */
 };
 
 struct checking {

@@ -61,11 +61,26 @@ static bool same_office(const struct office *a, const struct office *b) {
 	return writer_ok(&w) && writer_ok(&v) && span_eq(writer_span(&w), writer_span(&v));
 }
 
-/* One that the register does not have was set aside. */
-static void note_term(struct enrolment *enrolment, const struct office_row *row, const struct office_end *end) {
-	for (size_t i = 0; i < row->former.n; i++)
-		if (office_end_compare(&row->former.terms[i].end, end) == 0)
-			enrolment->terms |= UINT32_C(1) << i;
+/*
+ * One that the register does not have was set aside. Whether the key until now signed it, the head says that
+ * stands right behind it.
+ */
+static void note_term(struct oplog_check *check, uint64_t index, const struct office *said) {
+	const struct office_row *row = check->row;
+	struct head head;
+
+	if (oplog_next_head(check->checking->home->txn, check->oplog, index, &head) ||
+		(said->end.epoch == check->oplog->id.epoch && head.size != said->end.sizes[LANE_URGENT]))
+		return;
+	for (size_t i = 0; i < row->former.n; i++) {
+		const struct office_term *term = &row->former.terms[i];
+		const uint8_t *next = office_term_key(&row->office, &row->former, i + 1);
+
+		if (office_end_compare(&term->end, &said->end) == 0 && term->next_epoch == check->oplog->id.epoch &&
+			office_may_end_term(said, term->sign_key, &check->oplog->id, index) &&
+			memcmp(said->sign_key, next, SIGN_PUBLIC_LEN) == 0)
+			check->checking->enrolments[row - check->checking->home->offices].terms |= UINT32_C(1) << i;
+	}
 }
 
 static bool has_first_keys(const struct office_row *row, const struct office *said) {
@@ -80,21 +95,24 @@ static bool counts_over(const struct enrolment *held, bool revokes, uint64_t arr
 	return arrival > held->arrival;
 }
 
-/* Whoever was its parent handed it over to the one that the register has; what that one says counts first. */
-static void note_move(struct enrolment *enrolment, const struct office_row *row, const struct id *origin,
-	uint8_t tenure) {
+/* What a former parent says, which may have it again: that it enrolled it, or, the last of them, that it handed it over. */
+static void note_former(struct enrolment *enrolment, const struct office_row *row, const struct id *origin,
+	const struct office *said) {
 	const struct office_parents *parents = &row->parents;
 
-	if (enrolment->found || parents->n == 0 || !id_eq(&parents->list[parents->n - 1].id, origin) ||
-		parents->list[parents->n - 1].tenure != tenure)
+	if (!office_had_parent(parents, origin))
 		return;
-	*enrolment = (struct enrolment){ .found = true, .equal = true, .same_keys = true, .first_arrival = UINT64_MAX,
-		.terms = enrolment->terms };
+	if (id_eq(&said->parent, origin) && has_first_keys(row, said))
+		enrolment->former = *origin;
+	if (!id_eq(&said->parent, origin) && id_eq(&said->parent, &row->office.parent) &&
+		id_eq(&parents->list[parents->n - 1].id, origin) && parents->list[parents->n - 1].tenure == said->tenure)
+		enrolment->moved = true;
 }
 
 /* Only an office's parent, or the topmost itself, may say who it is; its keys are its own to change. */
-static void note_enrolment(struct checking *checking, const struct id *origin, struct span body,
-	uint64_t arrival) {
+static void note_enrolment(struct oplog_check *check, uint64_t index, struct span body, uint64_t arrival) {
+	const struct checking *checking = check->checking;
+	const struct id *origin = &check->oplog->id.office;
 	const struct office_row *row;
 	struct enrolment *enrolment;
 	struct office office;
@@ -105,18 +123,15 @@ static void note_enrolment(struct checking *checking, const struct id *origin, s
 	if (!row)
 		return;
 	if (id_eq(origin, &office.id) && office.has_end) {
-		note_term(&checking->enrolments[row - checking->home->offices], row, &office.end);
+		note_term(check, index, &office);
 		return;
 	}
-	if (!id_eq(&row->office.parent, &office.parent))
-		return;
-	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent)) {
-		note_move(&checking->enrolments[row - checking->home->offices], row, origin, office.tenure);
-		return;
-	}
-	if (office.tenure != row->office.tenure)
-		return; /* of another time at which it had the office */
 	enrolment = &checking->enrolments[row - checking->home->offices];
+	if (!id_eq(origin, id_is_nil(&office.parent) ? &office.id : &office.parent) ||
+		!id_eq(&row->office.parent, &office.parent) || office.tenure != row->office.tenure) {
+		note_former(enrolment, row, origin, &office);
+		return;
+	}
 	if (!enrolment->found || arrival < enrolment->first_arrival) {
 		enrolment->first_arrival = arrival;
 		enrolment->same_keys = has_first_keys(row, &office);
@@ -146,15 +161,23 @@ static int check_subtree(struct oplog_check *check, const struct hash *hash) {
 	return r < 0 ? r : 0;
 }
 
-static int check_leaf(struct oplog_check *check, const struct leaf *leaf, uint64_t arrival) {
+/* Whether what an office says in it of offices is believed. Beyond its end it says nothing to who has but the root. */
+static bool counts(const struct oplog_check *check, uint64_t index) {
+	const struct office_row *row = check->row;
+
+	return row && (!check->checking->root || index < office_limit(&row->office, &row->former, &check->oplog->id));
+}
+
+static int check_leaf(struct oplog_check *check, uint64_t index, const struct leaf *leaf, uint64_t arrival) {
 	struct record record;
 	struct hash hash;
 	int r;
 
 	leaf_hash(leaf, &hash);
 	check->withheld += leaf->withheld;
-	if (!leaf->withheld && record_kind(leaf->bytes) == KIND_OFFICE && record_decode(leaf->bytes, &record) == 0)
-		note_enrolment(check->checking, &check->oplog->id.office, record.body, arrival);
+	if (!leaf->withheld && counts(check, index) && record_kind(leaf->bytes) == KIND_OFFICE &&
+		record_decode(leaf->bytes, &record) == 0)
+		note_enrolment(check, index, record.body, arrival);
 	check->bytes += leaf_weight(leaf);
 	r = check_subtree(check, &hash);
 	frontier_append(&check->frontier, &hash);
@@ -175,17 +198,17 @@ static int is_signed_with(struct oplog_check *check, const uint8_t key[SIGN_PUBL
 }
 
 /*
- * By the key of its term; or, where the office has said otherwise since, by another of its keys: what it was
- * accepted with. 0 (no), 1 or -errno.
+ * By the key of its term. What is beyond the end of the office, or of a life, was accepted with another of its keys;
+ * so may be what it has said otherwise of since, which only a register that is trusted may have. 0 (no), 1 or -errno.
  */
 static int is_signed(struct oplog_check *check, const struct head *head) {
 	const struct office_row *row = check->row;
-	int term = office_term_of(&row->office, &row->former, &check->oplog->id, head->size);
-	int r = 0;
+	const uint8_t *key = office_key_of(&row->office, &row->former, &check->oplog->id, head->size);
+	int r = key ? is_signed_with(check, key, head) : 0;
 
-	check->beyond |= term == OFFICE_ENDED;
-	if (term >= 0 && (size_t)term < row->former.n)
-		r = is_signed_with(check, row->former.terms[term].sign_key, head);
+	check->beyond |= !key;
+	if (key && check->checking->root)
+		return r;
 	if (r == 0)
 		r = is_signed_with(check, row->office.sign_key, head);
 	for (size_t i = row->former.n; r == 0 && i > 0; i--)
@@ -240,7 +263,7 @@ static int walk_leaves(struct oplog_check *check) {
 			blame(check, N_("number %llu is missing"), (unsigned long long)check->frontier.size);
 			return 0;
 		}
-		r = check_leaf(check, &leaf, arrival);
+		r = check_leaf(check, index, &leaf, arrival);
 		if (r == 0 && check->frontier.size == head.size) {
 			r = check_head(check, &head);
 			if (r == 0)
@@ -332,6 +355,25 @@ static bool is_pinned(const struct checking *checking, const struct office_row *
 	return home_is_within(checking->home, &checking->home->own->office.id, &row->office.id);
 }
 
+/* Whose word it is that an office is one: its parent's; a former parent's until that one has said so. */
+static const struct id *vouches_for(const struct checking *checking, const struct office_row *row) {
+	const struct enrolment *enrolment = &checking->enrolments[row - checking->home->offices];
+
+	return !enrolment->found && !id_is_nil(&enrolment->former) ? &enrolment->former : &row->office.parent;
+}
+
+/* Whether the topmost office vouches for those who vouch for it. */
+static bool goes_back_to_topmost(const struct checking *checking, const struct office_row *row) {
+	const struct home *home = checking->home;
+
+	for (size_t i = 0; row && i <= home->n_offices; i++) {
+		if (id_is_nil(&row->office.parent))
+			return true;
+		row = home_office_by_id(home, vouches_for(checking, row));
+	}
+	return false;
+}
+
 void verify_register(struct checking *checking) {
 	const struct home *home = checking->home;
 
@@ -339,10 +381,13 @@ void verify_register(struct checking *checking) {
 		const struct office_row *row = &home->offices[i];
 		const struct enrolment *enrolment = &checking->enrolments[i];
 		bool pinned = is_pinned(checking, row);
+		bool found = enrolment->found || (enrolment->moved && !id_is_nil(&enrolment->former));
 		char label[OFFICE_LABEL_MAX];
 
 		office_label(row, label);
-		if (!enrolment->found && !pinned)
+		if (checking->root && !goes_back_to_topmost(checking, row))
+			verify_fault(checking, label, N_("stands in the register, and not below the topmost office"));
+		if (!found && !pinned)
 			verify_fault(checking, label, N_("stands in the register, and no record enrols it"));
 		if (enrolment->terms != (UINT64_C(1) << row->former.n) - 1 && (!pinned || checking->root))
 			verify_fault(checking, label, N_("the register says that its key changed, and no record of it does"));

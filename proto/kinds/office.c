@@ -220,6 +220,13 @@ void office_parents_read(struct reader *r, struct office_parents *ret_parents) {
 	read_end(r);
 }
 
+bool office_had_parent(const struct office_parents *parents, const struct id *parent) {
+	for (size_t i = 0; i < parents->n; i++)
+		if (id_eq(&parents->list[i].id, parent))
+			return true;
+	return false;
+}
+
 void office_add_parent(struct office_parents *parents, const struct id *parent, uint8_t tenure) {
 	if (parents->n == OFFICE_PARENTS_MAX)
 		return;

@@ -134,6 +134,7 @@ uint64_t office_next_end(const struct office_former *former, const struct oplog_
 bool office_is_quarantined(const struct office_forks *forks, uint32_t epoch);
 /* How far an oplog goes for everybody: what lies beyond, where it was kept, is not passed on. UINT64_MAX: it grows. */
 uint64_t office_limit(const struct office *office, const struct office_former *former, const struct oplog_id *oplog);
+bool office_had_parent(const struct office_parents *parents, const struct id *parent);
 /* Keeps a former parent; where there is no room for it, it is forgotten. */
 void office_add_parent(struct office_parents *parents, const struct id *parent, uint8_t tenure);
 /* The tenure that begins where the office comes to @parent, perhaps again. */
