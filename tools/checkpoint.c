@@ -44,7 +44,6 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 	struct checkpoints *all = userdata;
 	const uint8_t *key;
 	char text[HEAD_NOTE_MAX];
-	int term;
 
 	if ((all->has_lane && oplog->id.lane != all->lane) || oplog->head.size == 0)
 		return 0;
@@ -52,17 +51,16 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 		all->ahead = true;
 		return 0;
 	}
-	term = office_term_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
-	if (term == OFFICE_ENDED)
+	key = office_key_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
+	if (!key)
 		return -EIO;
-	key = office_term_key(&all->row->office, &all->row->former, (size_t)term);
-	if (all->n++ > 0)
-		printf("\n");
 	if (all->vkeys) {
 		head_vkey(&oplog->id, key, text);
 		printf("%s\n", text);
 		return 0;
 	}
+	if (all->n++ > 0)
+		printf("\n");
 	head_note(&oplog->id, &oplog->head, key, text);
 	printf("%s", text);
 	return all->since ? say_consistency(all, oplog) : 0;
@@ -118,15 +116,16 @@ static const struct column compared_columns[] = {
 static int compare(const struct home *home, const struct oplog_id *id, const struct head *head) {
 	_cleanup_(verifier_freep) struct verifier *key = NULL;
 	const struct office_row *row = home_office_by_id(home, &id->office);
+	const uint8_t *signed_with;
 	struct oplog oplog;
-	int term, r;
+	int r;
 
 	if (!row)
 		return FINDING_UNKNOWN;
-	term = office_term_of(&row->office, &row->former, id, head->size);
-	if (term == OFFICE_ENDED)
+	signed_with = office_key_of(&row->office, &row->former, id, head->size);
+	if (!signed_with)
 		return FINDING_NOT_HERE;
-	r = verifier_new(office_term_key(&row->office, &row->former, (size_t)term), &key);
+	r = verifier_new(signed_with, &key);
 	if (r == 0)
 		r = head_verify(key, id, head);
 	if (r)

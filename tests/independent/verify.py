@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Checks what lienthong proves, without a line of lienthong: written from the specifications alone.
 
-  verify.py note VKEY NOTE                 a head: c2sp.org/signed-note, c2sp.org/tlog-checkpoint
-  verify.py consistency VKEY OLD NEW       NEW is followed by the hashes of RFC 9162, 2.1.4
-  verify.py proof FILE ROOT_KEY_HEX        proto/PROTOCOL.md, "Proof"; RFC 9162, 2.1.3
+  verify.py note KEYS NOTES                heads: c2sp.org/signed-note, c2sp.org/tlog-checkpoint
+  verify.py consistency KEYS OLD NEW       each note in NEW is followed by the hashes of RFC 9162, 2.1.4
+  verify.py proof FILE FINGERPRINT         proto/PROTOCOL.md, "Proof"; RFC 9162, 2.1.3
 
-The last prints the hash of the record, and who vouches for it: each of these offices can speak for all below it.
+KEYS has a key a line. FINGERPRINT is that of the topmost office, for proofs, as somebody told it who knows it. The
+last prints the leaf hash of the record (proto/PROTOCOL.md, "Merkle tree"), and who vouches for it: each of these
+offices can speak for all below it.
 
 Ed25519 is that of RFC 8032, 5.1, with Python's integers: slow, and easy to hold against the text.
 """
@@ -116,7 +118,10 @@ def inclusion(index, size, leaf, path, root):
 
 
 def consistency(first, second, old_root, new_root, path):
-    need(0 < first < second, "sizes that cannot follow one another")
+    need(0 < first <= second, "sizes that cannot follow one another")
+    if first == second:
+        need(not path and old_root == new_root, "two trees of one size")
+        return
     if first & (first - 1) == 0:
         path = [old_root] + path
     fn, sn = first - 1, second - 1
@@ -138,8 +143,13 @@ def consistency(first, second, old_root, new_root, path):
 
 # Notes
 
+def read_vkeys(text):
+    """Hash and key by name."""
+    return {name: key for name, *key in map(read_vkey, text.split())}
+
+
 def read_vkey(text):
-    name, key_hash, key = text.strip().split("+", 2)
+    name, key_hash, key = text.split("+", 2)
     key = base64.b64decode(key, validate=True)
     need(key[0] == 1 and len(key) == 33, "not an Ed25519 key")
     want = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
@@ -147,20 +157,32 @@ def read_vkey(text):
     return name, want, key[1:]
 
 
-def read_note(text, vkey):
-    """Size and root of a checkpoint that @vkey signed, and what follows the note."""
-    name, key_hash, key = read_vkey(vkey)
+def read_note(text, keys):
+    """Name, size and root of the checkpoint that @text begins with, which one of @keys signed; and what follows."""
     body, rest = text.split("\n\n", 1)
     body += "\n"
     signature, _, rest = rest.partition("\n")
     match = re.fullmatch("\u2014 (\\S+) (\\S+)", signature)
-    need(match and match[1] == name, "not signed under that name")
+    need(match and match[1] in keys, "not signed under a name of which there is a key")
+    key_hash, key = keys[match[1]]
     blob = base64.b64decode(match[2], validate=True)
     need(blob[:4] == key_hash, "signed by another key of that name")
     ed25519(key, body.encode(), blob[4:])
     origin, size, root = body.rstrip("\n").split("\n")
-    need(origin == name and re.fullmatch("0|[1-9][0-9]*", size), "not a checkpoint")
-    return int(size), base64.b64decode(root, validate=True), rest
+    need(origin == match[1] and re.fullmatch("0|[1-9][0-9]*", size), "not a checkpoint")
+    return origin, int(size), base64.b64decode(root, validate=True), rest
+
+
+def read_notes(text, keys):
+    """All of them, by name: size, root, and the hashes that follow it."""
+    notes = {}
+    while text.strip():
+        name, size, root, text = read_note(text.lstrip("\n"), keys)
+        lines, _, text = text.partition("\n\n") if not text.startswith("\n") else ("", "", text)
+        need(name not in notes, "two notes of one name")
+        notes[name] = size, root, [base64.b64decode(line, validate=True) for line in lines.split()]
+    need(notes, "no note")
+    return notes
 
 
 # Proofs
@@ -200,6 +222,10 @@ def msgpack(data, at=0, depth=0):
 OFFICE_KIND, REVOKED = 192, 3
 
 
+def spaced(fingerprint):
+    return " ".join(fingerprint[i:i + 4] for i in range(0, len(fingerprint), 4))
+
+
 class Office:
     """Who an office record says somebody is; of the topmost only the id and the key are known."""
 
@@ -227,11 +253,12 @@ def check_end(office, epoch, lane, size):
         need(epoch < last or (epoch == last and size <= sizes[lane]), "beyond the end of a revoked office")
 
 
-def check_proof(data, root_key):
+def check_proof(data, fingerprint):
     """The record's leaf, and the offices from the topmost down to the record's."""
-    (version, links, root_id, sign_key, _curve_key), end = msgpack(data)
+    (version, links, root_id, sign_key, curve_key), end = msgpack(data)
     need(version == 1 and end == len(data), "not a proof of this version")
-    need(sign_key == root_key, "another root")
+    found = hashlib.sha256(root_id + sign_key + curve_key).hexdigest()[:20]
+    need(re.sub("[ :-]", "", fingerprint).lower() == found, "its topmost office has the fingerprint " + spaced(found))
     chain, below = [Office(root_id, sign_key)], None
     for n, link in reversed(list(enumerate(links))):
         office, epoch, lane, index, leaf, path, size, root, signature = link
@@ -272,18 +299,19 @@ def read(path):
 
 def main(command, *args):
     if command == "note":
-        print(read_note(read(args[1]), read(args[0]))[0])
+        for name, (size, _root, _path) in read_notes(read(args[1]), read_vkeys(read(args[0]))).items():
+            print(name, size)
     elif command == "consistency":
-        vkey = read(args[0])
-        old_size, old_root, _ = read_note(read(args[1]), vkey)
-        size, root, rest = read_note(read(args[2]), vkey)
-        path = [base64.b64decode(line, validate=True) for line in rest.split()]
-        consistency(old_size, size, old_root, root, path)
-        print(old_size, size)
+        keys = read_vkeys(read(args[0]))
+        old = read_notes(read(args[1]), keys)
+        for name, (size, root, path) in read_notes(read(args[2]), keys).items():
+            need(name in old, "no older note of that name")
+            consistency(old[name][0], size, old[name][1], root, path)
+            print(name, old[name][0], size)
     elif command == "proof":
         with open(args[0], "rb") as file:
-            leaf, chain = check_proof(file.read(), bytes.fromhex(args[1]))
-        print("hash" if isinstance(leaf, list) else leaf_of(leaf).hex())
+            leaf, chain = check_proof(file.read(), " ".join(args[1:]))
+        print("leaf hash", leaf_of(leaf).hex())
         print("kept by", chain[-1])
         for office in reversed(chain[:-1]):
             print("enrolled by", office)

@@ -11,6 +11,7 @@
 enum {
 	STEPS_MAX = 8,
 	RECORD_MAX_HERE = 1024,
+	FINGERPRINT_LEN = 10, /* bytes of a hash */
 	SAID_MAX = 1024,
 };
 
@@ -48,6 +49,7 @@ static const struct chain {
 	struct stated steps[STEPS_MAX];
 } chains[] = {
 	{ "the topmost's own", 0, { { BY(PROVINCE, PROVINCE) } } },
+	{ "a hash", 0, { ENROL_DISTRICT, { BY(DISTRICT, DISTRICT), .withheld = true } } },
 	{ "two levels", 0, { ENROL_DISTRICT, ENROL_COMMUNE, { BY(COMMUNE, COMMUNE) } } },
 	{ "the key of another", PROOF_BAD_SIGNATURE, { ENROL_DISTRICT, ENROL_COMMUNE, { BY(COMMUNE, NEIGHBOUR) } } },
 	{ "nobody enrolled it", PROOF_BAD_CHAIN, { ENROL_DISTRICT, { BY(COMMUNE, COMMUNE) } } },
@@ -232,8 +234,10 @@ static void make_proof(const struct chain *chain, uint8_t bytes[STEPS_MAX][RECOR
 
 /* What the other program says of a file; "" if it does not even end in order. */
 static bool other_verifies(const struct scratch *scratch, struct span file, char ret_said[SAID_MAX]) {
-	char path[PATH_MAX], command[3 * PATH_MAX], key[2 * SIGN_PUBLIC_LEN + 1];
-	uint8_t root[SIGN_PUBLIC_LEN];
+	char path[PATH_MAX], command[3 * PATH_MAX], fingerprint[2 * FINGERPRINT_LEN + 1];
+	uint8_t root[sizeof(struct id) + SIGN_PUBLIC_LEN + OFFICE_CURVE_LEN] = { 0 };
+	const struct id id = id_of(PROVINCE);
+	struct hash hash;
 	size_t n;
 	FILE *f;
 	int r;
@@ -241,11 +245,13 @@ static bool other_verifies(const struct scratch *scratch, struct span file, char
 	snprintf(path, sizeof(path), "%s/proof", scratch->dir);
 	f = fopen(path, "w");
 	cr_assert(f && fwrite(file.data, 1, file.len, f) == file.len && fclose(f) == 0);
-	public_of(PROVINCE, root);
-	for (size_t i = 0; i < sizeof(root); i++)
-		snprintf(key + 2 * i, 3, "%02x", root[i]);
+	memcpy(root, id.b, sizeof(id.b));
+	public_of(PROVINCE, root + sizeof(id.b));
+	sha256((struct span){ root, sizeof(root) }, &hash);
+	for (size_t i = 0; i < FINGERPRINT_LEN; i++)
+		snprintf(fingerprint + 2 * i, 3, "%02x", hash.b[i]);
 	snprintf(command, sizeof(command), "PYTHONUTF8=1 python3 '%s/tests/independent/verify.py' proof '%s' %s 2>&1",
-		getenv("SOURCE_ROOT"), path, key);
+		getenv("SOURCE_ROOT"), path, fingerprint);
 	f = popen(command, "r");
 	cr_assert(f);
 	n = fread(ret_said, 1, SAID_MAX - 1, f);
@@ -275,6 +281,7 @@ Test(proof, an_office_speaks_for_those_below_it_up_to_their_end_and_for_nobody_e
 		cr_expect_eq(proof_check(read, offices, &at), chains[i].want, "%s", chains[i].what);
 		ok = other_verifies(&scratch, writer_span(&w), said);
 		cr_expect_eq(ok, chains[i].want == 0, "%s: %s", chains[i].what, said);
+		cr_expect_eq(ok, strncmp(said, "leaf hash ", 10) == 0, "%s: %s", chains[i].what, said);
 		free(proof);
 		free(read);
 	}
