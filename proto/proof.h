@@ -9,7 +9,7 @@
  * A link says that a leaf stands in an oplog: the leaf (as in a batch), its inclusion path
  * (RFC 6962, 2.1.1), and a head that the oplog's office signed. The first is that of the record. Each further
  * one is of an office record that is needed to believe those before it: in an office's own oplog the one that
- * changed its key; in its parent's the one that enrolled it, and the one that revoked it, if it was. So the
+ * changed its key; in its parent's one that says who it is, and the one that revoked it, if it was. So the
  * links of one office stand together, and behind them those of its parent. The last link's office is the root,
  * whom nobody enrolled: its id and keys end the file, and whether they are the right ones only a person can
  * say, who has their fingerprint from elsewhere. Beyond that fingerprint every byte of the file is under a

@@ -172,10 +172,12 @@ static bool read_global(struct tool *tool, int *argc, char ***argv) {
 			return false;
 		} else if (strcmp(option, "--home") == 0) {
 			tool->home = (*argv)[1];
+			tool->home_given = true;
 			(*argv)++;
 			(*argc)--;
 		} else if (strncmp(option, "--home=", 7) == 0) {
 			tool->home = option + 7;
+			tool->home_given = true;
 		} else {
 			(void)misuse(_("the option %s is not one of all commands; write it behind the command; see: lienthong help"),
 				option);
@@ -256,7 +258,8 @@ static bool hold_streams(void) {
 
 int main(int argc, char **argv) {
 	const char *home = getenv("LIENTHONG_HOME");
-	struct tool tool = { .home = home && *home ? home : HOME_DEFAULT, .user = user_here() };
+	bool given = home && *home;
+	struct tool tool = { .home = given ? home : HOME_DEFAULT, .home_given = given, .user = user_here() };
 
 	keyfile_forbid_dumps();
 	if (!hold_streams())

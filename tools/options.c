@@ -86,6 +86,7 @@ bool options_read(struct tool *tool, const struct usage *usage, int argc, char *
 			return false;
 		case OPTION_HOME:
 			tool->home = optarg;
+			tool->home_given = true;
 			break;
 		case OPTION_JSON:
 			tool->json = true;

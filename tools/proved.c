@@ -20,7 +20,7 @@ static const struct column proof_columns[] = {
 	{ .key = "reference", .title = N_("Reference") },
 	{ .key = "text", .title = N_("Text") },
 	{ .key = "recorded", .title = N_("Recorded") },
-	{ .key = "hash", .title = N_("Its hash") },
+	{ .key = "hash", .title = N_("Leaf hash") },
 	{ .key = "office", .title = N_("Kept by") },
 	{ .key = "chain", .title = N_("Enrolled by") },
 	{ .key = "oplog", .title = N_("In its oplog") },
@@ -60,23 +60,70 @@ static void cell_hash(struct listing *listing, const struct leaf *leaf) {
 	cell_str(listing, text);
 }
 
-enum {
-	VOUCHER_MAX = OFFICE_LABEL_MAX + 32,
+/* What a register says of the offices of a proof. */
+enum verdict {
+	REGISTER_NONE,     /* there is none here */
+	REGISTER_AGREES,
+	REGISTER_UNKNOWN,  /* it agrees, as far as it knows them */
+	REGISTER_KEY,      /* another key was an office's, */
+	REGISTER_ENDED,    /* or none any more; */
+	REGISTER_PARENT,   /* or it was never below the one that says who it is, */
+	REGISTER_MISSING,  /* or it would have to know an office and does not */
 };
 
-/* Who wrote link @at; of the topmost office the file has only id and keys. */
-static void voucher(const struct proof *proof, const struct office *offices, size_t at, char ret_text[VOUCHER_MAX]) {
-	const struct office_row row = { .office = offices[at] };
-	char label[OFFICE_LABEL_MAX];
+static const char *const verdict_words[] = {
+	[REGISTER_AGREES] = "agrees",
+	[REGISTER_UNKNOWN] = "unknown",
+	[REGISTER_KEY] = "another-key",
+	[REGISTER_ENDED] = "ended",
+	[REGISTER_PARENT] = "another-parent",
+	[REGISTER_MISSING] = "missing",
+};
 
-	office_label(&row, label);
-	if (id_eq(&row.office.id, &proof->root.id))
-		snprintf(ret_text, VOUCHER_MAX, "%s", _("the topmost office"));
-	else
-		snprintf(ret_text, VOUCHER_MAX, row.office.has_end ? _("%s (revoked)") : "%s", label);
+/* A proof that holds, and what is known of its offices here. */
+struct proved {
+	const struct tool *tool;
+	const struct proof *proof;
+	const struct office *offices; /* who wrote each link */
+	const struct home *home;      /* NULL: there is none */
+	enum verdict verdict;
+	size_t at;      /* the link of the office that it is about */
+	size_t revoked; /* a link of one that is revoked by now, as the proof or the register says; n_links: none */
+};
+
+static const struct office_row *known(const struct proved *proved, size_t at) {
+	return proved->home ? home_office_by_id(proved->home, &proved->offices[at].id) : NULL;
 }
 
-/* The first link towards the root, from @at on, that another office wrote; @proof->n_links: none. */
+static bool is_topmost(const struct proved *proved, size_t at) {
+	return id_eq(&proved->offices[at].id, &proved->proof->root.id);
+}
+
+enum {
+	VOUCHER_MAX = 2 * OFFICE_LABEL_MAX + 96,
+};
+
+/* Who wrote link @at, and how the register calls it by now; of the topmost office the file has only id and keys. */
+static void voucher(const struct proved *proved, size_t at, char ret_text[VOUCHER_MAX]) {
+	const struct office_row row = { .office = proved->offices[at] };
+	const struct office_row *held = known(proved, at);
+	char label[OFFICE_LABEL_MAX], present[OFFICE_LABEL_MAX];
+	size_t len;
+
+	office_label(&row, label);
+	if (held)
+		office_label(held, present);
+	if (is_topmost(proved, at)) {
+		snprintf(ret_text, VOUCHER_MAX, held ? _("%s (the topmost office)") : "%s",
+			held ? present : _("the topmost office"));
+		return;
+	}
+	len = (size_t)snprintf(ret_text, VOUCHER_MAX, row.office.has_end ? _("%s (revoked)") : "%s", label);
+	if (held && strcmp(label, present) != 0 && len < VOUCHER_MAX)
+		snprintf(ret_text + len, VOUCHER_MAX - len, _(" (now %s)"), present);
+}
+
+/* The first link towards the root, from @at on, that another office wrote; n_links: none. */
 static size_t next_above(const struct proof *proof, size_t at) {
 	size_t above = at;
 
@@ -86,25 +133,28 @@ static size_t next_above(const struct proof *proof, size_t at) {
 }
 
 /* For people the offices above the writer, upward; for programs all, from the topmost down. */
-static void cell_chain(struct listing *listing, const struct proof *proof, const struct office *offices) {
+static void cell_chain(struct listing *listing, const struct proved *proved) {
 	char text[VOUCHER_MAX], id[OFFICE_ID_TEXT_LEN + 1];
 	json_t *chain = json_array();
 	char *names = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&names, &len);
 
-	for (size_t at = 0; f && at < proof->n_links; at = next_above(proof, at)) {
-		bool topmost = id_eq(&offices[at].id, &proof->root.id);
-		const struct office_row row = { .office = offices[at] };
-		char label[OFFICE_LABEL_MAX];
+	for (size_t at = 0; f && at < proved->proof->n_links; at = next_above(proved->proof, at)) {
+		const struct office_row row = { .office = proved->offices[at] };
+		const struct office_row *held = known(proved, at);
+		char label[OFFICE_LABEL_MAX], present[OFFICE_LABEL_MAX];
 
-		id_format(&offices[at].id, id);
+		id_format(&row.office.id, id);
 		office_label(&row, label);
-		voucher(proof, offices, at, text);
+		if (held)
+			office_label(held, present);
+		voucher(proved, at, text);
 		if (at > 0)
 			fprintf(f, ftell(f) > 0 ? _(", by %s") : "%s", text);
-		(void)json_array_insert_new(chain, 0, json_pack("{s:s, s:s?, s:b}", "office_id", id, "office",
-			topmost ? NULL : label, "revoked", offices[at].has_end));
+		(void)json_array_insert_new(chain, 0, json_pack("{s:s, s:s?, s:s?, s:b}", "office_id", id, "office",
+			is_topmost(proved, at) ? NULL : label, "register_office", held ? present : NULL, "revoked",
+			row.office.has_end));
 	}
 	if (f && fclose(f) == 0)
 		cell(listing, chain, "%s", names);
@@ -113,55 +163,41 @@ static void cell_chain(struct listing *listing, const struct proof *proof, const
 	free(names);
 }
 
-static void fill_proof(struct listing *listing, const struct proof *proof, const struct office *offices) {
-	const struct proof_link *link = &proof->links[0];
+static void cell_topmost(struct listing *listing, const struct proved *proved) {
+	const struct id *id = &proved->proof->root.id;
+	const struct office_row *held = known(proved, proved->proof->n_links - 1);
+	char text[OFFICE_ID_TEXT_LEN + 1], label[OFFICE_LABEL_MAX];
+
+	id_format(id, text);
+	if (held)
+		office_label(held, label);
+	cell(listing, json_string(text), "%s", held ? label : text);
+}
+
+static void fill_proof(struct listing *listing, const struct proved *proved) {
+	const struct proof_link *link = &proved->proof->links[0];
 	const char *lane = words_name(&words_lane, link->oplog.lane);
 	char text[VOUCHER_MAX], fingerprint[FINGERPRINT_MAX];
 
 	fill_record(listing, &link->leaf);
 	cell_hash(listing, &link->leaf);
-	voucher(proof, offices, 0, text);
+	voucher(proved, 0, text);
 	cell_str(listing, text);
-	cell_chain(listing, proof, offices);
+	cell_chain(listing, proved);
 	cell(listing, json_sprintf("%u/%s", link->oplog.epoch, lane ? lane : "?"), "%u/%s", link->oplog.epoch,
 		lane ? _(lane) : "?");
 	cell_count(listing, link->index);
 	cell_count(listing, link->head.size);
-	cell_id(listing, &proof->root.id);
-	enrolment_fingerprint(&proof->root, fingerprint);
+	cell_topmost(listing, proved);
+	enrolment_fingerprint(&proved->proof->root, fingerprint);
 	cell_str(listing, fingerprint);
 }
 
-/* What a register says of the offices of a proof. */
-enum verdict {
-	REGISTER_NONE,     /* there is none that can be read here */
-	REGISTER_AGREES,
-	REGISTER_UNKNOWN,  /* it agrees, as far as it knows them */
-	REGISTER_KEY,      /* another key was an office's, */
-	REGISTER_ENDED,    /* or none any more; */
-	REGISTER_MISSING,  /* or it would have to know an office and does not */
-};
-
-static const char *const verdict_words[] = {
-	[REGISTER_AGREES] = "agrees",
-	[REGISTER_UNKNOWN] = "unknown",
-	[REGISTER_KEY] = "another-key",
-	[REGISTER_ENDED] = "ended",
-	[REGISTER_MISSING] = "missing",
-};
-
-struct comparing {
-	enum verdict verdict;
-	size_t at;      /* the link of the office that it is about */
-	size_t revoked; /* a link of one that is revoked by now, as the proof or the register says; n_links: none */
-};
-
-/* @home: NULL where there is none. */
-static size_t find_revoked(const struct home *home, const struct proof *proof, const struct office *offices) {
+static size_t find_revoked(const struct proved *proved) {
 	size_t at = 0;
 
-	for (; at < proof->n_links && !offices[at].has_end; at++) {
-		const struct office_row *row = home ? home_office_by_id(home, &offices[at].id) : NULL;
+	for (; at < proved->proof->n_links && !proved->offices[at].has_end; at++) {
+		const struct office_row *row = known(proved, at);
 
 		if (row && row->office.has_end)
 			break;
@@ -176,39 +212,51 @@ static size_t find_revoked(const struct home *home, const struct proof *proof, c
  */
 static enum verdict compare_key(const struct office_row *row, const struct proof_link *link,
 	const struct office *writer, bool *leads) {
-	int term = office_term_of(&row->office, &row->former, &link->oplog, link->head.size);
-	bool present = term >= 0 && (size_t)term == row->former.n;
+	const uint8_t *key = office_key_of(&row->office, &row->former, &link->oplog, link->head.size);
+	bool present = key == row->office.sign_key;
 
-	if (term == OFFICE_ENDED)
+	if (!key)
 		return REGISTER_ENDED;
-	if (memcmp(writer->sign_key, office_term_key(&row->office, &row->former, (size_t)term), SIGN_PUBLIC_LEN) != 0)
+	if (memcmp(writer->sign_key, key, SIGN_PUBLIC_LEN) != 0)
 		return *leads && present ? REGISTER_AGREES : REGISTER_KEY;
 	*leads = present;
 	return REGISTER_AGREES;
 }
 
+/* Whether the register has the office of link @at below the one that enrols it in the proof, or had. */
+static bool was_below(const struct proved *proved, const struct office_row *row, size_t at) {
+	size_t above = next_above(proved->proof, at);
+	const struct id *parent;
+
+	if (above == proved->proof->n_links)
+		return true;
+	parent = &proved->proof->links[above].oplog.office;
+	return id_eq(&row->office.parent, parent) || office_had_parent(&row->parents, parent);
+}
+
 /* Link by link from the root down. All offices below its own are in a register. */
-static void compare(const struct home *home, const struct proof *proof, const struct office *offices,
-	struct comparing *ret) {
+static void compare(struct proved *proved) {
 	const struct office_row *row = NULL, *last;
 	bool leads = false, below = false;
 
-	ret->verdict = REGISTER_AGREES;
-	for (size_t at = proof->n_links; at-- > 0;) {
+	proved->verdict = REGISTER_AGREES;
+	for (size_t at = proved->proof->n_links; at-- > 0;) {
 		enum verdict verdict = REGISTER_UNKNOWN;
 
 		last = row;
-		row = home_office_by_id(home, &offices[at].id);
+		row = known(proved, at);
 		leads = leads && row == last;
-		below = below || row == home->own;
+		below = below || row == proved->home->own;
 		if (row)
-			verdict = compare_key(row, &proof->links[at], &offices[at], &leads);
+			verdict = compare_key(row, &proved->proof->links[at], &proved->offices[at], &leads);
 		else if (below)
 			verdict = REGISTER_MISSING;
+		if (verdict == REGISTER_AGREES && !was_below(proved, row, at))
+			verdict = REGISTER_PARENT;
 		if (verdict == REGISTER_AGREES)
 			continue;
-		ret->verdict = verdict;
-		ret->at = at;
+		proved->verdict = verdict;
+		proved->at = at;
 		if (verdict != REGISTER_UNKNOWN)
 			return;
 	}
@@ -232,91 +280,101 @@ static const char *why_not(int outcome) {
 	}
 }
 
-static int say_differs(const struct tool *tool, const struct comparing *comparing, const char *office) {
-	switch (comparing->verdict) {
+static int say_differs(const struct proved *proved) {
+	const char *home = proved->tool->home;
+	char office[VOUCHER_MAX];
+
+	voucher(proved, proved->at, office);
+	switch (proved->verdict) {
 	case REGISTER_KEY:
-		say(_("NOT PROVED for the register in %s: it has another key of %s."), tool->home, office);
+		say(_("NOT PROVED for the register in %s: it has another key of %s."), home, office);
 		break;
 	case REGISTER_ENDED:
 		say(_("NOT PROVED for the register in %s: %s was revoked, or had begun another life, before this was written."),
-			tool->home, office);
+			home, office);
+		break;
+	case REGISTER_PARENT:
+		say(_("NOT PROVED for the register in %s: it does not have %s below the office that says here who that is, and never had."),
+			home, office);
 		break;
 	default:
-		say(_("NOT PROVED for the register in %s: it would have %s in it, and has not."), tool->home, office);
+		say(_("NOT PROVED for the register in %s: it would have %s in it, and has not."), home, office);
 	}
 	return FAILED;
 }
 
 /* What a proof cannot say. */
-static void say_limits(const struct tool *tool, const struct proof *proof, const struct office *offices,
-	const struct comparing *comparing) {
+static void say_limits(const struct proved *proved) {
+	const char *home = proved->tool->home;
 	char office[VOUCHER_MAX];
 
-	if (comparing->revoked < proof->n_links) {
-		const struct office_row row = { .office = offices[comparing->revoked] };
+	if (proved->revoked < proved->proof->n_links) {
+		const struct office_row row = { .office = proved->offices[proved->revoked] };
 
 		office_label(&row, office);
 		say(_("%s was revoked; what is proved lies before its end."), office);
 	}
-	voucher(proof, offices, comparing->at, office);
-	if (comparing->verdict == REGISTER_AGREES)
-		say(_("The register in %s says the same of these offices."), tool->home);
-	else if (comparing->verdict == REGISTER_UNKNOWN)
-		say(_("The register in %s does not know %s; of those that it knows it says the same."), tool->home, office);
+	voucher(proved, proved->at, office);
+	if (proved->verdict == REGISTER_AGREES)
+		say(_("The register in %s says the same of these offices."), home);
+	else if (proved->verdict == REGISTER_UNKNOWN)
+		say(_("The register in %s does not know %s; of those that it knows it says the same."), home, office);
 	else
-		say(_("No register of an office can be read in %s, with which these offices could be compared."), tool->home);
-	say(_("Each office in the chain can speak for those below it. That none of them was revoked later, or had another key by then, is not proved."));
+		say(_("There is no office in %s, with whose register these offices could be compared."), home);
+	say(_("Each office in the chain can speak for those below it. Ask the office above whether one of them was revoked since."));
 }
 
-static int show_proof(const struct tool *tool, const struct proof *proof, const struct office *offices,
-	const char *root, const struct comparing *comparing) {
+static int show_proof(const struct proved *proved, const char *root) {
 	_cleanup_(listing_done) struct listing card;
-	char fingerprint[FINGERPRINT_MAX], office[VOUCHER_MAX];
-	bool known, ok;
+	char fingerprint[FINGERPRINT_MAX];
+	bool known_root, ok;
 
-	enrolment_fingerprint(&proof->root, fingerprint);
-	known = root && enrolment_same_fingerprint(root, fingerprint);
-	ok = (!root || known) && comparing->verdict <= REGISTER_UNKNOWN;
+	enrolment_fingerprint(&proved->proof->root, fingerprint);
+	known_root = root && enrolment_same_fingerprint(root, fingerprint);
+	ok = (!root || known_root) && proved->verdict <= REGISTER_UNKNOWN;
 	listing_init(&card, proof_columns, N_ELEMENTS(proof_columns));
-	fill_proof(&card, proof, offices);
+	fill_proof(&card, proved);
 	if (card.failed)
 		return fail_memory();
-	if (tool->json) {
-		int ending = json_show(json_pack("{s:b, s:b, s:s?, s:o?}", "ok", ok, "root_known", known, "register",
-			verdict_words[comparing->verdict], "proved", listing_object(&card)));
+	if (proved->tool->json) {
+		int ending = json_show(json_pack("{s:b, s:b, s:s?, s:o?}", "ok", ok, "root_known", known_root, "register",
+			verdict_words[proved->verdict], "proved", listing_object(&card)));
 
 		return ending || ok ? ending : FAILED;
 	}
 	listing_cards(&card);
 	say("%s", "");
-	if (root && !known) {
+	if (root && !known_root) {
 		say(_("NOT PROVED: the topmost office of this proof has another fingerprint than the one given. Give the one that lienthong office list shows for proofs; it stays as it is when that office changes its key."));
 		return FAILED;
 	}
-	voucher(proof, offices, comparing->at, office);
-	if (comparing->verdict > REGISTER_UNKNOWN)
-		return say_differs(tool, comparing, office);
-	if (known)
+	if (proved->verdict > REGISTER_UNKNOWN)
+		return say_differs(proved);
+	if (known_root)
 		say(_("Proved, by the office of which you gave the fingerprint."));
 	else
 		say(_("Proved, if the fingerprint is that of the topmost office: compare it with one that you have from elsewhere."));
-	say_limits(tool, proof, offices, comparing);
+	say_limits(proved);
 	return DONE;
 }
 
 static int check_proof(const struct tool *tool, const struct proof *proof, const struct office *offices,
 	const char *root) {
 	_cleanup_(home_close) struct home home = { 0 };
-	struct comparing comparing = { 0 };
-	bool at_hand;
+	struct proved proved = { .tool = tool, .proof = proof, .offices = offices };
+	int r;
 
 	if (home_become_owner(tool->home))
 		return FAILED;
-	at_hand = home_try(tool, &home) == 0;
-	comparing.revoked = find_revoked(at_hand ? &home : NULL, proof, offices);
-	if (at_hand)
-		compare(&home, proof, offices, &comparing);
-	return show_proof(tool, proof, offices, root, &comparing);
+	r = home_try(tool, &home);
+	if (r && (tool->home_given || (r != STORE_NOT_FOUND && r != -ENOENT)))
+		return home_open_failed(tool, r); /* it would have something to say */
+	if (r == 0) {
+		proved.home = &home;
+		compare(&proved);
+	}
+	proved.revoked = find_revoked(&proved);
+	return show_proof(&proved, root);
 }
 
 int proof_verify(const struct tool *tool, const char *path, const char *root) {

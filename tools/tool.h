@@ -10,6 +10,7 @@
 
 struct tool {
 	const char *home;
+	bool home_given; /* by somebody; otherwise it is where an office is if there is one */
 	bool json;
 	struct user user; /* who gave the command */
 };

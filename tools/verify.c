@@ -579,6 +579,8 @@ int command_verify(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (root && !enrolment_is_fingerprint(root))
 		return enrolment_no_fingerprint(root);
+	if (n_args > 0 && quick)
+		return misuse(_("--quick is for a store; a file is checked whole"));
 	if (n_args > 0)
 		return proof_verify(tool, args[0], root);
 	checking.root = root;

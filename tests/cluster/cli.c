@@ -12,7 +12,7 @@
 
 static void run_child(const char *home, const struct cli *cli, int sink, const char *const *args) {
 	const char *argv[CLI_ARGS_MAX + 4] = { getenv("LIENTHONG"), "--home", home };
-	size_t n = 3;
+	size_t n = home ? 3 : 1;
 
 	while (*args && n < CLI_ARGS_MAX + 3)
 		argv[n++] = *args++;

@@ -27,7 +27,7 @@ struct cli {
 void cli_start(struct cli *ret_cli, const char *home, const char *sink, const char *const *args);
 void cli_wait(struct cli *cli, unsigned timeout_ms);
 void cli_done(struct cli *cli);
-/* Both; the arguments as words. Its exit code, or -1 where it did not end by itself. */
+/* Both; the arguments as words. @home NULL: none is named. Its exit code, or -1 where it did not end by itself. */
 int cli_run(struct cli *ret_cli, const char *home, const char *const *args);
 #define CLI(cli, home, ...) cli_run(cli, home, (const char *const[]){ __VA_ARGS__, NULL })
 /* What it prints for programs, @args saying --json; it must end with 0. The caller's to json_decref(). */

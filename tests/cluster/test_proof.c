@@ -25,7 +25,7 @@ static char *run(const struct proc *proc, int code, const char *const *args) {
 	struct cli cli;
 	char *out;
 
-	cr_assert_eq(cli_run(&cli, proc->home, args), code, "%s: %s", args[0], cli.err);
+	cr_assert_eq(cli_run(&cli, proc ? proc->home : NULL, args), code, "%s: %s", args[0], cli.err);
 	out = strdup(cli.out);
 	cli_done(&cli);
 	return out;
@@ -74,7 +74,7 @@ static void save(const struct stage *stage, const char *name, char *text) {
 static void expect_words(const struct proc *at, int code, const char *words, const char *const *args) {
 	struct cli cli;
 
-	cr_expect_eq(cli_run(&cli, at->home, args), code, "%s %s: %s%s", args[0], args[1], cli.out, cli.err);
+	cr_expect_eq(cli_run(&cli, at ? at->home : NULL, args), code, "%s %s: %s%s", args[0], args[1], cli.out, cli.err);
 	cr_expect(strstr(cli.out, words) || strstr(cli.err, words), "\"%s\" is not in: %s%s", words, cli.out, cli.err);
 	cr_expect_null(strstr(cli.out, "Keep a copy"));
 	cli_done(&cli);
@@ -90,6 +90,33 @@ static bool other_verifies(const struct stage *stage, const char *words) {
 	return system(command) == 0;
 }
 
+/* What it said. Heap. */
+static char *said_by_other(const struct stage *stage) {
+	char path[128], *text = calloc(1, 4096);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/said", stage->dir);
+	f = fopen(path, "r");
+	cr_assert(text && f && fread(text, 1, 4095, f) > 0 && fclose(f) == 0);
+	return text;
+}
+
+/* What `verify FILE` says to a program; it must end with @code. */
+static json_t *verified(const struct proc *at, int code, const char *path, const char *root) {
+	char *text = root ? RUN(at, code, "verify", path, "--root", root, "--json") : RUN(at, code, "verify", path, "--json");
+	json_t *said = json_loads(text, 0, NULL);
+
+	cr_assert(said, "%s", text);
+	free(text);
+	return said;
+}
+
+static const char *text_at(const json_t *object, const char *key) {
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
 Test(proof, heads_and_growth_are_verified_by_another_program, .timeout = 120) {
 	struct stage stage;
 	char *text;
@@ -98,6 +125,8 @@ Test(proof, heads_and_growth_are_verified_by_another_program, .timeout = 120) {
 	save(&stage, "key", RUN(stage.commune, 0, "checkpoint", "--lane", "normal", "--key"));
 	save(&stage, "old", RUN(stage.commune, 0, "checkpoint", "--lane", "normal"));
 	cr_expect(other_verifies(&stage, "note key old"));
+	save(&stage, "new", RUN(stage.commune, 0, "checkpoint", "--lane", "normal", "--since", "10"));
+	cr_expect(other_verifies(&stage, "consistency key old new"), "it has not grown");
 	add(&stage, 4);
 	text = RUN(stage.commune, 0, "checkpoint", "--lane", "normal", "--since", "10"); /* 5 and their counts */
 	save(&stage, "new", strdup(text));
@@ -110,6 +139,24 @@ Test(proof, heads_and_growth_are_verified_by_another_program, .timeout = 120) {
 	text[strcspn(text, "\n") + 1] ^= 1; /* the size */
 	save(&stage, "old", text);
 	cr_expect_not(other_verifies(&stage, "note key old"));
+	stage_done(&stage);
+}
+
+Test(proof, the_heads_of_an_office_are_verified_in_one_go, .timeout = 120) {
+	struct stage stage;
+	char *text;
+
+	stage_init(&stage);
+	free(RUN(stage.commune, 0, "key", "rotate")); /* it has something in its urgent lane now */
+	text = RUN(stage.commune, 0, "checkpoint", "--key");
+	cr_expect(!strstr(text, "\n\n") && strchr(text, '\n') != strrchr(text, '\n'), "%s", text);
+	save(&stage, "keys", text);
+	save(&stage, "old", RUN(stage.commune, 0, "checkpoint"));
+	cr_expect(other_verifies(&stage, "note keys old"));
+	save(&stage, "new", RUN(stage.commune, 0, "checkpoint", "--since", "1"));
+	cr_expect(other_verifies(&stage, "note keys new"));
+	save(&stage, "new", RUN(stage.commune, 0, "checkpoint"));
+	cr_expect(other_verifies(&stage, "consistency keys old new"));
 	stage_done(&stage);
 }
 
@@ -204,42 +251,53 @@ Test(proof, what_cannot_be_proved_is_refused_in_words, .timeout = 120) {
 	stage_done(&stage);
 }
 
-static void root_key(const struct stage *stage, char ret_hex[2 * SIGN_PUBLIC_LEN + 1]) {
-	for (size_t i = 0; i < SIGN_PUBLIC_LEN; i++)
-		snprintf(ret_hex + 2 * i, 3, "%02x", stage->district->office.sign_key[i]);
-}
-
 Test(proof, a_record_is_verified_by_another_program_without_a_store, .timeout = 120) {
-	char key[2 * SIGN_PUBLIC_LEN + 1], words[256], path[128];
+	char words[256], path[128];
 	struct stage stage;
+	char *root, *said;
+	json_t *checked;
 
 	stage_init(&stage);
-	root_key(&stage, key);
+	root = fingerprint_of(stage.district, "root_fingerprint");
 	snprintf(path, sizeof(path), "%s/record", stage.dir);
 	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", path));
-	snprintf(words, sizeof(words), "proof record %s", key);
+	snprintf(words, sizeof(words), "proof record %s", root);
 	cr_expect(other_verifies(&stage, words));
 	free(RUN(stage.district, 0, "verify", path));
-
+	said = said_by_other(&stage);
+	checked = verified(stage.district, 0, path, NULL);
+	snprintf(words, sizeof(words), "leaf hash %s\n", text_at(json_object_get(checked, "proved"), "hash"));
+	cr_expect_eq(strncmp(said, words, strlen(words)), 0, "%s", said);
+	free(said);
+	json_decref(checked);
+	WORDS(stage.district, 0, "Leaf hash", "verify", path);
+	WORDS(stage.district, 2, "--quick", "verify", path, "--quick");
+	cr_expect_not(other_verifies(&stage, "proof record 0123 4567 89ab cdef 0123"));
+	said = said_by_other(&stage);
+	cr_expect(strstr(said, root), "%s", said);
+	free(said);
+	free(root);
 	stage_done(&stage);
 }
 
 Test(proof, an_erased_part_changes_no_proof, .timeout = 120) {
-	char key[2 * SIGN_PUBLIC_LEN + 1], words[256], before[128], after[128];
+	char words[256], before[128], after[128];
 	struct stage stage;
+	char *root;
 
 	stage_init(&stage);
-	root_key(&stage, key);
+	root = fingerprint_of(stage.district, "root_fingerprint");
 	snprintf(before, sizeof(before), "%s/before", stage.dir);
 	snprintf(after, sizeof(after), "%s/after", stage.dir);
 	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", before));
 	free(RUN(stage.commune, 0, "petition", "erase", stage.reference, "--reason", "bà yêu cầu"));
 	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", after));
 	for (unsigned i = 0; i < 2; i++) {
-		snprintf(words, sizeof(words), "proof %s %s", i ? "after" : "before", key);
+		snprintf(words, sizeof(words), "proof %s %s", i ? "after" : "before", root);
 		cr_expect(other_verifies(&stage, words));
 		free(RUN(stage.district, 0, "verify", i ? after : before));
 	}
+	free(root);
 	stage_done(&stage);
 }
 
@@ -276,22 +334,6 @@ Test(proof, nothing_of_it_can_be_changed, .timeout = 120) {
 	stage_done(&stage);
 }
 
-/* What `verify FILE` says to a program; it must end with @code. */
-static json_t *verified(const struct proc *at, int code, const char *path, const char *root) {
-	char *text = root ? RUN(at, code, "verify", path, "--root", root, "--json") : RUN(at, code, "verify", path, "--json");
-	json_t *said = json_loads(text, 0, NULL);
-
-	cr_assert(said, "%s", text);
-	free(text);
-	return said;
-}
-
-static const char *text_at(const json_t *object, const char *key) {
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 /* A link of one leaf; @bytes keeps the record. */
 static void forge_link(struct signer *signer, const struct id *office, struct record *rec, uint8_t bytes[1024],
 	struct proof_link *ret_link) {
@@ -307,8 +349,11 @@ static void forge_link(struct signer *signer, const struct id *office, struct re
 	cr_assert_eq(head_sign(signer, &ret_link->oplog, &ret_link->head), 0);
 }
 
-/* Behind a proof of the commune's: it enrols @victim with a key of its own, and writes in its name. */
-static void forge(const struct stage *stage, const struct office *victim, const char *from, const char *to) {
+static const uint8_t a_seed[SIGN_SEED_LEN] = { 99 };
+
+/* Behind a proof of the commune's: it enrols @victim with the key of @seed, with which something is written. */
+static void forge(const struct stage *stage, const struct office *victim, const uint8_t seed[SIGN_SEED_LEN],
+	const char *from, const char *to) {
 	static uint8_t file[PROOF_FILE_MAX], bytes[2][1024], body[512];
 	struct proof *held = calloc(1, sizeof(*held)), *made = calloc(1, sizeof(*made));
 	struct petition petition = { .legal_kind = LEGAL_PETITION, .category = CATEGORY_LAND, .channel = CHANNEL_LETTER,
@@ -325,7 +370,7 @@ static void forge(const struct stage *stage, const struct office *victim, const 
 	fclose(f);
 	cr_assert_eq(proof_read((struct span){ file, n }, held), 0);
 	cr_assert_eq(signer_new(stage->commune->keys.seed, &own), 0);
-	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ 99 }, &thief), 0);
+	cr_assert_eq(signer_new(seed, &thief), 0);
 	*made = *held;
 	made->n_links = held->n_links + 1;
 	memcpy(&made->links[1], &held->links[0], held->n_links * sizeof(held->links[0]));
@@ -352,7 +397,6 @@ static void forge(const struct stage *stage, const struct office *victim, const 
 
 Test(proof, an_office_that_speaks_for_another_is_shown_and_a_register_knows_better, .timeout = 120) {
 	char record[128], forged[128];
-	struct proc *nobody = proc_new("Không ai", 1, 5, false);
 	struct office victim;
 	struct stage stage;
 	char *fingerprint;
@@ -361,7 +405,6 @@ Test(proof, an_office_that_speaks_for_another_is_shown_and_a_register_knows_bett
 	stage_init(&stage);
 	tree_add(&stage.tree, "Hoàn Sơn", 9205, 5, 0, false);
 	victim = stage.tree.procs[2]->office;
-	proc_remove(nobody->home);
 	snprintf(record, sizeof(record), "%s/record", stage.dir);
 	snprintf(forged, sizeof(forged), "%s/forged", stage.dir);
 	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", record));
@@ -369,11 +412,11 @@ Test(proof, an_office_that_speaks_for_another_is_shown_and_a_register_knows_bett
 	WORDS(stage.district, 0, "says the same", "verify", record, "--root", fingerprint);
 
 	/* its sister: whoever has no register sees who says so, and the district's register says no */
-	forge(&stage, &victim, record, forged);
-	WORDS(nobody, 0, "09163 Đại Đồng, by the topmost office", "verify", forged, "--root", fingerprint);
-	WORDS(nobody, 0, "No register", "verify", forged, "--root", fingerprint);
-	WORDS(nobody, 0, "was revoked later", "verify", forged, "--root", fingerprint);
-	said = verified(nobody, 0, forged, fingerprint);
+	forge(&stage, &victim, a_seed, record, forged);
+	WORDS(NULL, 0, "09163 Đại Đồng, by the topmost office", "verify", forged, "--root", fingerprint);
+	WORDS(NULL, 0, "There is no office in", "verify", forged, "--root", fingerprint);
+	WORDS(NULL, 0, "was revoked since", "verify", forged, "--root", fingerprint);
+	said = verified(NULL, 0, forged, fingerprint);
 	chain = json_object_get(json_object_get(said, "proved"), "chain");
 	cr_expect_eq(json_array_size(chain), 3);
 	cr_expect_str_eq(text_at(json_array_get(chain, 1), "office"), "09163 Đại Đồng");
@@ -386,16 +429,58 @@ Test(proof, an_office_that_speaks_for_another_is_shown_and_a_register_knows_bett
 	cr_expect_str_eq(text_at(said, "register"), "another-key");
 	json_decref(said);
 
+	/* with the sister's own key, and signed by her: she never was below it */
+	forge(&stage, &victim, stage.tree.procs[2]->keys.seed, record, forged);
+	WORDS(stage.district, 1, "it does not have 09205 Hoàn Sơn below", "verify", forged, "--root", fingerprint);
+	said = verified(stage.district, 1, forged, fingerprint);
+	cr_expect_str_eq(text_at(said, "register"), "another-parent");
+	json_decref(said);
+
 	/* one that nobody has: it would have to be known to those above it, and is not */
 	victim.id = (struct id){ { 1, [6] = 0x70, [8] = 0x80 } };
-	forge(&stage, &victim, record, forged);
+	forge(&stage, &victim, a_seed, record, forged);
 	WORDS(stage.district, 1, "NOT PROVED for the register", "verify", forged, "--root", fingerprint);
 
 	/* whoever is above it, it cannot name at all */
-	forge(&stage, &stage.district->office, record, forged);
-	WORDS(nobody, 1, "do not enrol one another", "verify", forged, "--root", fingerprint);
+	forge(&stage, &stage.district->office, a_seed, record, forged);
+	WORDS(NULL, 1, "do not enrol one another", "verify", forged, "--root", fingerprint);
 	free(fingerprint);
-	proc_free(nobody);
+	stage_done(&stage);
+}
+
+Test(proof, a_register_that_is_named_is_asked_and_says_how_an_office_is_called_by_now, .timeout = 120) {
+	char record[128], renamed[128], store[96];
+	struct proc damaged = { 0 };
+	struct stage stage;
+	json_t *said, *chain;
+	FILE *f;
+
+	stage_init(&stage);
+	snprintf(record, sizeof(record), "%s/record", stage.dir);
+	snprintf(renamed, sizeof(renamed), "%s/renamed", stage.dir);
+	free(RUN(stage.commune, 0, "prove", stage.reference, "--out", record));
+	free(RUN(stage.district, 0, "office", "rename", "09163", "--name", "Phường Vũ Ninh"));
+	WORDS(stage.district, 0, "09163 Đại Đồng (now 09163 Phường Vũ Ninh)", "verify", record);
+	WORDS(stage.district, 0, "260 Tiên Du (the topmost office)", "verify", record);
+	said = verified(stage.district, 0, record, NULL);
+	chain = json_object_get(json_object_get(said, "proved"), "chain");
+	cr_expect_str_eq(text_at(json_array_get(chain, 1), "register_office"), "09163 Phường Vũ Ninh");
+	json_decref(said);
+	free(RUN(stage.district, 0, "prove", stage.reference, "--out", renamed));
+	WORDS(NULL, 0, "09163 Phường Vũ Ninh", "verify", renamed);
+
+	/* whoever names a register wants to hear what it says */
+	proc_directory(damaged.home);
+	WORDS(&damaged, 1, "there is no office in", "verify", record);
+	snprintf(store, sizeof(store), "%s/store", damaged.home);
+	cr_assert_eq(mkdir(store, 0700), 0);
+	snprintf(store, sizeof(store), "%s/store/data.mdb", damaged.home);
+	f = fopen(store, "w");
+	cr_assert(f && ftruncate(fileno(f), 8192) == 0 && fclose(f) == 0);
+	WORDS(&damaged, 1, "is damaged", "verify", record);
+	cr_assert_eq(setenv("LIENTHONG_HOME", damaged.home, 1), 0);
+	WORDS(NULL, 1, "is damaged", "verify", record);
+	proc_remove(damaged.home);
 	stage_done(&stage);
 }
 
@@ -466,12 +551,13 @@ Test(proof, two_histories_are_found_by_whoever_compares_heads, .timeout = 120) {
 }
 
 Test(proof, what_a_revoked_office_wrote_is_proved_up_to_its_end_and_says_so, .timeout = 120) {
-	char before[128], after[128], key[2 * SIGN_PUBLIC_LEN + 1], words[256];
+	char before[128], after[128], words[256];
 	struct stage stage;
+	char *root;
 	json_t *said, *chain;
 
 	stage_init(&stage);
-	root_key(&stage, key);
+	root = fingerprint_of(stage.district, "root_fingerprint");
 	snprintf(before, sizeof(before), "%s/before", stage.dir);
 	snprintf(after, sizeof(after), "%s/after", stage.dir);
 	free(RUN(stage.commune, 0, "key", "rotate"));
@@ -482,7 +568,7 @@ Test(proof, what_a_revoked_office_wrote_is_proved_up_to_its_end_and_says_so, .ti
 	free(RUN(stage.district, 0, "prove", stage.reference, "--out", before));
 	free(RUN(stage.district, 0, "key", "rotate")); /* one key enrolled it, another ends it */
 	free(RUN(stage.district, 0, "office", "revoke", "09163", "--for-ever"));
-	snprintf(words, sizeof(words), "proof after %s", key);
+	snprintf(words, sizeof(words), "proof after %s", root);
 	free(RUN(stage.district, 0, "prove", stage.reference, "--out", after));
 	cr_expect(other_verifies(&stage, words));
 	free(RUN(stage.district, 0, "prove", "09163/1/normal/0", "--out", after));

@@ -263,11 +263,10 @@ static void two_topmost(struct forged *forged) {
 	let_write(forged, &office, &office);
 }
 
-/* What is said of a copy in which that was written. */
-static void expect_found(const struct stage *stage, void (*forge)(struct forged *forged), const char *words) {
+/* A copy in which that was written. */
+static struct proc forge_copy(const struct stage *stage, void (*forge)(struct forged *forged)) {
 	struct forged forged = { .stage = stage };
 	struct proc copy = { 0 };
-	struct cli cli;
 
 	copy_home(stage->sound.home, copy.home);
 	forged.store = proc_store(&copy, STORE_WRITE);
@@ -275,6 +274,14 @@ static void expect_found(const struct stage *stage, void (*forge)(struct forged 
 	forge(&forged);
 	cr_assert_eq(store_commit(forged.txn), 0);
 	store_close(forged.store);
+	return copy;
+}
+
+/* What is said of it. */
+static void expect_found(const struct stage *stage, void (*forge)(struct forged *forged), const char *words) {
+	struct proc copy = forge_copy(stage, forge);
+	struct cli cli;
+
 	cr_expect_eq(CLI(&cli, copy.home, "verify", "--quick", "--root", stage->root), 1, "%s: %s%s", words, cli.out,
 		cli.err);
 	cr_expect(strstr(cli.out, words), "\"%s\" is not in: %s%s", words, cli.out, cli.err);
@@ -297,6 +304,21 @@ Test(verify, who_has_no_key_adds_nothing_to_a_copy_unseen, .timeout = 120) {
 	expect_found(&stage, own_word, "no record enrols it");
 	expect_found(&stage, two_hand_each_other_over, "not below the topmost office");
 	expect_found(&stage, two_topmost, "there are 2");
+	stage_done(&stage);
+}
+
+Test(verify, a_key_that_names_itself_proves_nothing, .timeout = 60) {
+	struct proc copy;
+	struct stage stage;
+	struct cli cli;
+
+	stage_init(&stage);
+	copy = forge_copy(&stage, end_before_it);
+	cr_expect_eq(CLI(&cli, copy.home, "prove", "09163/1/urgent/0", "--out", "/nowhere/proof"), 3, "%d: %s", cli.status,
+		cli.err);
+	cr_expect(strstr(cli.err, "a key that it says only there"), "%s", cli.err);
+	cli_done(&cli);
+	proc_remove(copy.home);
 	stage_done(&stage);
 }
 
