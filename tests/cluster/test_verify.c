@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What somebody writes into a copy of a store who has no office's key, but all of its tables: verify --root, which
- * trusts the fingerprint of the topmost office alone, finds all of it.
+ * What somebody writes into a copy of a store who has all of its tables, and no office's key, or one that counts no
+ * more there: verify --root, which trusts the fingerprint of the topmost office alone, finds all of it.
  */
 #include <criterion/criterion.h>
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ struct stage {
 	struct proc sound;    /* a commune that is down; only its home is there */
 	struct office commune, district;
 	char root[32];        /* the district's fingerprint */
-	struct signer *thief;
+	struct signer *thief, *own; /* the commune's */
 	uint8_t key[SIGN_PUBLIC_LEN];
 };
 
@@ -54,6 +54,7 @@ static void stage_init(struct stage *stage) {
 	stage->district = tree.procs[0]->office;
 	stage->commune = tree.procs[1]->office;
 	stage->commune.parent = stage->district.id;
+	cr_assert_eq(signer_new(tree.procs[1]->keys.seed, &stage->own), 0);
 	tree_done(&tree);
 	find_root(stage);
 	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ 99 }, &stage->thief), 0);
@@ -62,6 +63,7 @@ static void stage_init(struct stage *stage) {
 
 static void stage_done(struct stage *stage) {
 	signer_free(stage->thief);
+	signer_free(stage->own);
 	proc_remove(stage->sound.home);
 }
 
@@ -116,14 +118,18 @@ static void append_office(struct forged *forged, const struct office *said) {
 	append(forged, &(struct record){ .kind = KIND_OFFICE, .body = writer_span(&w) });
 }
 
-/* All so far, with the thief's key. */
-static void sign(struct forged *forged) {
+/* All so far. */
+static void sign_with(struct forged *forged, struct signer *signer) {
 	struct head head = { .size = forged->oplog.frontier.size };
 
 	frontier_root(&forged->oplog.frontier, &head.root);
-	cr_assert_eq(head_sign(forged->stage->thief, &forged->oplog.id, &head), 0);
+	cr_assert_eq(head_sign(signer, &forged->oplog.id, &head), 0);
 	cr_assert_eq(oplog_put_head(forged->txn, &forged->oplog, &head, true), 0);
 	cr_assert_eq(oplog_flush(forged->txn, &forged->oplog), 0);
+}
+
+static void sign(struct forged *forged) {
+	sign_with(forged, forged->stage->thief);
 }
 
 /* What the commune's oplogs have. */
@@ -204,6 +210,14 @@ static void another_life(struct forged *forged) {
 	sign(forged);
 }
 
+/* What @office writes: a petition, and who @said is. */
+static void let_write(struct forged *forged, const struct office *office, const struct office *said) {
+	open_oplog(forged, &office->id, 1);
+	append_petition(forged);
+	append_office(forged, said);
+	sign(forged);
+}
+
 static struct office add_office(struct forged *forged, uint8_t id, const struct id *parent) {
 	struct office office = { .id = { { id, [6] = 0x70, [8] = 0x80 } }, .parent = *parent, .code = id, .code_digits = 5,
 		.state = OFFICE_ACTIVE, .level = span_str("commune"), .name = span_str("Không ai") };
@@ -215,12 +229,33 @@ static struct office add_office(struct forged *forged, uint8_t id, const struct 
 	return office;
 }
 
-/* What @office writes: a petition, and who @said is. */
-static void let_write(struct forged *forged, const struct office *office, const struct office *said) {
-	open_oplog(forged, &office->id, 1);
+/* The office has changed its key; the register has another one than it says. */
+static void another_key(struct forged *forged) {
+	struct office_end end = sizes_of(forged);
+	struct office said;
+
+	end.sizes[LANE_URGENT]++;
+	said = change_key(forged, &end, 1, forged->stage->key);
+	memset(said.sign_key, 7, sizeof(said.sign_key));
+	open_oplog(forged, &said.id, 1);
+	append_office(forged, &said);
+	sign_with(forged, forged->stage->own);
 	append_petition(forged);
-	append_office(forged, said);
 	sign(forged);
+}
+
+/* An office is enrolled beyond the end of a life, where nothing counts; by whoever has the key by now. */
+static void beyond_the_end(struct forged *forged) {
+	struct office_end end = sizes_of(forged);
+	struct office said = change_key(forged, &end, 2, forged->stage->commune.sign_key);
+	struct office office = add_office(forged, 0x5a, &said.id);
+
+	open_oplog(forged, &said.id, 2);
+	append_office(forged, &said);
+	sign_with(forged, forged->stage->own);
+	open_oplog(forged, &said.id, 1);
+	append_office(forged, &office);
+	sign_with(forged, forged->stage->own);
 }
 
 /* An office that is its own parent, and says so. */
@@ -300,6 +335,8 @@ Test(verify, who_has_no_key_adds_nothing_to_a_copy_unseen, .timeout = 120) {
 	expect_found(&stage, end_covers_it, "is not signed by its office");
 	expect_found(&stage, no_head_at_the_end, "its key changed, and no record of it does");
 	expect_found(&stage, another_life, "its key changed, and no record of it does");
+	expect_found(&stage, another_key, "its key changed, and no record of it does");
+	expect_found(&stage, beyond_the_end, "no record enrols it");
 	expect_found(&stage, ring, "not below the topmost office");
 	expect_found(&stage, own_word, "no record enrols it");
 	expect_found(&stage, two_hand_each_other_over, "not below the topmost office");
