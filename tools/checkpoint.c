@@ -232,6 +232,8 @@ int command_checkpoint(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (tool->json && !path)
+		return misuse(_("heads and keys are for programs as they are: without --json"));
 	if (path && (n_args || lane || since || all.vkeys))
 		return misuse(_("--compare stands alone: the file says whose heads they are"));
 	ending = home_open(tool, &home);

@@ -91,6 +91,8 @@ int file_write(const char *path, struct span bytes, mode_t mode) {
 	int fd;
 	int r;
 
+	if (strcmp(path, "-") == 0)
+		return fwrite(bytes.data, 1, bytes.len, stdout) == bytes.len ? 0 : -errno;
 	r = lstat(path, &st) == 0 ? check_regular(&st) : 0; /* a device would be gone, not written to */
 	if (r)
 		return r;

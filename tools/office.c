@@ -26,17 +26,10 @@ static char *answer_path(const char *request, const struct office *office) {
 }
 
 static int put_answer(const char *out, struct span file) {
-	int r;
+	int r = file_write(out, file, 0644);
 
-	if (strcmp(out, "-") != 0) {
-		r = file_write(out, file, 0644);
-		return r ? fail(_("the office is enrolled, but %s cannot be written: %s; ask again with --out"),
-				   out, file_error(r)) :
-			   DONE;
-	}
-	if (fwrite(file.data, 1, file.len, stdout) != file.len)
-		return fail(_("cannot write: %s"), strerror(errno));
-	return DONE;
+	return r ? fail(_("the office is enrolled, but %s cannot be written: %s; ask again with --out"), out, file_error(r)) :
+		   DONE;
 }
 
 static int ask_to_add(const struct tool *tool, const char *name, struct span request,

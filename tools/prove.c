@@ -226,6 +226,8 @@ static int write_proof(const struct tool *tool, const struct proof *proof, const
 	r = file_write(path, writer_span(&w), 0600); /* it may say in full what few may read */
 	if (r)
 		return fail(_("cannot write %s: %s"), path, file_error(r));
+	if (strcmp(path, "-") == 0)
+		return DONE;
 	if (tool->json)
 		return json_show(json_pack("{s:s, s:I}", "file", path, "bytes", (json_int_t)w.len));
 	say(_("%s proves it to whoever knows the key of the topmost office: lienthong verify %s"), path, path);
@@ -235,7 +237,7 @@ static int write_proof(const struct tool *tool, const struct proof *proof, const
 int command_prove(struct tool *tool, int argc, char **argv) {
 	const char *path = NULL;
 	const struct option_def options[] = {
-		{ "out", N_("FILE"), N_("where to write it; default REF.proof"), .value = &path },
+		{ "out", N_("FILE"), N_("where to write it (-: standard output); default REF.proof"), .value = &path },
 	};
 	const struct usage usage = { "prove", "REF|PLACE",
 		N_("Writes a small file that proves a petition: its record, that it stands in the oplog of its office, and who enrolled that office, up to the topmost. Anybody can check it anywhere. A PLACE is office/epoch/lane/number, also of a record of which only the hash is here."),

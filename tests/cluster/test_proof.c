@@ -544,6 +544,7 @@ Test(proof, two_histories_are_found_by_whoever_compares_heads, .timeout = 120) {
 	WORDS(stage.district, 2, "heads, line 1: ", "checkpoint", "--compare", path); /* one line says another than the other */
 	save(&stage, "heads", strdup("\n"));
 	WORDS(stage.district, 2, "is empty", "checkpoint", "--compare", path);
+	WORDS(stage.district, 2, "without --json", "checkpoint", "--json");
 	WORDS(stage.district, 2, "stands alone", "checkpoint", "--key", "--compare", path);
 	WORDS(stage.district, 1, "cannot read", "checkpoint", "--compare", "/nowhere");
 	WORDS(stage.district, 1, "cannot read", "checkpoint", "--compare", stage.dir);
