@@ -436,3 +436,36 @@ static inline uint64_t cores_leaves(struct cores_node *node, const struct cores_
 	cr_assert_eq(n, oplog.frontier.size);
 	return n;
 }
+
+/* The derived tables of @node are those that its oplogs make. */
+static inline void expect_rebuilt(struct cores_node *node) {
+	static const enum table derived[] = { TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING,
+		TABLE_TALLIES, TABLE_REQUESTS, TABLE_GRANTS };
+	_cleanup_(store_abortp) struct txn *from = NULL, *made = NULL;
+	struct scratch home = scratch_new();
+	struct store *into = scratch_store(&home);
+
+	cr_assert_eq(store_begin_read(node->store, &from), 0);
+	cr_assert_eq(fold_rebuild(from, into), 0);
+	cr_assert_eq(store_begin_read(into, &made), 0);
+	for (size_t i = 0; i < N_ELEMENTS(derived); i++) {
+		struct span key, value, other_key, other_value;
+		struct scan *scan, *other;
+		int r;
+
+		cr_assert_eq(scan_open(from, derived[i], (struct span){ 0 }, &scan), 0);
+		cr_assert_eq(scan_open(made, derived[i], (struct span){ 0 }, &other), 0);
+		do {
+			r = scan_next(scan, &key, &value);
+			cr_assert_eq(scan_next(other, &other_key, &other_value), r, "table %u", derived[i]);
+			if (r == 0)
+				cr_expect(span_eq(key, other_key) && span_eq(value, other_value), "table %u",
+					derived[i]);
+		} while (r == 0);
+		scan_close(scan);
+		scan_close(other);
+	}
+	made = store_abort(made);
+	store_close(into);
+	scratch_done(&home);
+}

@@ -97,36 +97,3 @@ static inline uint64_t rows_in(struct cores_node *node, enum table table) {
 	cr_assert_eq(txn_count(txn, table, &n), 0);
 	return n;
 }
-
-/* What is derived is the same when it is made again from the oplogs. */
-static inline void expect_rebuilt(struct cores_node *node) {
-	static const enum table tables[] = { TABLE_CASES, TABLE_STEPS, TABLE_ESCALATIONS, TABLE_WAITING,
-		TABLE_TALLIES, TABLE_REQUESTS, TABLE_GRANTS };
-	struct scratch again = scratch_new();
-	struct store *into = scratch_store(&again);
-	struct txn *a, *b;
-
-	cr_assert_eq(store_begin_read(node->store, &a), 0);
-	cr_assert_eq(fold_rebuild(a, into), 0);
-	cr_assert_eq(store_begin_read(into, &b), 0);
-	for (size_t t = 0; t < N_ELEMENTS(tables); t++) {
-		struct scan *sa, *sb;
-		struct span ka, va, kb, vb;
-		int ra, rb;
-
-		cr_assert_eq(scan_open(a, tables[t], (struct span){ NULL, 0 }, &sa), 0);
-		cr_assert_eq(scan_open(b, tables[t], (struct span){ NULL, 0 }, &sb), 0);
-		do {
-			ra = scan_next(sa, &ka, &va);
-			rb = scan_next(sb, &kb, &vb);
-			cr_assert_eq(ra, rb, "table %zu: rows differ in number", t);
-			cr_assert(ra || (span_eq(ka, kb) && span_eq(va, vb)), "table %zu", t);
-		} while (ra == 0);
-		scan_close(sa);
-		scan_close(sb);
-	}
-	store_abort(a);
-	store_abort(b);
-	store_close(into);
-	scratch_done(&again);
-}
