@@ -238,7 +238,7 @@ static int case_replace(struct fold *fold, struct txn *txn, const struct id *id,
 			return r;
 	}
 	if (row->origin == fold->own) {
-		r = old ? count_petition(fold, txn, old, -1) : 0;
+		r = old && old->origin == fold->own ? count_petition(fold, txn, old, -1) : 0;
 		if (!r)
 			r = count_petition(fold, txn, row, 1);
 		if (r)
@@ -301,7 +301,8 @@ int fold_step(struct case_row *row, const struct step *step, uint32_t writer, co
 			row->due_ms = step->due_ms;
 		break;
 	case ACTION_EXTENDED:
-		row->due_ms = step->due_ms;
+		if (step->due_ms) /* one that does not say until when takes no due time away */
+			row->due_ms = step->due_ms;
 		break;
 	case ACTION_RESOLVED:
 		row->resolved_ms = step->date_ms;
@@ -499,11 +500,13 @@ static int refold(struct fold *fold, struct txn *txn, const struct id *id, struc
 }
 
 /*
- * Of two first records under one id the one that arrived first makes the case. A disclosure may bring that one
- * after the other; a case of this office is not taken by what somebody else discloses.
+ * Of two first records under one id this office's own makes the case, whichever came first; of two others the one
+ * that arrived first, which a disclosure may bring after the other.
  */
-static bool stays(const struct fold *fold, const struct case_row *held, uint64_t arrival) {
-	return held->arrival < arrival || held->origin == fold->own;
+static bool stays(const struct fold *fold, const struct case_row *held, uint32_t origin, uint64_t arrival) {
+	bool own = held->origin == fold->own;
+
+	return own == (origin == fold->own) ? held->arrival < arrival : own;
 }
 
 static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, uint64_t arrival,
@@ -516,12 +519,12 @@ static int apply_petition(struct fold *fold, struct txn *txn, uint32_t origin, u
 	if (petition_decode(rec->body, &petition))
 		return FOLD_SET_ASIDE;
 	r = cases_get(txn, &rec->id, &held);
-	if (r < 0 || (r == 0 && stays(fold, &held, arrival)))
+	if (r < 0 || (r == 0 && stays(fold, &held, origin, arrival)))
 		return r < 0 ? r : FOLD_HELD;
 	known = r == 0;
 	petition_row(&petition, rec, origin, arrival, &row);
-	/* a step of ours cannot come before the petition; another office's may, by another way */
-	r = origin == fold->own ? 0 : cases_have_more(txn, &rec->id);
+	/* what was done of it may have come by another way; of our own too, when it comes back */
+	r = cases_have_more(txn, &rec->id);
 	if (r > 0)
 		r = refold(fold, txn, &rec->id, &row);
 	if (r)
@@ -711,7 +714,7 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 	if (meeting_decode(rec->body, &meeting))
 		return FOLD_SET_ASIDE;
 	r = cases_get(txn, &rec->id, &row);
-	if (r < 0 || (r == 0 && stays(fold, &row, arrival)))
+	if (r < 0 || (r == 0 && stays(fold, &row, origin, arrival)))
 		return r < 0 ? r : FOLD_HELD;
 	if (r == 0) {
 		r = stop_clock(fold, txn, &rec->id, &row);

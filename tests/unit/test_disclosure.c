@@ -1072,3 +1072,22 @@ Test(disclosure, is_not_for_steps_of_who_never_held_the_case, .timeout = 60) {
 	cr_expect_not(store_has(middle, "Chen vào."));
 	cr_expect_eq(rows_in(low, TABLE_DISCLOSURES), 0);
 }
+
+Test(disclosure, a_twin_of_an_own_petition_makes_no_other_tables, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = tree(2, 0);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+	const struct oplog_id id = { district->id, 1, LANE_BULK };
+	const struct id twin = scratch_id(77);
+	uint8_t a[RECORD_MAX], body[512];
+	struct span first = make_petition(a, &twin, "x", NULL);
+	struct leaf leaves[1] = { hidden(first) };
+	struct draft draft = cores_petition(body, sizeof(body), 1, false);
+	struct case_row row;
+
+	send_leaves(province, district, leaves, 1);
+	draft.id = twin, draft.has_id = true; /* stands for a petition of its own that comes back to an office that was put back */
+	cr_assert_eq(cores_submit(province, &draft, 1).result, CONTROL_OK);
+	cr_assert(has_case(province, &twin, &row));
+	cr_expect_eq(disclose_as(district, province, &id, 0, first), 0);
+	expect_rebuilt(province);
+}

@@ -312,6 +312,57 @@ Test(fold, one_petition_under_two_numbers_is_one_case) {
 	stage_done(&stage);
 }
 
+/* Its own, which comes back to an office that was put back, may come after what others did of it. */
+Test(fold, what_was_found_of_an_own_petition_before_it_came_back_counts) {
+	struct id id = { { 9, [15] = 1 } };
+	struct case_row row;
+	struct stage stage;
+
+	stage_init(&stage);
+	cr_assert_eq(apply_overdue(&stage, 1, 0, 30), 0);
+	cr_assert_eq(apply_petition(&stage, &stage.own, stage.own_number, 1), 0);
+	cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
+	cr_expect(row.escalated && row.overdue);
+	stage_done(&stage);
+}
+
+Test(fold, of_two_petitions_under_one_id_the_own_one_makes_the_case) {
+	for (unsigned own_first = 0; own_first < 2; own_first++) {
+		struct id id = { { 9, [15] = 1 } };
+		const struct tally_entry *rows;
+		struct case_row row;
+		struct stage stage;
+		size_t n;
+
+		stage_init(&stage);
+		for (unsigned i = 0; i < 2; i++) {
+			bool own = own_first == (i == 0);
+
+			cr_expect_eq(apply_petition(&stage, own ? &stage.own : &stage.child,
+					     own ? stage.own_number : stage.child_number, 1), i && !own ? FOLD_HELD : 0);
+		}
+		cr_assert_eq(cases_get(stage.txn, &id, &row), 0);
+		cr_expect_eq(row.origin, stage.own_number);
+		cr_assert_eq(fold_finish(&stage.fold, stage.txn, &rows, &n), 0);
+		cr_assert_eq(n, 2, "received, people");
+		cr_expect(rows[0].row.n == 1 && rows[1].row.n == 1);
+		stage_done(&stage);
+	}
+}
+
+Test(fold, an_extension_that_does_not_say_until_when_takes_no_due_time_away) {
+	struct case_row row = { .kind = KIND_PETITION, .legal_kind = LEGAL_DATA_REQUEST, .state = CASE_ACCEPTED,
+		.holder = 1, .due_ms = START_MS + 1000 };
+	struct step step = { .sequence = 1, .action = ACTION_EXTENDED, .date_ms = START_MS };
+
+	cr_assert_eq(fold_step(&row, &step, 1, NULL), 0);
+	cr_expect_eq(row.due_ms, START_MS + 1000);
+	step.sequence = 2;
+	step.due_ms = START_MS + 2000;
+	cr_assert_eq(fold_step(&row, &step, 1, NULL), 0);
+	cr_expect_eq(row.due_ms, START_MS + 2000);
+}
+
 Test(fold, a_record_whose_body_is_not_of_its_kind_is_set_aside) {
 	struct stage stage;
 	static const uint8_t nonsense[] = { 0x91, 0x01 };
