@@ -614,11 +614,13 @@ static int look_at_clocks(struct core *core) {
 	return r < 0 ? r : 0;
 }
 
+/* Without any it says that there are none. */
 static int write_counts(struct core *core, const struct tally_entry *entries, size_t n_entries) {
 	struct tally_row rows[TALLY_ROWS_MAX];
-	int r = 0;
+	size_t at = 0;
+	int r;
 
-	for (size_t at = 0; r == 0 && at < n_entries;) {
+	do {
 		struct record rec = { .kind = KIND_TALLY, .time_ms = core->wall_ms };
 		uint8_t body[RECORD_MAX / 2];
 		struct writer w;
@@ -632,7 +634,7 @@ static int write_counts(struct core *core, const struct tally_entry *entries, si
 		r = writer_ok(&w) ? author_make_id(&core->author, core->wall_ms, &rec.id) : -ENOBUFS;
 		if (r == 0)
 			r = core_write(core, LANE_NORMAL, &rec, NULL, 0);
-	}
+	} while (r == 0 && at < n_entries);
 	return r;
 }
 
@@ -642,11 +644,10 @@ static int publish_counts(struct core *core) {
 	size_t n_entries;
 	int r = fold_finish(&core->fold, core->txn, &entries, &n_entries);
 
-	return r || core->barred ? r : write_counts(core, entries, n_entries);
+	return r || n_entries == 0 || core->barred ? r : write_counts(core, entries, n_entries);
 }
 
 struct all_counts {
-	uint32_t own;
 	struct tally_entry *entries;
 	size_t n, cap;
 };
@@ -654,8 +655,6 @@ struct all_counts {
 static int list_count(void *userdata, const struct tally_entry *entry) {
 	struct all_counts *all = userdata;
 
-	if (entry->office != all->own)
-		return 0;
 	if (all->n == all->cap) {
 		size_t cap = all->cap ? 2 * all->cap : 64;
 		struct tally_entry *entries = realloc(all->entries, cap * sizeof(*entries));
@@ -670,13 +669,13 @@ static int list_count(void *userdata, const struct tally_entry *entry) {
 }
 
 int core_publish_all_counts(struct core *core) {
-	struct all_counts all = { .own = core->fold.own };
+	struct all_counts all = { 0 };
 	const struct tally_entry *changed;
 	size_t n;
 	int r = fold_finish(&core->fold, core->txn, &changed, &n);
 
 	if (r == 0)
-		r = tallies_each(core->txn, list_count, &all);
+		r = tallies_of(core->txn, core->fold.own, list_count, &all);
 	if (r == 0 && all.n > 0) {
 		/* who follows the stream has numbers that this store has forgotten: it must see that */
 		r = changes_jump(core->txn);

@@ -739,8 +739,43 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 	return r;
 }
 
+/* Puts a count of another office, and says so if it is another than before. */
+static int put_count(struct fold *fold, struct txn *txn, const struct tally_entry *entry) {
+	uint64_t n;
+	uint32_t epoch;
+	int r = tallies_get(txn, entry->office, &entry->row, &n, &epoch);
+
+	bool same = r == 0 && n == entry->row.n;
+
+	if (r < 0 || (same && epoch == entry->epoch))
+		return r < 0 ? r : 0;
+	r = tallies_put(txn, entry);
+	return r || same || !fold->sink ? r : fold->sink->tally_changed(fold->sink->userdata, entry);
+}
+
+struct life {
+	struct fold *fold;
+	struct txn *txn;
+	uint32_t epoch;
+	bool over;
+};
+
+/* All rows of an office are of one life: of an older one than @life they count nothing any more. */
+static int drop_older(void *userdata, const struct tally_entry *entry) {
+	struct life *life = userdata;
+	struct tally_entry none = { entry->office, life->epoch, entry->row };
+
+	if (entry->epoch >= life->epoch) {
+		life->over = entry->epoch > life->epoch;
+		return 1;
+	}
+	none.row.n = 0;
+	return put_count(life->fold, life->txn, &none);
+}
+
 static int apply_tally(struct fold *fold, struct txn *txn, const struct oplog_id *origin,
 	uint32_t origin_number, const struct record *rec) {
+	struct life life = { fold, txn, origin->epoch, false };
 	struct tally_row rows[TALLY_ROWS_MAX];
 	size_t n;
 	int r;
@@ -749,25 +784,14 @@ static int apply_tally(struct fold *fold, struct txn *txn, const struct oplog_id
 		return 0; /* made from our rows, not the other way round */
 	if (tally_decode(rec->body, rows, &n))
 		return FOLD_SET_ASIDE;
-	for (size_t i = 0; i < n; i++) {
-		struct tally_entry entry = { origin_number, origin->epoch, rows[i] };
-		uint64_t held_n;
-		uint32_t held_epoch;
-
-		r = tallies_get(txn, origin_number, &rows[i], &held_n, &held_epoch);
-		if (r < 0)
-			return r;
-		if (r == 0 && held_epoch > origin->epoch)
-			continue;
-		if (r == 0 && held_epoch == origin->epoch && held_n == rows[i].n)
-			continue;
-		r = tallies_put(txn, &entry);
-		if (!r && fold->sink)
-			r = fold->sink->tally_changed(fold->sink->userdata, &entry);
-		if (r)
-			return r;
-	}
-	return 0;
+	/* a life begins with all that its office counts: what it does not say of the one before is not so */
+	r = tallies_of(txn, origin_number, drop_older, &life);
+	if (r < 0 || life.over)
+		return r < 0 ? r : 0;
+	r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = put_count(fold, txn, &(struct tally_entry){ origin_number, origin->epoch, rows[i] });
+	return r;
 }
 
 static int apply_request(struct txn *txn, uint32_t origin, uint64_t arrival, const struct record *rec) {

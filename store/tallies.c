@@ -50,7 +50,8 @@ int tallies_put(struct txn *txn, const struct tally_entry *entry) {
 		(struct span){ value, sizeof(value) });
 }
 
-int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdata) {
+/* @office: 0, or the one whose rows stand where the walk begins. */
+static int walk(struct txn *txn, struct span after, uint32_t office, tally_fn fn, void *userdata) {
 	_cleanup_(scan_closep) struct scan *scan = NULL;
 	struct span key, value;
 	int r;
@@ -72,6 +73,8 @@ int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdat
 		entry.row.organisation = key.data[9];
 		entry.row.measure = key.data[10];
 		entry.row.n = get_be64(value.data);
+		if (office && entry.office != office)
+			return 0;
 		r = fn(userdata, &entry);
 		if (r)
 			return r;
@@ -79,6 +82,17 @@ int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdat
 	return r == STORE_NOT_FOUND ? 0 : r;
 }
 
+int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdata) {
+	return walk(txn, after, 0, fn, userdata);
+}
+
 int tallies_each(struct txn *txn, tally_fn fn, void *userdata) {
-	return tallies_after(txn, (struct span){ 0 }, fn, userdata);
+	return walk(txn, (struct span){ 0 }, 0, fn, userdata);
+}
+
+int tallies_of(struct txn *txn, uint32_t office, tally_fn fn, void *userdata) {
+	uint8_t prefix[4];
+
+	put_be32(prefix, office);
+	return walk(txn, (struct span){ prefix, sizeof(prefix) }, office, fn, userdata);
 }

@@ -3,8 +3,9 @@
 /*
  * tallies - absolute counts, each owned by exactly one office
  *
- * Derived (see fold.h). A row that came by record carries the epoch of its origin: an older life's
- * row never replaces a newer one's. A count of 0 is kept: it replaces what was there before.
+ * Derived (see fold.h). A row that came by record carries the epoch of its origin: all rows of another office are
+ * of one life of it, the newest that has counted anything here, since each life begins with all its counts. A count
+ * of 0 is kept: it replaces what was there before.
  */
 #include "proto/kinds/tally.h"
 #include "store/store.h"
@@ -27,6 +28,8 @@ int tallies_put(struct txn *txn, const struct tally_entry *entry);
 /* In key order: office, period, category, organisation, measure. */
 typedef int (*tally_fn)(void *userdata, const struct tally_entry *entry);
 int tallies_each(struct txn *txn, tally_fn fn, void *userdata);
+/* Those of one office. */
+int tallies_of(struct txn *txn, uint32_t office, tally_fn fn, void *userdata);
 /* From the first key after @after (empty: all); for answers in pieces. */
 int tallies_after(struct txn *txn, struct span after, tally_fn fn, void *userdata);
 void tallies_key(uint32_t office, const struct tally_row *row, uint8_t ret_key[TALLIES_KEY_LEN]);

@@ -363,6 +363,64 @@ Test(fold, an_extension_that_does_not_say_until_when_takes_no_due_time_away) {
 	cr_expect_eq(row.due_ms, START_MS + 2000);
 }
 
+static void apply_counts(struct stage *stage, uint32_t epoch, const struct tally_row *rows, size_t n) {
+	struct oplog_id id = { stage->child, epoch, LANE_NORMAL };
+	struct record rec = { .kind = KIND_TALLY, .id = { { 9 } }, .time_ms = START_MS };
+	uint8_t body[512];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	tally_encode(rows, n, &w);
+	rec.body = writer_span(&w);
+	cr_expect_eq(fold_apply(&stage->fold, stage->txn, &id, stage->child_number, 1, &rec), 0);
+}
+
+static uint64_t count_of(struct stage *stage, const struct tally_row *row) {
+	uint32_t epoch;
+	uint64_t n;
+	int r = tallies_get(stage->txn, stage->child_number, row, &n, &epoch);
+
+	return r ? UINT64_MAX : n;
+}
+
+static int note_count(void *userdata, const struct tally_entry *entry) {
+	unsigned *n_told = userdata;
+
+	++*n_told;
+	return 0;
+}
+
+/* It says all that it counts when another life begins: nothing of the one before is added to that. */
+Test(fold, an_office_counts_by_one_life_alone) {
+	static const struct tally_row land = { 202406, CATEGORY_LAND, 1, MEASURE_RECEIVED, 4 };
+	static const struct tally_row facilities = { 202406, CATEGORY_FACILITIES, 1, MEASURE_RECEIVED, 5 };
+	const struct tally_row before[] = { land, facilities };
+	struct tally_row after = land;
+	unsigned n_told = 0;
+	const struct fold_sink sink = { .userdata = &n_told, .tally_changed = note_count };
+	struct stage stage;
+
+	stage_init(&stage);
+	stage.fold.sink = &sink;
+	apply_counts(&stage, 1, before, 2);
+	cr_expect_eq(n_told, 2);
+	after.n = 6;
+	apply_counts(&stage, 2, &after, 1);
+	cr_expect_eq(n_told, 5, "both are gone, and one is there again");
+	cr_expect_eq(count_of(&stage, &land), 6);
+	cr_expect_eq(count_of(&stage, &facilities), 0);
+	apply_counts(&stage, 1, before, 2); /* by another lane, late */
+	cr_expect_eq(n_told, 5);
+	cr_expect_eq(count_of(&stage, &facilities), 0);
+	after = facilities;
+	apply_counts(&stage, 2, &after, 1);
+	cr_expect_eq(count_of(&stage, &land), 6, "within a life what a record does not say stays");
+	cr_expect_eq(count_of(&stage, &facilities), 5);
+	apply_counts(&stage, 3, NULL, 0);
+	cr_expect(count_of(&stage, &land) == 0 && count_of(&stage, &facilities) == 0, "it says that there are none");
+	stage_done(&stage);
+}
+
 Test(fold, a_record_whose_body_is_not_of_its_kind_is_set_aside) {
 	struct stage stage;
 	static const uint8_t nonsense[] = { 0x91, 0x01 };

@@ -365,3 +365,76 @@ Test(recovery, what_was_written_again_is_found_in_the_new_life, .timeout = 60) {
 	home_close(&home);
 	cores_up(commune);
 }
+
+static void take_of(struct cores_node *node, enum category category, unsigned n) {
+	for (unsigned i = 0; i < n; i++) {
+		const struct petition petition = { .legal_kind = LEGAL_PETITION, .category = category,
+			.channel = CHANNEL_LETTER, .people = 3, .received_ms = CORES_START_MS,
+			.village = span_str("Dương Húc"), .text = span_str("Đường hỏng"), .asked_of = span_str("UBND xã") };
+		struct draft draft = { .kind = KIND_PETITION, .organisation = ORGANISATION_FRONT, .lane = LANE_NORMAL };
+		uint8_t body[512];
+		struct writer w;
+
+		writer_init(&w, body, sizeof(body));
+		petition_encode(&petition, &w);
+		draft.body = writer_span(&w);
+		cr_assert_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
+	}
+}
+
+/* What the machine that went took in is entered again on the one that stays, under another category. */
+Test(recovery, where_histories_parted_those_above_count_what_the_office_counts, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *commune = &cores->nodes[2];
+	struct scratch copy;
+
+	take_of(commune, CATEGORY_LAND, 4);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 2);
+	take_of(commune, CATEGORY_FACILITIES, 5);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	take_of(commune, CATEGORY_LAND, 2);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	take_of(commune, CATEGORY_DAILY_LIFE, 5);
+	cores_settle(cores);
+	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 11);
+	for (size_t i = 0; i < 2; i++) {
+		cr_expect_eq(cores_count(&cores->nodes[i], commune, MEASURE_RECEIVED), 11, "%zu", i);
+		expect_rebuilt(&cores->nodes[i]);
+	}
+	scratch_done(&copy);
+}
+
+/* The copy has nothing that would count, and only the machine that went ever had. */
+Test(recovery, whoever_begins_again_with_nothing_says_so, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct step step = { .petition = scratch_id(7), .action = ACTION_ACCEPTED, .date_ms = CORES_START_MS };
+	struct record rec = { .kind = KIND_STEP, .time_ms = CORES_START_MS, .id = scratch_id(8) };
+	uint8_t body[256];
+	struct scratch copy;
+	struct writer w;
+
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	take_of(commune, CATEGORY_LAND, 4);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	step.sequence = 1;
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	rec.body = writer_span(&w);
+	cores_begin(commune); /* another history from the first leaf on, which counts nothing */
+	cr_assert_eq(core_write(commune->core, LANE_NORMAL, &rec, NULL, 0), 0);
+	cores_end(commune);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 0);
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 0);
+	scratch_done(&copy);
+}
