@@ -788,7 +788,7 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 
 static struct link_io link_surroundings(struct core *core) {
 	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
-		0, core->config->detail == DETAIL_ESCALATED, core->recovery.on, TURN_BATCHES };
+		0, core->config->detail == DETAIL_ESCALATED, core_recovery_asks(core), TURN_BATCHES };
 
 	core_fail(core, core->io->random(core->io->userdata, &io.random, sizeof(io.random)));
 	return io;
@@ -832,6 +832,11 @@ static int take_batch(struct core *core, struct link *link, const struct link_io
 	if (core->full) {
 		core->refusals[REFUSAL_FULL]++;
 		return link_refuse(link, &batch->oplog, batch->first, REFUSAL_FULL);
+	}
+	if (link->up && id_eq(&batch->oplog.office, &core->author.office)) {
+		r = core_recovery_shown(core, &batch->oplog, &batch->head);
+		if (r)
+			return r;
 	}
 	r = core_txn(core, &txn);
 	return r ? r : receive_batch(core->receive, txn, link, batch, plain, core->refusals);
@@ -880,7 +885,7 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 		r = link_hello(link, &io, &message.hello);
 		break;
 	case MESSAGE_HEADS:
-		r = link->up ? core_recovery_heads(core, message) : give_back(core, link, message);
+		r = link->up ? core_recovery_heads(core, link, message) : give_back(core, link, message);
 		if (r)
 			break;
 		/* fall through */

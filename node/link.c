@@ -220,7 +220,7 @@ static int heads_complete(struct link *link, const struct link_io *io, struct tx
  * forgotten; but who asks for its own gets all of that back.
  */
 static uint64_t held_by_both(const struct link_io *io, const struct held_oplog *held, uint64_t size) {
-	if (io->recovering && id_eq(&held->id.office, &io->reg->own->row.office.id))
+	if (io->asks && id_eq(&held->id.office, &io->reg->own->row.office.id))
 		return size;
 	return size < held->full ? size : held->full;
 }
@@ -384,7 +384,7 @@ static int list_heads(const struct link *link, const struct link_io *io, struct 
 	for (size_t i = 0; r == 0 && i < io->reg->n; i++) {
 		const struct id *origin = &io->reg->entries[i]->row.office.id;
 
-		if (id_eq(origin, own) ? link->up && io->recovering : (link->up ? register_is_within(io->reg, own, origin)
+		if (id_eq(origin, own) ? link->up && io->asks : (link->up ? register_is_within(io->reg, own, origin)
 						     : register_is_within(io->reg, origin, &link->neighbour)))
 			r = oplog_each_of(txn, origin, list_head, heads);
 	}
@@ -403,7 +403,7 @@ static int say_heads(struct link *link, const struct link_io *io, struct txn *tx
 	r = list_heads(link, io, txn, &heads);
 	for (size_t i = 0; i < heads.n; i++)
 		asks |= id_eq(&heads.held[i].oplog.office, own);
-	if (r == 0 && link->up && io->recovering && !asks) /* whoever has nothing of its own asks all the same */
+	if (r == 0 && link->up && io->asks && !asks) /* whoever has nothing of its own asks all the same */
 		r = list_head(&heads, &(struct oplog){ .id.office = *own });
 	while (r == 0) {
 		size_t n = heads.n - at < MESSAGE_HELD_MAX ? heads.n - at : MESSAGE_HELD_MAX;

@@ -103,7 +103,7 @@ struct link_io {
 	uint64_t wall_ms, now_ms;
 	uint64_t random; /* for a session's number */
 	bool withholds_own; /* the detail of this office, too, goes up as hashes */
-	bool recovering; /* this office asks its parent for its own oplogs */
+	bool asks; /* this office asks its parent for its own oplogs */
 	unsigned batches; /* that may still be pushed in this turn, over all links */
 };
 

@@ -14,12 +14,11 @@ enum {
 
 const char recovery_name[] = "recover";   /* u32 each: leaves that came back, hashes, petitioners not known */
 const char recovered_name[] = "recovered"; /* u64 when, then the same, and u32 records written again */
-static const char old_copy_name[] = "old-copy"; /* empty: the parent has shown that this store is one */
+static const char old_copy_name[] = "old-copy"; /* empty: it is proven that this store is one */
 
 int core_recovery_load(struct core *core, struct txn *txn) {
 	struct recovery *recovery = &core->recovery;
 	struct span value;
-	bool old_copy;
 	int r = meta_get(txn, recovery_name, &value);
 
 	free(recovery->oplogs);
@@ -29,13 +28,13 @@ int core_recovery_load(struct core *core, struct txn *txn) {
 		recovery->hashes = get_be32(value.data + 4);
 		recovery->lost = get_be32(value.data + 8);
 	}
-	/* a turn that is given up takes the mark with it, not the knowledge */
-	old_copy = core->barred == CONTROL_OLD_COPY;
-	if (r >= 0 && !old_copy) {
+	if (r >= 0)
 		r = meta_get(txn, old_copy_name, &value);
-		old_copy = r == 0;
-	}
-	core->barred = recovery->on ? CONTROL_RESTORING : old_copy ? CONTROL_OLD_COPY : 0;
+	recovery->proven = r == 0;
+	if (recovery->on)
+		core->barred = CONTROL_RESTORING;
+	else if (core->barred != CONTROL_OLD_COPY) /* what was said is known also when a turn is given up */
+		core->barred = recovery->proven ? CONTROL_OLD_COPY : 0;
 	return r < 0 ? r : 0;
 }
 
@@ -47,7 +46,11 @@ static struct recovery_oplog *find(struct recovery *recovery, const struct oplog
 }
 
 static int want(struct recovery *recovery, const struct held *held) {
-	if (find(recovery, &held->oplog) || held->size == 0)
+	struct recovery_oplog *wanted = find(recovery, &held->oplog);
+
+	if (wanted && held->size > wanted->size)
+		wanted->size = held->size;
+	if (wanted || held->size == 0)
 		return 0;
 	if (recovery->n == recovery->cap) {
 		size_t cap = recovery->cap ? 2 * recovery->cap : 8;
@@ -71,53 +74,68 @@ static int size_here(struct txn *txn, const struct oplog_id *id, uint64_t *ret_s
 	return r < 0 ? r : 0;
 }
 
-/* The parent has more of this life than is here, or knows a later one: this is an old copy. */
-static int look_for_later(struct core *core, const struct held *held) {
+/* Whether so much of an oplog of ours is more of this life than is here, or of a later one. 0, 1 or -errno. */
+static int is_later(struct core *core, const struct oplog_id *oplog, uint64_t size) {
 	struct txn *txn;
-	uint64_t size;
+	uint64_t here;
 	int r;
 
-	if (held->oplog.epoch < core->author.epoch)
+	if (oplog->epoch < core->author.epoch)
 		return 0;
 	r = core_txn(core, &txn);
 	if (!r)
-		r = size_here(txn, &held->oplog, &size);
-	if (r || (held->oplog.epoch == core->author.epoch && held->size <= size))
-		return r;
-	if (core->recovery.later)
-		return 0;
-	core->recovery.later = true;
-	core->barred = CONTROL_OLD_COPY;
-	return meta_put(txn, old_copy_name, span_str("")); /* known also after a restart without a line */
+		r = size_here(txn, oplog, &here);
+	return r ? r : oplog->epoch > core->author.epoch || size > here;
 }
 
-/* All their HEADS are here, and show no more than is here: it is no old copy (any more). */
-static int forget_old_copy(struct core *core) {
-	struct txn *txn;
-	int r = core_txn(core, &txn);
-
-	if (r == 0)
-		r = meta_delete(txn, old_copy_name);
-	core->barred = 0;
-	return r < 0 ? r : 0;
-}
-
-int core_recovery_heads(struct core *core, struct message message) {
+int core_recovery_heads(struct core *core, struct link *link, struct message message) {
 	struct recovery *recovery = &core->recovery;
 	struct held held;
 	int r = 0;
 
-	if (recovery->told) { /* another session begins, and with it what the parent says */
+	if (!link->greeted)
+		return 0; /* of a session that is over */
+	if (recovery->session != link->session) {
+		recovery->session = link->session;
 		recovery->told = recovery->later = false;
 		recovery->n = 0;
 	}
 	while (r == 0 && message_held_next(&message, &held)) {
 		if (!id_eq(&held.oplog.office, &core->author.office))
 			continue;
-		r = recovery->on ? want(recovery, &held) : look_for_later(core, &held);
+		r = recovery->on ? want(recovery, &held) : is_later(core, &held.oplog, held.size);
+		recovery->later |= r > 0;
+		r = r < 0 ? r : 0;
 	}
 	recovery->told = !message.more;
-	return r == 0 && recovery->told && !recovery->later && core->barred == CONTROL_OLD_COPY ? forget_old_copy(core) : r;
+	if (r || recovery->on || recovery->proven || !recovery->told)
+		return r;
+	core->barred = recovery->later ? CONTROL_OLD_COPY : 0;
+	link->say_heads |= recovery->later; /* anybody can say so: it is asked for what this office signed */
+	return 0;
+}
+
+bool core_recovery_asks(const struct core *core) {
+	return core->recovery.on || (core->recovery.later && !core->recovery.proven);
+}
+
+int core_recovery_shown(struct core *core, const struct oplog_id *oplog, const struct head *head) {
+	struct recovery *recovery = &core->recovery;
+	struct txn *txn;
+	int r;
+
+	if (recovery->on || !core_recovery_asks(core))
+		return 0;
+	r = is_later(core, oplog, head->size);
+	if (r <= 0)
+		return r;
+	r = receive_verify(core->receive, oplog, head);
+	if (r)
+		return r < 0 ? r : 0;
+	recovery->proven = true;
+	core->barred = CONTROL_OLD_COPY;
+	r = core_txn(core, &txn);
+	return r ? r : meta_put(txn, old_copy_name, span_str("")); /* known also after a restart without a line */
 }
 
 void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size) {
@@ -343,7 +361,7 @@ static int begin_life(struct core *core, struct txn *txn) {
 	core->author.epoch = core->fold.epoch = life.epoch + 1;
 	if (r == 0)
 		r = offices_set_own(txn, &core->author.office, core->author.epoch);
-	recovery->on = false;
+	recovery->on = recovery->proven = false;
 	if (r == 0)
 		r = core_begin_term(core, &end);
 	core->fold.sink = NULL; /* nobody is told again */

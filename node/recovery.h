@@ -7,11 +7,15 @@
  * has said how far it holds this office's oplogs, and all of that is here, nothing is written. Then the next
  * epoch begins with a record that says where the one before ends: where the parent's copy ends, or where it
  * parts from what is here. What is here beyond that was acknowledged to somebody, and is written again.
+ *
+ * A copy that was not put back that way is known by the parent having more. The parent's word stops it while it is
+ * said; a head that this office signed, which is asked for then, until a new life begins.
  */
 #include "proto/message.h"
 #include "store/store.h"
 
 struct core;
+struct link;
 struct record;
 
 enum {
@@ -28,8 +32,10 @@ struct recovery_oplog {
 
 struct recovery {
 	bool on;
-	bool told;              /* the parent's HEADS of this session are all here */
+	uint64_t session;       /* of the link to the parent, to which the next two and the list belong */
+	bool told;              /* the parent's HEADS are all here */
 	bool later;             /* they show more of this office than is here, though it was not put back */
+	bool proven;            /* and a head that it signed shows that, in this session or before */
 	struct recovery_oplog *oplogs;
 	size_t n, cap;
 	uint32_t pulled, hashes, lost; /* leaves from the parent; of those, hashes; petitioners that are not known here */
@@ -42,7 +48,11 @@ extern const char recovered_name[];
 /* Also whether anything may be written. 0 or -errno. */
 int core_recovery_load(struct core *core, struct txn *txn);
 /* Looks at HEADS of the parent. 0 or -errno. */
-int core_recovery_heads(struct core *core, struct message message);
+int core_recovery_heads(struct core *core, struct link *link, struct message message);
+/* Whether the parent is asked for this office's own oplogs. */
+bool core_recovery_asks(const struct core *core);
+/* A batch of an oplog of this office comes from the parent. 0 or -errno. */
+int core_recovery_shown(struct core *core, const struct oplog_id *oplog, const struct head *head);
 /* A batch of an oplog of this office fits what is here, up to @size. */
 void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size);
 /* It does not, from @at on. */

@@ -373,7 +373,7 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: this office's store was put back from a copy; first what the office above has must come back: see lienthong status"),
 			what);
 	case CONTROL_OLD_COPY:
-		return refuse(_("%s: the office above has more of this office than is here: this is an old copy; stop the node, then: lienthong restore --here"),
+		return refuse(_("%s: the office above has shown more of this office than is here: this is an old copy; stop the node, then: lienthong restore --here"),
 			what);
 	case CONTROL_OLD_KEYS:
 		return refuse(_("%s: this office changed its key after the copy was made; put back the file keys from where the newest is kept safe"),

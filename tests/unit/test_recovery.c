@@ -232,32 +232,103 @@ Test(recovery, an_old_copy_knows_that_it_is_one_after_a_restart, .timeout = 60) 
 	scratch_done(&copy);
 }
 
-/* The parent shows less than before: it was itself put back. */
-Test(recovery, a_copy_that_is_not_old_any_more_takes_in_again, .timeout = 60) {
-	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
-	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+/* The parent was itself put back, and shows less than before: those further above know what it has forgotten. */
+Test(recovery, an_old_copy_stays_one_though_its_parent_has_forgotten, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct scratch copies[2];
 	uint8_t body[512];
 	struct draft draft = cores_petition(body, sizeof(body), 1, false);
-	struct scratch copies[2];
 
 	cores_take_petitions(commune, 0, 10);
 	cores_settle(cores);
 	copies[0] = keep_copy(commune);
 	copies[1] = keep_copy(district);
 	cores_connect(cores, 1);
+	cores_connect(cores, 2);
 	cores_take_petitions(commune, 100, 5);
 	cores_settle(cores);
 	exchange(commune, &copies[0]);
-	reconnect(cores, 1);
+	reconnect(cores, 2);
 	cr_assert_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
 	exchange(district, &copies[1]);
-	reconnect(cores, 1);
+	restart_restored(district);
+	reconnect_all(cores);
+	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+	restart_restored(commune);
+	reconnect_all(cores);
 	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
-	cores_down(commune);
-	cores_up(commune);
-	cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	reconnect_all(cores);
+	cr_expect_eq(known(province, commune)->forks.found, 0);
 	scratch_done(&copies[0]);
 	scratch_done(&copies[1]);
+}
+
+/* Without anything that this office signed: it holds as long as it is said. */
+Test(recovery, a_parents_word_alone_does_not_stop_an_office, .timeout = 60) {
+	for (unsigned restarted = 0; restarted < 2; restarted++) {
+		_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+		struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+		const struct held held = { { commune->id, 200, LANE_NORMAL }, 1 };
+		uint8_t frame[MESSAGE_MAX], body[512];
+		struct draft draft = cores_petition(body, sizeof(body), 1, false);
+		struct batch batch = { .oplog = held.oplog, .n = 1, .head.size = 1 };
+		struct writer w;
+
+		writer_init(&w, frame, sizeof(frame));
+		message_write_heads(&w, false, &held, 1);
+		cores_begin(commune);
+		core_message(commune->core, &district->id, writer_span(&w));
+		batch.sequence = core_find_link(commune->core, &district->id)->in_sequence;
+		cores_end(commune);
+		cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+		batch.payload = (struct span){ (const uint8_t *)"\0\x91\xc4\x01x", 6 };
+		writer_init(&w, frame, sizeof(frame));
+		message_write_batch(&w, &batch); /* nor with what somebody else signed */
+		cores_begin(commune);
+		core_message(commune->core, &district->id, writer_span(&w));
+		cores_end(commune);
+		cr_expect_eq(commune->core->refusals[REFUSAL_NOT_YOURS], 1);
+		cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OLD_COPY);
+		if (restarted) {
+			commune->cut = true;
+			cores_down(commune);
+			cores_up(commune);
+		} else {
+			reconnect(cores, 1);
+		}
+		cr_expect_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK, "%u", restarted);
+	}
+}
+
+/* HEADS of several messages, of which some are of a session that broke. */
+Test(recovery, asks_for_all_that_the_parent_says_it_has, .timeout = 60) {
+	static const uint64_t said[] = { 4, 9, 2 };
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct recovery *recovery;
+	uint8_t frame[MESSAGE_MAX];
+	struct writer w;
+
+	restart_restored(commune);
+	recovery = &commune->core->recovery;
+	cores_begin(commune);
+	core_link_open(commune->core, &district->id);
+	cores_end(commune);
+	core_find_link(commune->core, &district->id)->greeted = true;
+	for (size_t i = 0; i < N_ELEMENTS(said); i++) {
+		const struct held held = { { commune->id, 1, LANE_NORMAL }, said[i] };
+
+		writer_init(&w, frame, sizeof(frame));
+		message_write_heads(&w, true, &held, 1);
+		cores_begin(commune);
+		core_message(commune->core, &district->id, writer_span(&w));
+		cr_assert_eq(recovery->n, 1);
+		cr_expect_eq(recovery->oplogs[0].size, i == 0 ? 4 : 9);
+		cores_end(commune);
+	}
+	reconnect(cores, 1);
+	cr_expect_eq(epoch_of(commune), 2);
 }
 
 Test(recovery, says_when_no_other_life_can_follow, .timeout = 60) {
