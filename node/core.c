@@ -496,19 +496,32 @@ int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t index, u
 	return fold_and_judge(core, oplog, index, origin->row.number, arrival, &rec);
 }
 
+/* What was given in full for its hash is put there, as what is disclosed. */
+static int on_own_kept(struct core *core, const struct oplog_id *oplog, uint64_t index, uint64_t arrival,
+	const struct leaf *leaf) {
+	struct recovery_given *given = core_recovery_take(core, leaf);
+	struct span bytes = given ? (struct span){ given->bytes, given->len } : leaf->bytes;
+	struct record rec;
+	bool here = given || !leaf->withheld;
+	bool known = here && record_decode(bytes, &rec) == 0;
+	int r = given ? oplog_disclose(core->txn, arrival, bytes) : 0;
+
+	if (r == 0)
+		r = core_recovery_kept(core, core->txn, known ? &rec : NULL);
+	if (r == 0 && here)
+		r = core_kept(core, oplog, index, arrival, bytes);
+	free(given);
+	return r;
+}
+
 static int on_kept(void *userdata, const struct oplog_id *oplog, uint64_t index, uint64_t arrival,
 	const struct leaf *leaf) {
 	struct core *core = userdata;
-	struct record rec;
-	bool known;
-	int r = 0;
 
-	if (id_eq(&oplog->office, &core->author.office)) {
-		known = !leaf->withheld && record_decode(leaf->bytes, &rec) == 0;
-		r = core_recovery_kept(core, core->txn, known ? &rec : NULL);
-	}
 	core->n_records++;
-	return r || leaf->withheld ? r : core_kept(core, oplog, index, arrival, leaf->bytes);
+	if (id_eq(&oplog->office, &core->author.office))
+		return on_own_kept(core, oplog, index, arrival, leaf);
+	return leaf->withheld ? 0 : core_kept(core, oplog, index, arrival, leaf->bytes);
 }
 
 static void on_seen(void *userdata, const struct oplog_id *oplog, uint64_t size) {
@@ -1217,7 +1230,7 @@ struct core *core_free(struct core *core) {
 	free(core->asked);
 	free(core->guests);
 	free(core->shown);
-	free(core->recovery.oplogs);
+	core_recovery_done(core);
 	free(core->erased);
 	free(core->answer_list);
 	writer_done(&core->answers);

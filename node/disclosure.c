@@ -335,6 +335,8 @@ int core_take_disclosure(struct core *core, struct link *link, const struct disc
 	if (!link->greeted)
 		return REFUSAL_NO_SESSION;
 	core->n_records++;
+	if (link->up && core->recovery.on && id_eq(&disclose->oplog.office, &core->author.office))
+		return core_recovery_give(core, disclose->record);
 	if (core->full) {
 		core->refusals[REFUSAL_FULL]++;
 		return disclose_answer(&link->disclosing, disclose, REFUSAL_FULL);

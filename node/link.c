@@ -509,6 +509,37 @@ static uint64_t batch_limit(const struct link_io *io, const struct link_oplog *o
 	return end < oplog->held->size ? end : oplog->held->size;
 }
 
+/*
+ * To whose it is, and who asks for it back, goes in full what was disclosed, before the batch, in which it would find
+ * no room: there it counts as its hash. 0 or -errno; it goes on where it was if the transport takes no more.
+ */
+static int give_in_full(struct link *link, const struct link_io *io, struct txn *txn, const struct oplog *oplog,
+	struct link_oplog *to, uint64_t end, uint8_t *frame) {
+	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
+	struct disclose disclose = { .oplog = oplog->id };
+	uint64_t arrival;
+	struct leaf leaf;
+	struct writer w;
+	int r;
+
+	if (to->given < to->sent)
+		to->given = to->sent;
+	r = to->given < end ? oplog_walk_open(txn, oplog, to->given, &walk) : 0;
+	while (r == 0 && to->given < end && !link->blocked) {
+		r = oplog_walk_next(walk, &disclose.index, &leaf, &arrival);
+		if (r)
+			return r < 0 ? r : -EIO;
+		if (leaf.disclosed) {
+			disclose.record = leaf.bytes;
+			writer_init(&w, frame, MESSAGE_MAX);
+			message_write_disclose(&w, &disclose);
+			r = link_say(link, io, &w);
+		}
+		to->given = disclose.index + 1;
+	}
+	return r;
+}
+
 /* Pushes one batch. 0, STORE_NOT_FOUND if there is nothing to push, or -errno. */
 static int push_batch(struct link *link, const struct link_io *io, struct txn *txn,
 	struct link_oplog *oplog, uint8_t *plain, uint8_t *frame) {
@@ -522,6 +553,11 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 		r = oplog_head_after(txn, &held, oplog->sent, batch_limit(io, oplog), &batch.head);
 	if (r == STORE_NOT_FOUND) /* the head where a life ends is still to come: tell_end(), by who began another */
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
+	if (r == 0 && id_eq(&batch.oplog.office, &link->neighbour)) {
+		r = give_in_full(link, io, txn, &held, oplog, batch.head.size, frame);
+		if (r == 0 && link->blocked)
+			return STORE_NOT_FOUND;
+	}
 	if (r)
 		return r;
 	batch.first = oplog->sent;

@@ -53,6 +53,7 @@ struct link_oplog {
 	uint64_t aside_until_ms; /* refused: not offered again before; UINT64_MAX: in this session */
 	bool named;              /* in the HEADS of this session, or left out of them */
 	uint64_t theirs;         /* they say that they hold so many: beyond ours, perhaps of another history */
+	uint64_t given;          /* of their own, they were given in full what had been disclosed, so far */
 	bool told_end;           /* they have more than was to be: they were sent the head where it ended */
 };
 

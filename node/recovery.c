@@ -16,12 +16,26 @@ const char recovery_name[] = "recover";   /* u32 each: leaves that came back, ha
 const char recovered_name[] = "recovered"; /* u64 when, then the same, and u32 records written again */
 static const char old_copy_name[] = "old-copy"; /* empty: it is proven that this store is one */
 
+static void forget_given(struct recovery *recovery) {
+	for (struct recovery_given *given = recovery->given, *next; given; given = next) {
+		next = given->next;
+		free(given);
+	}
+	recovery->given = recovery->given_last = NULL;
+	recovery->given_len = 0;
+}
+
+void core_recovery_done(struct core *core) {
+	forget_given(&core->recovery);
+	free(core->recovery.oplogs);
+}
+
 int core_recovery_load(struct core *core, struct txn *txn) {
 	struct recovery *recovery = &core->recovery;
 	struct span value;
 	int r = meta_get(txn, recovery_name, &value);
 
-	free(recovery->oplogs);
+	core_recovery_done(core);
 	*recovery = (struct recovery){ .on = r == 0 };
 	if (r == 0 && value.len == COUNTERS_LEN) {
 		recovery->pulled = get_be32(value.data);
@@ -99,6 +113,7 @@ int core_recovery_heads(struct core *core, struct link *link, struct message mes
 		recovery->session = link->session;
 		recovery->told = recovery->later = false;
 		recovery->n = 0;
+		forget_given(recovery);
 	}
 	while (r == 0 && message_held_next(&message, &held)) {
 		if (!id_eq(&held.oplog.office, &core->author.office))
@@ -176,6 +191,50 @@ static int keep_serials_of_hashes(struct core *core, struct txn *txn) {
 	int r = hashes ? keep_serial(txn, year, 0, hashes) : 0;
 
 	return hashes && r >= 0 ? keep_serial(txn, year - 1, 0, hashes) : r;
+}
+
+int core_recovery_give(struct core *core, struct span record) {
+	struct recovery *recovery = &core->recovery;
+	struct recovery_given *given;
+
+	if (recovery->given_len + record.len > RECOVERY_GIVEN_MAX)
+		return 0; /* then it comes as its hash alone */
+	given = malloc(sizeof(*given) + record.len);
+	if (!given)
+		return -ENOMEM;
+	given->next = NULL;
+	given->len = record.len;
+	leaf_hash_of(record, &given->hash);
+	memcpy(given->bytes, record.data, record.len);
+	if (recovery->given)
+		recovery->given_last->next = given;
+	else
+		recovery->given = given;
+	recovery->given_last = given;
+	recovery->given_len += record.len;
+	return 0;
+}
+
+struct recovery_given *core_recovery_take(struct core *core, const struct leaf *leaf) {
+	struct recovery *recovery = &core->recovery;
+	struct recovery_given **at = &recovery->given, *last = NULL, *given;
+	struct hash hash;
+
+	if (!leaf->withheld)
+		return NULL;
+	leaf_hash(leaf, &hash);
+	while (*at && memcmp((*at)->hash.b, hash.b, sizeof(hash.b)) != 0) { /* it is the first, but for the lanes */
+		last = *at;
+		at = &last->next;
+	}
+	given = *at;
+	if (!given)
+		return NULL;
+	*at = given->next;
+	if (recovery->given_last == given)
+		recovery->given_last = last;
+	recovery->given_len -= given->len;
+	return given;
 }
 
 int core_recovery_kept(struct core *core, struct txn *txn, const struct record *rec) {
@@ -362,6 +421,7 @@ static int begin_life(struct core *core, struct txn *txn) {
 	if (r == 0)
 		r = offices_set_own(txn, &core->author.office, core->author.epoch);
 	recovery->on = recovery->proven = false;
+	forget_given(recovery);
 	if (r == 0)
 		r = core_begin_term(core, &end);
 	core->fold.sink = NULL; /* nobody is told again */

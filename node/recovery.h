@@ -20,6 +20,7 @@ struct record;
 
 enum {
 	RECOVERY_NAME_LEN = 16,
+	RECOVERY_GIVEN_MAX = 16 << 20, /* bytes of records that wait for their batch; more than a window of them needs */
 };
 
 /* Of an oplog of this office: how far the parent holds it, and whether that is what is here. */
@@ -30,6 +31,14 @@ struct recovery_oplog {
 	uint64_t parted;  /* from there on they are not; UINT64_MAX: nowhere */
 };
 
+/* A record of this office that the parent has in full, before the batch that has its hash. */
+struct recovery_given {
+	struct recovery_given *next;
+	struct hash hash; /* of its leaf */
+	size_t len;
+	uint8_t bytes[];
+};
+
 struct recovery {
 	bool on;
 	uint64_t session;       /* of the link to the parent, to which the next two and the list belong */
@@ -38,6 +47,8 @@ struct recovery {
 	bool proven;            /* and a head that it signed shows that, in this session or before */
 	struct recovery_oplog *oplogs;
 	size_t n, cap;
+	struct recovery_given *given, *given_last;
+	size_t given_len;       /* bytes of them all */
 	uint32_t pulled, hashes, lost; /* leaves from the parent; of those, hashes; petitioners that are not known here */
 };
 
@@ -45,7 +56,7 @@ struct recovery {
 extern const char recovery_name[];
 extern const char recovered_name[];
 
-/* Also whether anything may be written. 0 or -errno. */
+/* What the store says of it, also whether anything may be written. 0 or -errno. */
 int core_recovery_load(struct core *core, struct txn *txn);
 /* Looks at HEADS of the parent. 0 or -errno. */
 int core_recovery_heads(struct core *core, struct link *link, struct message message);
@@ -57,6 +68,11 @@ int core_recovery_shown(struct core *core, const struct oplog_id *oplog, const s
 void core_recovery_seen(struct core *core, const struct oplog_id *oplog, uint64_t size);
 /* It does not, from @at on. */
 void core_recovery_parted(struct core *core, const struct oplog_id *oplog, uint64_t at);
+/* The parent gives a record of this office in full, whose hash is to come. 0 or -errno. */
+int core_recovery_give(struct core *core, struct span record);
+/* Takes what was given for a leaf that came as its hash; to be freed. NULL: nothing was. */
+struct recovery_given *core_recovery_take(struct core *core, const struct leaf *leaf);
+void core_recovery_done(struct core *core);
 /* A leaf of this office came back; @rec NULL: as a hash, or not as a record. 0 or -errno. */
 int core_recovery_kept(struct core *core, struct txn *txn, const struct record *rec);
 /* Begins the new life if all is there. Within the turn's transaction. 0 or -errno. */

@@ -6,6 +6,7 @@
 #include "store/cases.h"
 #include "store/cursor.h"
 #include "tests/lives.h"
+#include "tests/unit/cases.h"
 #include "tools/place.h"
 
 /* An office that has run twice: the copy that stays has @ours petitions of its own, what its parent knows, others. */
@@ -32,20 +33,13 @@ static void wait_ms(struct cores *cores, uint64_t ms) {
 	}
 }
 
-static bool has_case(struct cores_node *node, const struct id *id) {
-	_cleanup_(store_abortp) struct txn *txn = NULL;
-	struct case_row row;
-
-	cr_assert_eq(store_begin_read(node->store, &txn), 0);
-	return cases_get(txn, id, &row) == 0;
-}
-
 /* The new life ends the old one where no head of it was kept at its parent, and the province has not so much yet. */
 Test(recovery, what_lies_before_the_end_of_an_old_life_goes_on_upward, .timeout = 120) {
 	for (unsigned found = 0; found < 2; found++) {
 		_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 		struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1],
 				  *commune = &cores->nodes[2];
+		struct case_row row;
 		struct scratch copy;
 		struct id id;
 		uint64_t end;
@@ -81,7 +75,7 @@ Test(recovery, what_lies_before_the_end_of_an_old_life_goes_on_upward, .timeout 
 		wait_ms(cores, 20000);
 		cr_expect_eq(leaves_of(province, commune, 1), end);
 		cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 50);
-		cr_expect(has_case(province, &id), "the district found it to need those above");
+		cr_expect(has_case(province, &id, &row), "the district found it to need those above");
 		cr_expect_eq(province->core->refusals[REFUSAL_ENDED], 0);
 		expect_rebuilt(province);
 		expect_rebuilt(district);
@@ -507,5 +501,48 @@ Test(recovery, whoever_begins_again_with_nothing_says_so, .timeout = 60) {
 	cr_assert_eq(epoch_of(commune), 2);
 	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 0);
 	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 0);
+	scratch_done(&copy);
+}
+
+static struct id take_urgent(struct cores_node *node, unsigned n) {
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), n, true);
+
+	return submit_id(node, &draft);
+}
+
+/* An office that tells those above only what it escalates. */
+Test(recovery, what_the_parent_has_in_full_comes_back_in_full, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct id ids[20], hidden;
+	struct case_row row;
+	struct scratch copy;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	for (unsigned i = 0; i < N_ELEMENTS(ids); i++) {
+		ids[i] = take_urgent(commune, i);
+		hidden = take_petition(commune, 100 + i);
+		take_step(commune, &ids[i], ACTION_ACCEPTED, "Đã nhận.");
+	}
+	cores_settle(cores);
+	cr_assert_eq(cases_at(district), N_ELEMENTS(ids));
+	exchange(commune, &copy);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	cr_expect_eq(cases_at(district), N_ELEMENTS(ids));
+	for (unsigned i = 0; i < N_ELEMENTS(ids); i++)
+		cr_expect(has_case(commune, &ids[i], &row) && row.state == CASE_ACCEPTED && row.escalated, "%u", i);
+	cr_expect_not(has_case(commune, &hidden, &row));
+	cr_expect_null(commune->core->recovery.given);
+	take_step(commune, &ids[0], ACTION_FORWARDED, "Chuyển.");
+	cores_settle(cores);
+	cr_expect(has_case(district, &ids[0], &row) && row.state == CASE_FORWARDED);
+	expect_rebuilt(commune);
+	expect_rebuilt(district);
 	scratch_done(&copy);
 }
