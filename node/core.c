@@ -628,13 +628,13 @@ static int look_at_clocks(struct core *core) {
 }
 
 /* Without any it says that there are none. */
-static int write_counts(struct core *core, const struct tally_entry *entries, size_t n_entries) {
+int core_write_counts(struct core *core, uint8_t kind, const struct tally_entry *entries, size_t n_entries) {
 	struct tally_row rows[TALLY_ROWS_MAX];
 	size_t at = 0;
 	int r;
 
 	do {
-		struct record rec = { .kind = KIND_TALLY, .time_ms = core->wall_ms };
+		struct record rec = { .kind = kind, .time_ms = core->wall_ms };
 		uint8_t body[RECORD_MAX / 2];
 		struct writer w;
 		size_t n = 0;
@@ -657,7 +657,7 @@ static int publish_counts(struct core *core) {
 	size_t n_entries;
 	int r = fold_finish(&core->fold, core->txn, &entries, &n_entries);
 
-	return r || n_entries == 0 || core->barred ? r : write_counts(core, entries, n_entries);
+	return r || n_entries == 0 || core->barred ? r : core_write_counts(core, KIND_TALLY, entries, n_entries);
 }
 
 struct all_counts {
@@ -697,7 +697,7 @@ int core_publish_all_counts(struct core *core) {
 			r = on_tally(core, &all.entries[0]);
 	}
 	if (r == 0)
-		r = write_counts(core, all.entries, all.n);
+		r = core_write_counts(core, KIND_TALLY, all.entries, all.n);
 	free(all.entries);
 	return r;
 }

@@ -162,6 +162,10 @@ int core_look_at_shown(struct core *core);
 int core_take_fork(struct core *core, const struct fork *fork);
 /* Says in the first record of a life where the one before ended. 0 or -errno. */
 int core_begin_term(struct core *core, const struct office_end *end);
+/* Counts of this office as records of @kind. 0 or -errno. */
+int core_write_counts(struct core *core, uint8_t kind, const struct tally_entry *entries, size_t n_entries);
+/* Goes on counting what this office counted and has only hashes of now. 0 or -errno. */
+int core_carry_counts(struct core *core);
 /* All of this office's counts once more, the change stream beyond a gap. 0 or -errno. */
 int core_publish_all_counts(struct core *core);
 /* Writes that an office forked, or that this is settled. 0 or -errno. */

@@ -373,7 +373,8 @@ static int write_again(struct core *core, struct txn *txn, const struct office_e
 			uint64_t arrival;
 
 			r = oplog_leaf(txn, &old, i, &leaf, &arrival);
-			if (r == 0 && !leaf.withheld) {
+			/* what is carried counts already, and goes on doing so */
+			if (r == 0 && !leaf.withheld && record_kind(leaf.bytes) != KIND_CARRIED) {
 				const struct span bytes = { core->author.record, leaf.bytes.len };
 
 				r = author_append(&core->author, txn, lane, leaf.bytes, &arrival);
@@ -437,6 +438,8 @@ static int begin_life(struct core *core, struct txn *txn) {
 		r = meta_delete(txn, recovery_name);
 	if (r == 0)
 		r = meta_delete(txn, old_copy_name);
+	if (r >= 0)
+		r = core_carry_counts(core);
 	if (r >= 0)
 		r = core_publish_all_counts(core);
 	core->recovered = true;

@@ -86,16 +86,6 @@ void fold_done(struct fold *fold) {
 	fold->n_counts = fold->cap_counts = 0;
 }
 
-static int compare_rows(const struct tally_row *a, const struct tally_row *b) {
-	if (a->period != b->period)
-		return a->period < b->period ? -1 : 1;
-	if (a->category != b->category)
-		return a->category < b->category ? -1 : 1;
-	if (a->organisation != b->organisation)
-		return a->organisation < b->organisation ? -1 : 1;
-	return (a->measure > b->measure) - (a->measure < b->measure);
-}
-
 /* Where the count of @key is among those of this turn, or where it belongs. */
 static size_t count_place(const struct fold *fold, const struct tally_row *key) {
 	size_t low = 0, high = fold->n_counts;
@@ -103,7 +93,7 @@ static size_t count_place(const struct fold *fold, const struct tally_row *key) 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (compare_rows(&fold->counts[mid].row, key) < 0)
+		if (tally_rank(&fold->counts[mid].row) < tally_rank(key))
 			low = mid + 1;
 		else
 			high = mid;
@@ -112,16 +102,14 @@ static size_t count_place(const struct fold *fold, const struct tally_row *key) 
 }
 
 /* Moves one of this office's counts; rows are kept apart until the turn ends. */
-static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const struct case_row *row,
-	uint8_t measure, int64_t by) {
-	struct tally_row key = { period, row->category, row->organisation, measure, 0 };
+static int count_key(struct fold *fold, struct txn *txn, struct tally_row key, int64_t by) {
 	struct tally_entry *entry;
 	uint64_t n = 0;
 	uint32_t epoch = 0;
 	size_t at = count_place(fold, &key);
 	int r;
 
-	if (at < fold->n_counts && compare_rows(&fold->counts[at].row, &key) == 0) {
+	if (at < fold->n_counts && tally_rank(&fold->counts[at].row) == tally_rank(&key)) {
 		fold->counts[at].row.n += (uint64_t)by;
 		return 0;
 	}
@@ -143,6 +131,11 @@ static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const 
 	*entry = (struct tally_entry){ fold->own, epoch, key };
 	fold->n_counts++;
 	return 0;
+}
+
+static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const struct case_row *row,
+	uint8_t measure, int64_t by) {
+	return count_key(fold, txn, (struct tally_row){ period, row->category, row->organisation, measure, 0 }, by);
 }
 
 /* What one case adds to this office's counts; a fact counts in the month in which it happened. */
@@ -794,6 +787,21 @@ static int apply_tally(struct fold *fold, struct txn *txn, const struct oplog_id
 	return r;
 }
 
+/* What this office counted in a life before and has only hashes of, beside what it counts itself. */
+static int apply_carried(struct fold *fold, struct txn *txn, uint32_t origin, const struct record *rec) {
+	struct tally_row rows[TALLY_ROWS_MAX];
+	size_t n;
+	int r = 0;
+
+	if (origin != fold->own)
+		return 0; /* it is in what they say that they count */
+	if (tally_decode(rec->body, rows, &n))
+		return FOLD_SET_ASIDE;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = count_key(fold, txn, rows[i], (int64_t)rows[i].n);
+	return r;
+}
+
 static int apply_request(struct txn *txn, uint32_t origin, uint64_t arrival, const struct record *rec) {
 	struct inquiry inquiry;
 
@@ -827,6 +835,8 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 		return apply_meeting(fold, txn, origin_number, arrival, rec);
 	case KIND_TALLY:
 		return apply_tally(fold, txn, origin, origin_number, rec);
+	case KIND_CARRIED:
+		return apply_carried(fold, txn, origin_number, rec);
 	case KIND_OFFICE:
 		return fold_office(fold, txn, origin, index, rec);
 	case KIND_FORK:

@@ -8,7 +8,8 @@
  * case at that point, and the state allows it (of two, the one with the lesser record id); any other is
  * kept, shown and not applied. What was handed over, and on which nobody acted since, may be taken back. An escalation counts if its finder is the office that took the
  * petition in, or one above it. The office in whose oplog a
- * petition or meeting stands owns its counts; other offices' counts come as tally records. So every
+ * petition or meeting stands owns its counts, and carries on what it counted and has only hashes of; other offices'
+ * counts come as tally records. So every
  * row here can be made again from the oplogs alone, with the same bytes (fold_rebuild()).
  */
 #include "proto/kinds/escalation.h"

@@ -32,7 +32,7 @@
 
 static const uint8_t sample_kinds[] = {
 	KIND_PETITION, KIND_STEP, KIND_MEETING, KIND_TALLY, KIND_OFFICE, KIND_ESCALATION, KIND_ACCESS,
-	KIND_FORK, KIND_REQUEST, KIND_REPLY, KIND_RECEIPT,
+	KIND_FORK, KIND_REQUEST, KIND_REPLY, KIND_RECEIPT, KIND_CARRIED,
 };
 
 static inline struct petition sample_petition(void) {
@@ -198,6 +198,7 @@ static inline void sample_body(uint8_t kind, struct writer *w) {
 		meeting_encode(&meeting, w);
 		break;
 	case KIND_TALLY:
+	case KIND_CARRIED:
 		tally_encode(sample_tally, N_ELEMENTS(sample_tally), w);
 		break;
 	case KIND_OFFICE:
@@ -257,6 +258,7 @@ static inline bool reencode_body(uint8_t kind, struct span body, struct writer *
 		meeting_encode(&meeting, w);
 		return true;
 	case KIND_TALLY:
+	case KIND_CARRIED:
 		if (tally_decode(body, rows, &n_rows) != 0)
 			return false;
 		tally_encode(rows, n_rows, w);

@@ -252,6 +252,7 @@ static char *summarise(const struct dump *dump, const struct record *record) {
 		summarise_meeting(f, dump, record);
 		break;
 	case KIND_TALLY:
+	case KIND_CARRIED:
 		summarise_tally(f, dump, record);
 		break;
 	case KIND_OFFICE:

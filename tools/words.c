@@ -79,6 +79,7 @@ static const char *const kinds[] = {
 	[KIND_REQUEST] = N_("request"),
 	[KIND_REPLY] = N_("reply"),
 	[KIND_RECEIPT] = N_("receipt"),
+	[KIND_CARRIED] = N_("carried"),
 };
 
 static const char *const lanes[] = {

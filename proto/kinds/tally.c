@@ -13,8 +13,7 @@ void tally_encode(const struct tally_row *rows, size_t n_rows, struct writer *w)
 	}
 }
 
-/* The first four fields as one number, whose order is theirs. */
-static uint64_t rank(const struct tally_row *row) {
+uint64_t tally_rank(const struct tally_row *row) {
 	return (uint64_t)row->period << 24 | (uint64_t)row->category << 16 |
 		(uint64_t)row->organisation << 8 | row->measure;
 }
@@ -35,7 +34,7 @@ int tally_decode(struct span body, struct tally_row *ret_rows, size_t *ret_n_row
 		row->measure = read_uint(&r, UINT8_MAX);
 		row->n = read_uint(&r, TALLY_N_MAX);
 		read_end(&r);
-		if (i > 0 && rank(row) <= rank(row - 1))
+		if (i > 0 && tally_rank(row) <= tally_rank(row - 1))
 			reader_fail(&r);
 	}
 	read_end(&r);

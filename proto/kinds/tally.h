@@ -5,6 +5,9 @@
  *
  * Body: [[period, category, organisation, measure, n], ...], in rising order of the first four, no two alike. A row replaces any earlier
  * row of the same office and the same first four: so nothing that comes twice counts twice.
+ *
+ * The same body carries what an office goes on counting though it has only hashes of it (KIND_CARRIED): this is
+ * added to what it counts, and is for nobody else.
  */
 #include "proto/codec.h"
 
@@ -48,6 +51,8 @@ struct tally_row {
 	uint64_t n;
 };
 
+/* The first four fields as one number, whose order is theirs. */
+uint64_t tally_rank(const struct tally_row *row);
 void tally_encode(const struct tally_row *rows, size_t n_rows, struct writer *w);
 /* @ret_rows has room for TALLY_ROWS_MAX. 0 or TALLY_MALFORMED. */
 int tally_decode(struct span body, struct tally_row *ret_rows, size_t *ret_n_rows);

@@ -60,7 +60,7 @@ Test(kinds, accept_what_a_newer_node_added_and_miss_what_is_missing) {
 		struct writer w;
 		uint64_t n;
 
-		if (kind == KIND_TALLY || kind == KIND_RECEIPT) /* an array of rows: see below */
+		if (kind == KIND_TALLY || kind == KIND_RECEIPT || kind == KIND_CARRIED) /* an array of rows: see below */
 			continue;
 		reader_init(&r, body);
 		n = read_array(&r, 0, UINT64_MAX);

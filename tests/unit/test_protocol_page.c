@@ -184,6 +184,7 @@ static const struct example {
 	{ "request", check_record, KIND_REQUEST },
 	{ "reply", check_record, KIND_REPLY },
 	{ "receipt", check_record, KIND_RECEIPT },
+	{ "carried", check_record, KIND_CARRIED },
 	{ "since", check_since, 0 },
 	{ "failure", check_failure, 0 },
 	{ "hello", check_message, MESSAGE_HELLO },

@@ -546,3 +546,157 @@ Test(recovery, what_the_parent_has_in_full_comes_back_in_full, .timeout = 60) {
 	expect_rebuilt(district);
 	scratch_done(&copy);
 }
+
+/* Both of them and what is made again from their oplogs say so. */
+static void expect_count(struct cores_node *parent, struct cores_node *node, uint64_t n) {
+	cr_expect_eq(cores_count(node, node, MEASURE_RECEIVED), n, "here %d", (int)cores_count(node, node, MEASURE_RECEIVED));
+	cr_expect_eq(cores_count(parent, node, MEASURE_RECEIVED), n, "above %d", (int)cores_count(parent, node, MEASURE_RECEIVED));
+	expect_rebuilt(node);
+	expect_rebuilt(parent);
+}
+
+/* Where those above are told no more than what is escalated, the rest comes back as hashes. */
+Test(recovery, what_was_counted_goes_on_being_counted, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copies[3];
+
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	copies[0] = keep_copy(commune);
+	copies[1] = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 3);
+	(void)take_urgent(commune, 200); /* is escalated, and comes back */
+	cores_settle(cores);
+	exchange(commune, &copies[0]);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	cr_expect_eq(cases_at(commune), 6);
+	expect_count(district, commune, 9);
+	cores_take_petitions(commune, 300, 2);
+	cores_settle(cores);
+	expect_count(district, commune, 11);
+
+	exchange(commune, &copies[1]); /* the same copy: what was carried comes back, and what came after it as hashes */
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 3);
+	expect_count(district, commune, 11);
+
+	commune->cut = true; /* nothing of the life that begins goes up before the copy is made */
+	cores_take_petitions(commune, 400, 1);
+	copies[2] = keep_copy(commune);
+	exchange(commune, &copies[2]);
+	restart_restored(commune);
+	reconnect(cores, 1);
+	cr_assert_eq(epoch_of(commune), 4);
+	expect_count(district, commune, 12);
+	for (size_t i = 0; i < N_ELEMENTS(copies); i++)
+		scratch_done(&copies[i]);
+}
+
+static struct oplog_id lost;
+
+/* Batches of one oplog are lost on the way. */
+static void lose(struct cores *cores, struct cores_frame *frame) {
+	struct message message;
+	struct writer w;
+
+	if (message_decode((struct span){ frame->data, frame->len }, &message) || message.type != MESSAGE_BATCH ||
+		!id_eq(&message.batch.oplog.office, &lost.office) || message.batch.oplog.epoch != lost.epoch ||
+		(lost.lane != LANE_N && message.batch.oplog.lane != lost.lane))
+		return;
+	writer_init(&w, frame->data, frame->len);
+	message_write_ack(&w, NULL, 0);
+	frame->len = w.len;
+}
+
+/* Its life was begun, carries something, and nobody has heard of it when it is put back once more. */
+Test(recovery, what_is_carried_counts_once_though_a_life_is_begun_twice, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copy;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 3);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	lost = (struct oplog_id){ commune->id, 2, LANE_N };
+	cores->on_frame = lose;
+	restart_restored(commune);
+	cores_connect(cores, 1);
+	cores_settle(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	cr_assert_eq(leaves_of(district, commune, 2), 0);
+	cores->on_frame = NULL;
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 3);
+	expect_count(district, commune, 8);
+	scratch_done(&copy);
+}
+
+/* Its case is here and open: the step is taken again. */
+Test(recovery, a_step_that_came_back_as_a_hash_does_not_count, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copy;
+	struct id id;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	id = take_petition(commune, 1);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	take_step(commune, &id, ACTION_ACCEPTED, "Đã nhận.");
+	cores_settle(cores);
+	exchange(commune, &copy);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	cr_expect_eq(cores_count(district, commune, MEASURE_ACCEPTED), 0);
+	take_step(commune, &id, ACTION_ACCEPTED, "Đã nhận.");
+	cores_settle(cores);
+	cr_expect_eq(cores_count(district, commune, MEASURE_ACCEPTED), 1);
+	expect_count(district, commune, 1);
+	scratch_done(&copy);
+}
+
+/* They were counted above before they went up, and are lost: whoever has them on paper enters them again. */
+Test(recovery, what_never_went_up_is_not_counted, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copy;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 1);
+	lost = (struct oplog_id){ commune->id, 1, LANE_BULK };
+	cores->on_frame = lose;
+	for (unsigned i = 0; i < 20; i++) {
+		uint8_t body[512];
+		struct draft draft = cores_petition(body, sizeof(body), 200 + i, false);
+
+		draft.lane = LANE_BULK;
+		cr_assert_eq(cores_submit(commune, &draft, 1).result, CONTROL_OK);
+	}
+	cores_settle(cores);
+	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 26);
+	exchange(commune, &copy);
+	cores->on_frame = NULL;
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 2);
+	expect_count(district, commune, 5);
+	scratch_done(&copy);
+}
