@@ -352,14 +352,15 @@ Test(fold, of_two_petitions_under_one_id_the_own_one_makes_the_case) {
 
 Test(fold, an_extension_that_does_not_say_until_when_takes_no_due_time_away) {
 	struct case_row row = { .kind = KIND_PETITION, .legal_kind = LEGAL_DATA_REQUEST, .state = CASE_ACCEPTED,
-		.holder = 1, .due_ms = START_MS + 1000 };
+		.origin = 1, .due_ms = START_MS + 1000 };
+	const struct id office = { { 1 } };
 	struct step step = { .sequence = 1, .action = ACTION_EXTENDED, .date_ms = START_MS };
 
-	cr_assert_eq(fold_step(&row, &step, 1, NULL), 0);
+	cr_assert_eq(fold_step(&row, &step, 1, &office), 0);
 	cr_expect_eq(row.due_ms, START_MS + 1000);
 	step.sequence = 2;
 	step.due_ms = START_MS + 2000;
-	cr_assert_eq(fold_step(&row, &step, 1, NULL), 0);
+	cr_assert_eq(fold_step(&row, &step, 1, &office), 0);
 	cr_expect_eq(row.due_ms, START_MS + 2000);
 }
 
@@ -372,7 +373,7 @@ static void apply_counts(struct stage *stage, uint32_t epoch, const struct tally
 	writer_init(&w, body, sizeof(body));
 	tally_encode(rows, n, &w);
 	rec.body = writer_span(&w);
-	cr_expect_eq(fold_apply(&stage->fold, stage->txn, &id, stage->child_number, 1, &rec), 0);
+	cr_expect_eq(fold_apply(&stage->fold, stage->txn, &id, 0, stage->child_number, 1, &rec), 0);
 }
 
 static uint64_t count_of(struct stage *stage, const struct tally_row *row) {
