@@ -387,6 +387,8 @@ static int check_step(struct intake *intake, struct checked *checked) {
 	if (step.action == ACTION_HANDED_OVER && (!register_parent(&core->reg) ||
 			!id_eq(&step.office, &core->reg.own->row.office.parent)))
 		return refuse(intake, CONTROL_NOT_ABOVE, "");
+	if (step.action == ACTION_EXTENDED && step.due_ms <= planned->row.due_ms)
+		return refuse(intake, CONTROL_BAD_FIELD, "due"); /* no extension takes time away */
 	switch (fold_step(&planned->row, &step, core->fold.own, &core->fold.own_id)) {
 	case 0:
 		planned->blamed = false;

@@ -469,6 +469,19 @@ Test(core, derived_rows_can_be_made_again_from_the_oplogs_with_the_same_bytes, .
 	}
 }
 
+static enum control_result extend(struct cores_node *node, const struct id *petition, uint64_t due_ms) {
+	const struct step step = { .petition = *petition, .action = ACTION_EXTENDED, .date_ms = node->cores->now_ms,
+		.due_ms = due_ms, .text = span_str("Cần xác minh thêm.") };
+	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
+	uint8_t body[256];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	step_encode(&step, &w);
+	draft.body = writer_span(&w);
+	return cores_submit(node, &draft, 1).result;
+}
+
 /* Taken in on a Saturday: due when Tuesday ends, whatever was done about it. */
 Test(core, a_data_request_that_is_not_answered_in_two_working_days_is_found_once_for_each_step, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
@@ -486,6 +499,8 @@ Test(core, a_data_request_that_is_not_answered_in_two_working_days_is_found_once
 	cr_assert(has_case(commune, &petition, &row));
 	cr_expect_eq(row.legal_kind, LEGAL_DATA_REQUEST);
 	cr_expect_eq(row.due_ms, due_ms, "the step does not move it");
+	cr_expect_eq(extend(commune, &petition, due_ms - 86400000), CONTROL_BAD_FIELD, "no extension takes time away");
+	cr_expect_eq(extend(commune, &petition, due_ms), CONTROL_BAD_FIELD);
 	cores->now_ms = due_ms - 1000;
 	cores_settle(cores);
 	cr_assert(has_case(commune, &petition, &row));
