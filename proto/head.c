@@ -139,7 +139,7 @@ static bool read_number(struct span *line, char end, uint64_t max, uint64_t *ret
 	for (; i < line->len && line->data[i] >= '0' && line->data[i] <= '9'; i++) {
 		unsigned digit = line->data[i] - '0';
 
-		if (n > (max - digit) / 10 || (i > 0 && n == 0))
+		if (digit > max || n > (max - digit) / 10 || (i > 0 && n == 0))
 			return false;
 		n = 10 * n + digit;
 	}

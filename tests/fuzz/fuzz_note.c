@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (head_note_read((struct span){ data, size }, &oplog, &head, &len))
 		return 0;
 	assert(len <= size && len < HEAD_NOTE_MAX);
+	assert(oplog.lane < LANE_N && oplog.epoch <= EPOCH_MAX);
 	n = head_text(&oplog, head.size, &head.root, text);
 	assert(n < len && memcmp(text, data, n) == 0);
 	assert(head_note(&oplog, &head, key, note) == len);

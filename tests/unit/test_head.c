@@ -133,6 +133,30 @@ Test(head, a_note_is_read_as_it_was_written_and_in_no_other_way) {
 	}
 }
 
+Test(head, a_note_names_no_epoch_and_no_lane_that_there_is_not) {
+	static const struct {
+		const char *epoch_lane;
+		int outcome;
+	} cases[] = { /* of as many characters as what they take the place of */
+		{ "107/2", 0 }, { "255/0", 0 }, { "107/3", HEAD_MALFORMED }, { "107/9", HEAD_MALFORMED },
+		{ "256/1", HEAD_MALFORMED }, { "999/1", HEAD_MALFORMED },
+	};
+	const struct oplog_id id = { oplog.office, 107, LANE_NORMAL };
+	const uint8_t public[SIGN_PUBLIC_LEN] = { 0 };
+	struct head head = { .size = 8 }, read;
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		char note[HEAD_NOTE_MAX], *at = note;
+		size_t len, n = head_note(&id, &head, public, note);
+		struct oplog_id of;
+
+		for (; (at = strstr(at, "107/1")); at += 5)
+			memcpy(at, cases[i].epoch_lane, 5);
+		cr_expect_eq(head_note_read((struct span){ (uint8_t *)note, n }, &of, &read, &len), cases[i].outcome, "%s",
+			cases[i].epoch_lane);
+	}
+}
+
 Test(head, a_signature_is_for_one_office_epoch_lane_size_and_root) {
 	_cleanup_(signer_freep) struct signer *signer = make_signer();
 	_cleanup_(verifier_freep) struct verifier *key = make_verifier(signer);
