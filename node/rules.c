@@ -26,7 +26,7 @@ size_t rules_on_record(const struct config *config, const struct case_row *row, 
 
 bool rules_overdue(const struct rule *rule, const struct case_row *row, bool held, uint64_t wall_ms,
 	struct finding *ret_finding) {
-	uint64_t due;
+	uint64_t due, days;
 
 	if (rule->cause != CAUSE_OVERDUE || rule->state != row->state || row->overdue ||
 		!in_scope(rule, row, held))
@@ -34,7 +34,8 @@ bool rules_overdue(const struct rule *rule, const struct case_row *row, bool hel
 	due = row->due_ms ? row->due_ms : calendar_add_days(row->since_ms, rule->days, rule->working_days);
 	if (wall_ms < due || wall_ms < row->recorded_ms + RULES_GRACE_MS)
 		return false;
-	*ret_finding = (struct finding){ rule, (wall_ms - row->since_ms) / CALENDAR_DAY_MS, rule->days };
+	days = wall_ms > row->since_ms ? (wall_ms - row->since_ms) / CALENDAR_DAY_MS : 0; /* a step may be dated ahead */
+	*ret_finding = (struct finding){ rule, days, rule->days };
 	return true;
 }
 

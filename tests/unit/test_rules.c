@@ -67,6 +67,16 @@ Test(rules, a_due_time_that_was_set_counts_instead_of_the_days_of_the_rule) {
 	cr_expect(rules_overdue(&overdue, &row, true, JUNE_2024_MS + 30 * DAY_MS, &finding));
 }
 
+Test(rules, a_clock_that_a_step_dated_ahead_set_has_run_for_no_day) {
+	struct case_row row = { .kind = KIND_PETITION, .state = CASE_RECEIVED,
+		.since_ms = JUNE_2024_MS + 20 * DAY_MS, .recorded_ms = JUNE_2024_MS,
+		.due_ms = JUNE_2024_MS + 2 * DAY_MS };
+	struct finding finding;
+
+	cr_assert(rules_overdue(&overdue, &row, true, JUNE_2024_MS + 10 * DAY_MS, &finding));
+	cr_expect_eq(finding.measured, 0);
+}
+
 Test(rules, a_new_case_meets_every_rule_that_fits_it_and_no_other) {
 	static const struct config config = { .n_rules = 3, .rules = {
 		{ .name = "urgent", .cause = CAUSE_URGENT },
