@@ -27,16 +27,31 @@ static void say_base64(struct span bytes) {
 }
 
 /* That the log has only grown since it had @since leaves: a line of base64 a hash (RFC 9162, 2.1.4). */
-static int say_consistency(const struct checkpoints *all, const struct oplog *oplog) {
+static int say_consistency(const struct checkpoints *all, const struct oplog *oplog, uint64_t size) {
 	struct oplog_leaves leaves = { all->home->txn, oplog };
 	struct merkle_proof proof;
 	int r;
 
-	if (all->since == oplog->head.size)
+	if (all->since == size)
 		return 0;
-	r = merkle_consistency_prove(all->since, oplog->head.size, oplog_leaf_hash, &leaves, &proof);
+	r = merkle_consistency_prove(all->since, size, oplog_leaf_hash, &leaves, &proof);
 	for (size_t i = 0; r == 0 && i < proof.n; i++)
 		say_base64((struct span){ proof.node[i].b, sizeof(proof.node[i].b) });
+	return r;
+}
+
+/* The newest head that counts: where an oplog ended, no head beyond does. 0, STORE_NOT_FOUND or -errno. */
+static int newest_head(const struct checkpoints *all, const struct oplog *oplog, struct head *ret_head) {
+	uint64_t limit = office_limit(&all->row->office, &all->row->former, &oplog->id);
+	struct head head = oplog->head;
+	int r = 0;
+
+	if (head.size > limit)
+		r = limit ? oplog_next_head(all->home->txn, oplog, limit - 1, &head) : STORE_NOT_FOUND;
+	if (r == 0 && (head.size == 0 || head.size > limit))
+		r = STORE_NOT_FOUND;
+	if (r == 0)
+		*ret_head = head;
 	return r;
 }
 
@@ -44,14 +59,19 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 	struct checkpoints *all = userdata;
 	const uint8_t *key;
 	char text[HEAD_NOTE_MAX];
+	struct head head;
+	int r;
 
-	if ((all->has_lane && oplog->id.lane != all->lane) || oplog->head.size == 0)
+	if (all->has_lane && oplog->id.lane != all->lane)
 		return 0;
-	if (all->since > oplog->head.size) {
+	r = newest_head(all, oplog, &head);
+	if (r)
+		return r < 0 ? r : 0;
+	if (all->since > head.size) {
 		all->ahead = true;
 		return 0;
 	}
-	key = office_key_of(&all->row->office, &all->row->former, &oplog->id, oplog->head.size);
+	key = office_key_of(&all->row->office, &all->row->former, &oplog->id, head.size);
 	if (!key)
 		return -EIO;
 	if (all->vkeys) {
@@ -61,9 +81,9 @@ static int say_checkpoint(void *userdata, const struct oplog *oplog) {
 	}
 	if (all->n++ > 0)
 		printf("\n");
-	head_note(&oplog->id, &oplog->head, key, text);
+	head_note(&oplog->id, &head, key, text);
 	printf("%s", text);
-	return all->since ? say_consistency(all, oplog) : 0;
+	return all->since ? say_consistency(all, oplog, head.size) : 0;
 }
 
 static int find_checkpoints(struct checkpoints *all, const char *office, const char *lane,

@@ -184,6 +184,9 @@ Test(copies, what_was_written_again_is_proved_where_it_is, .timeout = 300) {
 	json_decref(proof);
 	RUN(commune->home, 0, "receipt", reference);
 	RUN(district->home, 0, "prove", reference, "--out", file);
+	/* there is more of the old life than counts: its head is that where it ended */
+	RUN(commune->home, 0, "checkpoint");
+	RUN(commune->home, 0, "checkpoint", "--since", "1");
 	(void)unlink(file);
 	proc_free(commune);
 	proc_free(district);
