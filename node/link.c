@@ -208,7 +208,7 @@ static int heads_complete(struct link *link, const struct link_io *io, struct tx
 		r = set_acked(link, io, txn, oplog, 0);
 		if (r)
 			return r;
-		oplog->sent = 0;
+		oplog->sent = oplog->probed_from = 0;
 	}
 	link_enter(link, io, LINK_STREAMING);
 	link->trouble = trouble_of(TROUBLE_NONE, 0, "");
@@ -248,8 +248,9 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 		r = set_acked(link, io, txn, oplog, said.size);
 		if (r)
 			return r;
+		oplog->probing &= message->type == MESSAGE_HEADS || said.size <= oplog->probed_from;
 		if (message->type == MESSAGE_HEADS) {
-			oplog->sent = said.size;
+			oplog->sent = oplog->probed_from = said.size;
 			if (is_own_of(link, oplog) && oplog->sent >= oplog->held->size)
 				oplog->sent = oplog->held->size - 1; /* it must see whether what it has is the same */
 			oplog->named = true;
@@ -287,6 +288,9 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 	case REFUSAL_QUARANTINED: /* until it is settled, or a new life says where the one before ended */
 	case REFUSAL_SIGNATURE: /* they may not have the record yet that names the key */
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
+		if (!oplog->probing || oplog->sent < oplog->probed_from) /* each of those under way is refused */
+			oplog->probed_from = oplog->sent;
+		oplog->probing = true; /* it may last for days: the line is for what they take */
 		break;
 	case REFUSAL_NOT_YOURS:
 		oplog->aside_until_ms = io->now_ms + LINK_MOVED_MS;
@@ -551,8 +555,10 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 	r = oplog_load(txn, &batch.oplog, &held);
 	if (!r)
 		r = oplog_head_after(txn, &held, oplog->sent, batch_limit(io, oplog), &batch.head);
-	if (r == STORE_NOT_FOUND) /* the head where a life ends is still to come: tell_end(), by who began another */
+	if (r == STORE_NOT_FOUND) { /* the head where a life ends is still to come: tell_end(), by who began another */
 		oplog->aside_until_ms = io->now_ms + LINK_ASIDE_MS;
+		link->trouble = trouble_of(TROUBLE_NO_END, 0, "");
+	}
 	if (r == 0 && id_eq(&batch.oplog.office, &link->neighbour)) {
 		r = give_in_full(link, io, txn, &held, oplog, batch.head.size, frame);
 		if (r == 0 && link->blocked)
@@ -604,8 +610,16 @@ static void tell_end(struct link *link, struct link_oplog *oplog) {
 		oplog->sent = held->size - 1;
 }
 
-static bool pushable(const struct link_oplog *oplog, uint64_t now_ms) {
-	return oplog->sent < oplog->held->size && now_ms >= oplog->aside_until_ms;
+static bool in_flight(const struct link *link, const struct held_oplog *held) {
+	for (size_t i = 0; i < link->n_flights; i++)
+		if (link->flights[i].held == held)
+			return true;
+	return false;
+}
+
+static bool pushable(const struct link *link, const struct link_oplog *oplog, uint64_t now_ms) {
+	return oplog->sent < oplog->held->size && now_ms >= oplog->aside_until_ms &&
+		!(oplog->probing && in_flight(link, oplog->held));
 }
 
 bool link_busy(const struct link *link, uint64_t now_ms) {
@@ -616,7 +630,7 @@ bool link_busy(const struct link *link, uint64_t now_ms) {
 	if (link->n_flights == LINK_WINDOW)
 		return false;
 	for (size_t i = 0; i < link->n_oplogs; i++)
-		if (pushable(&link->oplogs[i], now_ms))
+		if (pushable(link, &link->oplogs[i], now_ms))
 			return true;
 	return false;
 }
@@ -641,7 +655,7 @@ static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t 
 			link->trouble = trouble_of(TROUBLE_NONE, 0, ""); /* they say it again if it lasts */
 		}
 		tell_end(link, oplog);
-		while (pushable(oplog, io->now_ms) && !link->blocked && link->n_flights < LINK_WINDOW &&
+		while (pushable(link, oplog, io->now_ms) && !link->blocked && link->n_flights < LINK_WINDOW &&
 			pushed < LINK_PUMP_MAX && io->batches > 0) {
 			int r = push_batch(link, io, txn, oplog, plain, frame);
 

@@ -51,6 +51,8 @@ struct link_oplog {
 	uint64_t acked;          /* they hold so many */
 	uint64_t sent;           /* sent in this session */
 	uint64_t aside_until_ms; /* refused: not offered again before; UINT64_MAX: in this session */
+	bool probing;            /* refused: one batch at a time, until they hold more than */
+	uint64_t probed_from;    /* this, where they refused it */
 	bool named;              /* in the HEADS of this session, or left out of them */
 	uint64_t theirs;         /* they say that they hold so many: beyond ours, perhaps of another history */
 	uint64_t given;          /* of their own, they were given in full what had been disclosed, so far */

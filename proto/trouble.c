@@ -33,6 +33,7 @@ const char *trouble_name(uint8_t code) {
 		[TROUBLE_MOVED] = "moved",
 		[TROUBLE_DISCONNECTED] = "disconnected",
 		[TROUBLE_CONNECTED_AGAIN] = "connected-again",
+		[TROUBLE_NO_END] = "no-end",
 	};
 
 	return code < N_ELEMENTS(names) ? names[code] : "unknown";
@@ -86,6 +87,8 @@ static const char *sentence(const struct trouble *trouble, const char **ret_part
 		return _("it disconnected, or does not read");
 	case TROUBLE_CONNECTED_AGAIN:
 		return _("it connected again");
+	case TROUBLE_NO_END:
+		return _("an oplog is held back: its office was put back, and where the old one ended has not been signed here yet");
 	default:
 		return _("for a reason that only a newer version knows");
 	}

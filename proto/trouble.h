@@ -26,6 +26,7 @@ enum trouble_code {
 	TROUBLE_MOVED = 13,          /* the parent listens elsewhere now; no detail, as in the next two */
 	TROUBLE_DISCONNECTED = 14,   /* the office below did, or does not read */
 	TROUBLE_CONNECTED_AGAIN = 15,
+	TROUBLE_NO_END = 16,         /* an oplog is held back: the head where a life of its office ended is not here */
 };
 
 enum {

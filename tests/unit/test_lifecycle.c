@@ -618,3 +618,113 @@ Test(lifecycle, a_parent_that_is_put_back_gets_the_old_life_again, .timeout = 60
 	expect_rebuilt(district);
 	scratch_done(&copy);
 }
+
+static unsigned n_batches;
+static struct id batches_from;
+
+static void count_batches(struct cores *cores, struct cores_frame *frame) {
+	struct message message;
+
+	n_batches += message_decode((struct span){ frame->data, frame->len }, &message) == 0 &&
+		message.type == MESSAGE_BATCH && id_eq(&frame->from, &batches_from);
+}
+
+/* A fork waits for a person: meanwhile the line is for what is taken. */
+Test(lifecycle, what_is_quarantined_is_not_sent_over_and_over, .timeout = 100) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copy;
+
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 1);
+	cores_take_petitions(commune, 100, 10);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	cores_take_petitions(commune, 500, 5000);
+	reconnect(cores, 1);
+	cr_assert_eq(known(district, commune)->forks.found, 2);
+	batches_from = commune->id;
+	cores->on_frame = count_batches;
+	for (unsigned i = 0; i < 13; i++) { /* two minutes, and another session */
+		cores->now_ms += 9500;
+		if (i == 6)
+			cores_connect(cores, 1);
+		cores_settle(cores);
+	}
+	cr_expect_gt(n_batches, 0, "it is tried");
+	cr_expect_lt(n_batches, 40, "%u batches", n_batches);
+	scratch_done(&copy);
+}
+
+/* What was refused until now goes as fast as ever once it is taken. */
+Test(lifecycle, what_was_refused_goes_on_in_full_once_it_is_taken, .timeout = 100) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+
+	commune->cut = true;
+	cores_take_petitions(commune, 0, 3000);
+	full_node = district;
+	n_full = 200;
+	cores->on_frame = be_full_once;
+	cores_connect(cores, 1);
+	for (unsigned i = 0; n_full > 0 && i < 300; i++) {
+		cores->now_ms += 5000;
+		cores_settle(cores);
+	}
+	cores->now_ms += 11000;
+	cores_settle(cores);
+	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 3000);
+	for (size_t i = 0; i < commune->core->links[0]->n_oplogs; i++)
+		cr_expect_not(commune->core->links[0]->oplogs[i].probing);
+}
+
+/* Batches of the first life from that office are lost on the way. */
+static struct id silent_from;
+
+static void lose_the_first_life(struct cores *cores, struct cores_frame *frame) {
+	struct message message;
+	uint8_t ack[64];
+	struct writer w;
+
+	if (!id_eq(&frame->from, &silent_from) || message_decode((struct span){ frame->data, frame->len }, &message) ||
+		message.type != MESSAGE_BATCH || message.batch.oplog.epoch > 1)
+		return;
+	writer_init(&w, ack, sizeof(ack));
+	message_write_ack(&w, NULL, 0);
+	memcpy(frame->data, ack, w.len);
+	frame->len = w.len;
+}
+
+/* The district holds more of the old life than counts, and no head where that ended: it cannot pass on what counts. */
+Test(lifecycle, an_oplog_without_the_head_where_it_ended_says_why_it_waits, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct link *up = core_find_link(district->core, &province->id);
+	struct scratch copy;
+
+	district->cut = true;
+	cores_take_petitions(commune, 0, 10);
+	cores_settle(cores);
+	copy = keep_copy(commune);
+	cores_connect(cores, 2);
+	cores_take_petitions(commune, 100, 10);
+	cores_settle(cores);
+	exchange(commune, &copy);
+	cores_take_petitions(commune, 200, 2);
+	restart_restored(commune);
+	silent_from = commune->id;
+	cores->on_frame = lose_the_first_life;
+	reconnect(cores, 2);
+	cr_assert_eq(epoch_of(commune), 2);
+	cores_connect(cores, 1);
+	cores_settle(cores);
+	cr_expect_eq(leaves_of(province, commune, 1), 0);
+	cr_expect_eq(up->trouble.code, TROUBLE_NO_END, "%s", trouble_name(up->trouble.code));
+	cores->on_frame = NULL;
+	reconnect_all(cores);
+	cr_expect_eq(leaves_of(province, commune, 1), 20);
+	cr_expect_eq(up->trouble.code, TROUBLE_NONE);
+	scratch_done(&copy);
+}
