@@ -54,10 +54,9 @@ static int push_distance(const struct core *core, const struct link *link, const
 
 /* How far an oplog is passed on. */
 static uint64_t pass_on(const struct core *core, const struct oplog_id *id, uint64_t size) {
-	const struct register_entry *origin = register_find(&core->reg, &id->office);
-	uint64_t limit = origin ? office_limit(&origin->row.office, &origin->row.former, id) : UINT64_MAX;
+	uint64_t limit = register_limit(&core->reg, id);
 
-	if (origin == core->reg.own && core->recovery.on)
+	if (id_eq(&id->office, &core->reg.own->row.office.id) && core->recovery.on)
 		return 0; /* it is not known yet which of it the parent has otherwise */
 	return size < limit ? size : limit;
 }

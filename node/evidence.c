@@ -58,20 +58,41 @@ static int prove(struct history *history, const struct head *small, const struct
 	return merkle_consistency_prove(small->size, large->size, leaf_of, history, &ret_fork->path);
 }
 
-int evidence_of_head(struct txn *txn, const struct oplog *held, const struct head *head, struct fork *ret_fork) {
-	struct history ours = { txn, held, 0, NULL };
+/* The newest head of what is held that counts: where the oplog ended, none beyond does. 0, EVIDENCE_NONE or -errno. */
+static int last_head(const struct history *ours, uint64_t limit, struct head *ret_head) {
+	int r = STORE_NOT_FOUND;
 
-	return prove(&ours, head, &held->head, ret_fork);
+	*ret_head = ours->held->head;
+	if (ret_head->size <= limit)
+		return 0;
+	if (limit > 0)
+		r = oplog_next_head(ours->txn, ours->held, limit - 1, ret_head);
+	return r < 0 ? r : r > 0 || ret_head->size != limit ? EVIDENCE_NONE : 0;
 }
 
-int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, const struct hash *leaves,
+int evidence_of_head(struct txn *txn, const struct oplog *held, uint64_t limit, const struct head *head,
+	struct fork *ret_fork) {
+	struct history ours = { txn, held, 0, NULL };
+	struct head last;
+	int r = last_head(&ours, limit, &last);
+
+	return r ? r : prove(&ours, head, &last, ret_fork);
+}
+
+int evidence_find(struct txn *txn, const struct oplog *held, uint64_t limit, uint64_t first, const struct hash *leaves,
 	const struct head *head, struct fork *ret_fork, uint64_t *ret_at) {
 	struct history ours = { txn, held, 0, NULL }, theirs = { txn, held, first, leaves };
-	uint64_t end = held->head.size < head->size ? held->head.size : head->size;
-	int r = gives_root(&theirs, head);
+	struct head last;
+	uint64_t end;
+	int r = last_head(&ours, limit, &last);
 
+	if (r == 0)
+		r = gives_root(&theirs, head);
+	else if (r > 0)
+		return r;
 	if (r < 0)
 		return r;
+	end = last.size < head->size ? last.size : head->size;
 	if (r == 0) {
 		*ret_at = first > STEP_BACK_MIN ? first / 2 : 0;
 		return first > 0 ? EVIDENCE_EARLIER : EVIDENCE_NONE;
@@ -85,6 +106,5 @@ int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, con
 		if (memcmp(leaf.b, leaves[*ret_at - first].b, sizeof(leaf.b)) != 0)
 			break;
 	}
-	return head->size < held->head.size ? prove(&ours, head, &held->head, ret_fork)
-					    : prove(&theirs, &held->head, head, ret_fork);
+	return head->size < last.size ? prove(&ours, head, &last, ret_fork) : prove(&theirs, &last, head, ret_fork);
 }

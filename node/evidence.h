@@ -16,14 +16,15 @@ enum {
 };
 
 /*
- * @held: what this office has; @leaves: the leaf hashes of the batch, which begins at @first, not beyond
- * @held's size, and ends at @head. 0 with the proof, @ret_at being the first number of which there are two
+ * @held: what this office has, @limit: how far of it counts; @leaves: the leaf hashes of the batch, which begins at
+ * @first, not beyond @held's size, and ends at @head. 0 with the proof, @ret_at being the first number of which there are two
  * records; an outcome, or -errno.
  */
-int evidence_find(struct txn *txn, const struct oplog *held, uint64_t first, const struct hash *leaves,
+int evidence_find(struct txn *txn, const struct oplog *held, uint64_t limit, uint64_t first, const struct hash *leaves,
 	const struct head *head, struct fork *ret_fork, uint64_t *ret_at);
 /*
- * The proof that @head, of at most @held's size, is of another history than @held; the caller knows that the office
+ * The proof that @head, of at most @held's size and @limit, is of another history than @held; the caller knows that the office
  * signed @head. 0, EVIDENCE_NONE or -errno.
  */
-int evidence_of_head(struct txn *txn, const struct oplog *held, const struct head *head, struct fork *ret_fork);
+int evidence_of_head(struct txn *txn, const struct oplog *held, uint64_t limit, const struct head *head,
+	struct fork *ret_fork);

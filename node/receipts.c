@@ -139,12 +139,14 @@ static int look_at_shown(struct core *core, const struct core_shown *shown) {
 		return 1;
 	if (oplog.head.size < shown->head.size)
 		return 0;
+	if (!register_would_prove(&core->reg, &oplog, shown->head.size))
+		return 1;
 	r = oplog_compare(core->txn, &oplog, &shown->head);
 	if (r != OPLOG_DIFFERS)
 		return r < 0 ? r : 1;
 	r = receive_verify(core->receive, &shown->oplog, &shown->head); /* before the whole log is read for a proof */
 	if (r == 0)
-		r = evidence_of_head(core->txn, &oplog, &shown->head, &fork);
+		r = evidence_of_head(core->txn, &oplog, register_limit(&core->reg, &shown->oplog), &shown->head, &fork);
 	if (r == 0)
 		r = core_take_fork(core, &fork);
 	return r < 0 ? r : 1; /* who said what the office did not sign said nothing */

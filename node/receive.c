@@ -270,24 +270,27 @@ static int take_batch(struct txn *txn, struct incoming *in, const struct batch *
 
 /*
  * A batch that does not fit. Where its head is the origin's all the same, the origin may have signed two
- * histories: that is proved, or looked for in what comes before, which is asked for.
+ * histories: that is proved, or looked for in what comes before, which is asked for. Of this office's own, which
+ * comes back, it is where they part that counts.
  */
 static int suspect(struct receive *receive, struct txn *txn, struct incoming *in, const struct batch *batch,
 	struct span plain, enum refusal why, uint64_t refusals[REFUSAL_N]) {
+	const bool own = id_eq(&in->oplog.id.office, &receive->reg->own->row.office.id);
 	struct hash *leaves;
 	struct fork fork;
 	uint64_t at;
 	int r;
 
 	if ((why != REFUSAL_FORK && why != REFUSAL_ROOT) || in->first || in->oplog.number == 0 ||
-		batch->head.size <= batch->first || receive_verify(receive, &in->oplog.id, &batch->head) != 0)
+		batch->head.size <= batch->first || (!own && !register_would_prove(receive->reg, &in->oplog, batch->head.size)) ||
+		receive_verify(receive, &in->oplog.id, &batch->head) != 0)
 		return refuse(in, in->frontier.size, why, refusals);
 	leaves = calloc(batch->n, sizeof(*leaves));
 	if (!leaves)
 		return -ENOMEM;
 	r = read_hashes(plain, batch->n, leaves);
 	if (r == 0)
-		r = evidence_find(txn, &in->oplog, batch->first, leaves, &batch->head, &fork, &at);
+		r = evidence_find(txn, &in->oplog, own ? UINT64_MAX : register_limit(receive->reg, &in->oplog.id), batch->first, leaves, &batch->head, &fork, &at);
 	free(leaves);
 	if (r < 0)
 		return r;

@@ -132,13 +132,28 @@ struct verifier *register_key(const struct register_entry *entry, const struct o
 	return term == OFFICE_ENDED ? NULL : entry->keys[term];
 }
 
+uint64_t register_limit(const struct office_register *reg, const struct oplog_id *oplog) {
+	const struct register_entry *entry = register_find(reg, &oplog->office);
+
+	return entry ? office_limit(&entry->row.office, &entry->row.former, oplog) : UINT64_MAX;
+}
+
+bool register_would_prove(const struct office_register *reg, const struct oplog *held, uint64_t size) {
+	const struct register_entry *entry = register_find(reg, &held->id.office);
+	uint64_t limit = register_limit(reg, &held->id);
+	uint64_t last = held->head.size < limit ? held->head.size : limit;
+
+	return entry && entry->row.forks.found <= held->id.epoch &&
+		office_answers_for(&entry->row.office, &entry->row.former, &held->id, size) &&
+		office_answers_for(&entry->row.office, &entry->row.former, &held->id, last);
+}
+
 bool register_is_quarantined(const struct office_register *reg, const struct oplog_id *oplog) {
 	const struct register_entry *entry = register_find(reg, &oplog->office);
 
 	/* once a later life has said where this one ends, what lies before that is in no doubt */
 	return entry && office_is_quarantined(&entry->row.forks, oplog->epoch) &&
-		!(entry->row.forks.settled >= entry->row.forks.found &&
-			office_limit(&entry->row.office, &entry->row.former, oplog) != UINT64_MAX);
+		!(entry->row.forks.settled >= entry->row.forks.found && register_limit(reg, oplog) != UINT64_MAX);
 }
 
 bool register_head_stays(const struct office_register *reg, const struct oplog *oplog) {

@@ -32,6 +32,13 @@ struct register_entry *register_find(const struct office_register *reg, const st
 /* What verifies an oplog's head of @size leaves. NULL: nothing, why being in @ret_why. */
 struct verifier *register_key(const struct register_entry *entry, const struct oplog_id *oplog, uint64_t size,
 	enum refusal *ret_why);
+/* How far an oplog goes for everybody; UINT64_MAX: it grows, or its office is not known. */
+uint64_t register_limit(const struct office_register *reg, const struct oplog_id *oplog);
+/*
+ * Whether it would be a proof, and one that is not known yet, if the office signed another history of what is held than
+ * a head of @size leaves.
+ */
+bool register_would_prove(const struct office_register *reg, const struct oplog *held, uint64_t size);
 /* Whether nothing of an oplog is accepted: its office has forked. */
 bool register_is_quarantined(const struct office_register *reg, const struct oplog_id *oplog);
 /* Whether the newest head of an oplog is where a term of its office ends: it must not go. */

@@ -320,22 +320,17 @@ int fold_told(struct txn *txn, const struct enrol_office *told) {
 	return r ? r : offices_replace(txn, &row);
 }
 
-/* The key of @row's office that verifies an oplog's head of @size leaves; NULL: none. 0 or -errno. */
-static int key_for(const struct office_row *row, const struct oplog_id *oplog, uint64_t size,
-	struct verifier **ret_key) {
-	const uint8_t *key = office_key_of(&row->office, &row->former, oplog, size);
-	int r = key ? verifier_new(key, ret_key) : 0;
-
-	return r < 0 ? r : 0;
-}
-
 int fold_check_fork(const struct office_row *row, const struct fork *fork) {
-	_cleanup_(verifier_freep) struct verifier *small = NULL, *large = NULL;
-	int r = key_for(row, &fork->oplog, fork->small.size, &small);
+	_cleanup_(verifier_freep) struct verifier *key = NULL;
+	int r;
 
-	if (!r)
-		r = key_for(row, &fork->oplog, fork->large.size, &large);
-	return r ? r : fork_check(fork, (struct verifier *[]){ small, large });
+	if (!office_answers_for(&row->office, &row->former, &fork->oplog, fork->small.size) ||
+		!office_answers_for(&row->office, &row->former, &fork->oplog, fork->large.size))
+		return FORK_NOT_PROVED;
+	r = verifier_new(row->office.sign_key, &key);
+	if (r)
+		return r < 0 ? r : FORK_NOT_PROVED;
+	return fork_check(fork, key);
 }
 
 /* Whoever finds a fork proves it; only the office's parent settles it. */

@@ -24,5 +24,5 @@ int fold_has_room(struct txn *txn, const struct id *parent);
 bool fold_is_older(struct txn *txn, const struct office_row *row, const struct office *said);
 
 struct fork;
-/* Whether it proves what it says, by the keys that are known of the office. 0, FORK_NOT_PROVED or -errno. */
+/* Whether it proves what it says, by the key that the office has now. 0, FORK_NOT_PROVED or -errno. */
 int fold_check_fork(const struct office_row *row, const struct fork *fork);

@@ -52,14 +52,14 @@ int fork_decode(struct span body, struct fork *ret_fork) {
 	return reader_done(&r) ? FORK_MALFORMED : 0;
 }
 
-int fork_check(const struct fork *fork, struct verifier *const keys[2]) {
+int fork_check(const struct fork *fork, struct verifier *key) {
 	if (fork->state != FORK_FOUND ||
 		memcmp(fork->other.b, fork->small.root.b, sizeof(fork->other.b)) == 0 ||
 		merkle_consistency_check(fork->small.size, &fork->other, fork->large.size, &fork->large.root,
 			&fork->path))
 		return FORK_NOT_PROVED;
 	for (unsigned i = 0; i < 2; i++) {
-		int r = keys[i] ? head_verify(keys[i], &fork->oplog, i ? &fork->large : &fork->small) : FORK_NOT_PROVED;
+		int r = head_verify(key, &fork->oplog, i ? &fork->large : &fork->small);
 
 		if (r)
 			return r < 0 ? r : FORK_NOT_PROVED;

@@ -6,8 +6,8 @@
  * Body: [office, epoch, lane, state, head, head, root, [hash, ...]]; settled: [office, epoch, 0, state]. A head is
  * [size, root, signature], the smaller first. The root and the hashes prove (RFC 9162, 2.1.4) what the history of
  * the second had when it was as long as the first: something else. So the record proves what it says to whoever
- * has the office's key: a machine was cloned, a store put back that is older than what was sent from it, or the
- * office tells its neighbours different things.
+ * has the key that the office signs with now: a machine was cloned, a store put back that is older than what was sent
+ * from it, or the office tells its neighbours different things.
  */
 #include "proto/codec.h"
 #include "proto/head.h"
@@ -38,5 +38,5 @@ struct fork {
 
 void fork_encode(const struct fork *fork, struct writer *w);
 int fork_decode(struct span body, struct fork *ret_fork); /* 0 or FORK_MALFORMED */
-/* Whether it proves what it says; @keys: what verifies small and large. 0, FORK_NOT_PROVED or -errno. */
-int fork_check(const struct fork *fork, struct verifier *const keys[2]);
+/* Whether it proves what it says, with the key that is to have signed both heads. 0, FORK_NOT_PROVED or -errno. */
+int fork_check(const struct fork *fork, struct verifier *key);

@@ -166,6 +166,14 @@ bool office_may_end_term(const struct office *said, const uint8_t key[SIGN_PUBLI
 	return said->end.epoch < oplog->epoch && index == 0 && memcmp(said->sign_key, key, SIGN_PUBLIC_LEN) == 0;
 }
 
+bool office_answers_for(const struct office *office, const struct office_former *former, const struct oplog_id *oplog,
+	uint64_t size) {
+	int term = office_term_of(office, former, oplog, size);
+
+	return term != OFFICE_ENDED &&
+		memcmp(office_term_key(office, former, (size_t)term), office->sign_key, SIGN_PUBLIC_LEN) == 0;
+}
+
 uint64_t office_next_end(const struct office_former *former, const struct oplog_id *oplog, uint64_t from) {
 	for (size_t i = 0; i < former->n; i++) {
 		const struct office_end *end = &former->terms[i].end;

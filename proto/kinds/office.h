@@ -126,6 +126,12 @@ const uint8_t *office_key_of(const struct office *office, const struct office_fo
 bool office_may_end_term(const struct office *said, const uint8_t key[SIGN_PUBLIC_LEN], const struct oplog_id *oplog,
 	uint64_t index);
 /*
+ * Whether a head of @size leaves speaks against its office: it is to be signed with the key that the office has now.
+ * One that was changed may have been stolen, and who has it could sign any history up to where its term ended.
+ */
+bool office_answers_for(const struct office *office, const struct office_former *former, const struct oplog_id *oplog,
+	uint64_t size);
+/*
  * The least size beyond @from at which a term of that oplog ends; UINT64_MAX: none. A head stands there,
  * and no batch goes beyond it: what is signed by the next key may be the very record that names it.
  */

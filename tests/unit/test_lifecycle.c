@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What becomes of an office after it was enrolled, in three levels of cores. */
 #include "proto/enrol.h"
+#include "proto/kinds/fork.h"
+#include "proto/kinds/receipt.h"
 #include "tests/lives.h"
 
 Test(lifecycle, an_office_changes_its_key_and_everybody_goes_on_believing_it, .timeout = 120) {
@@ -536,6 +538,126 @@ Test(lifecycle, nobody_is_made_an_offices_child_without_its_own_word, .timeout =
 	cr_expect_eq(province->core->n_links, 1);
 }
 
+/* A receipt of @by, as of who has that key, that @of had @size leaves of its first life, and others. */
+static void say_another_history(struct cores_node *by, const struct cores_node *of, uint8_t key, uint64_t size) {
+	struct receipt_entry entry = { { of->id, 1, LANE_NORMAL }, { .size = size } };
+	struct record rec = { .kind = KIND_RECEIPT, .time_ms = CORES_START_MS, .id = scratch_id(1) };
+	_cleanup_(signer_freep) struct signer *signer = NULL;
+	uint8_t body[512];
+	struct writer w;
+
+	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ key }, &signer), 0);
+	memset(entry.head.root.b, 0x55, sizeof(entry.head.root.b));
+	cr_assert_eq(head_sign(signer, &entry.oplog, &entry.head), 0);
+	writer_init(&w, body, sizeof(body));
+	receipt_encode(&entry, 1, &w);
+	rec.body = writer_span(&w);
+	cores_begin(by);
+	cr_assert_eq(core_write(by->core, LANE_BULK, &rec, NULL, 0), 0);
+	cores_end(by);
+}
+
+/* A record of @by that proves it, as far as who has that key can. */
+static void accuse(struct cores_node *by, const struct cores_node *of, uint8_t key, uint64_t size, uint64_t large) {
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	_cleanup_(signer_freep) struct signer *signer = NULL;
+	struct record rec = { .kind = KIND_FORK, .time_ms = CORES_START_MS, .id = scratch_id(2) };
+	struct fork fork = { .oplog = { of->id, 1, LANE_NORMAL }, .state = FORK_FOUND, .small = { .size = size } };
+	uint8_t body[FORK_BODY_MAX];
+	struct oplog_leaves leaves;
+	struct oplog oplog;
+	struct writer w;
+
+	cr_assert_eq(store_begin_read(by->store, &txn), 0);
+	cr_assert_eq(oplog_load(txn, &fork.oplog, &oplog), 0);
+	cr_assert_eq(oplog_next_head(txn, &oplog, large - 1, &fork.large), 0);
+	cr_assert_eq(fork.large.size, large);
+	leaves = (struct oplog_leaves){ txn, &oplog };
+	cr_assert_eq(oplog_root(txn, &oplog, size, &fork.other), 0);
+	cr_assert_eq(merkle_consistency_prove(size, large, oplog_leaf_hash, &leaves, &fork.path), 0);
+	cr_assert_eq(signer_new((const uint8_t[SIGN_SEED_LEN]){ key }, &signer), 0);
+	memset(fork.small.root.b, 0x55, sizeof(fork.small.root.b));
+	cr_assert_eq(head_sign(signer, &fork.oplog, &fork.small), 0);
+	txn = store_abort(txn);
+	writer_init(&w, body, sizeof(body));
+	fork_encode(&fork, &w);
+	rec.body = writer_span(&w);
+	cores_begin(by);
+	cr_assert_eq(core_write(by->core, LANE_URGENT, &rec, NULL, 0), 0);
+	cores_end(by);
+}
+
+static void pass_receipt_periods(struct cores *cores) {
+	for (unsigned i = 0; i < 14; i++) {
+		cores->now_ms += 100000;
+		for (size_t k = 1; k < cores->n; k++)
+			cores_connect(cores, k);
+		cores_settle(cores);
+	}
+}
+
+/* It was stolen; who has it, or an office that is told what it signs, says that there are two histories. */
+Test(lifecycle, who_has_a_key_that_was_changed_cannot_make_its_office_look_forked, .timeout = 60) {
+	for (unsigned rotated = 0; rotated < 2; rotated++) {
+		_cleanup_(cores_freep) struct cores *cores = cores_new(4);
+		struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2],
+				  *village = &cores->nodes[3];
+		uint64_t size, withheld;
+
+		cores_take_petitions(commune, 0, 5);
+		cores_settle(cores);
+		size = cores_leaves(province, commune, LANE_NORMAL, &withheld);
+		if (rotated)
+			cr_assert_eq(rotate(commune, 77), CONTROL_OK);
+		cores_take_petitions(commune, 10, 5);
+		pass_receipt_periods(cores);
+		for (unsigned i = 0; i < 2; i++) { /* by an office below, and by one above */
+			say_another_history(i ? district : village, commune, 3, 3);
+			pass_receipt_periods(cores);
+			if (rotated)
+				cr_expect_eq(known(province, commune)->forks.found, 0, "said by %u", i);
+		}
+		if (rotated) /* where the term ended is a head, signed with that key too */
+			accuse(district, commune, 3, 3, size);
+		accuse(district, commune, 3, 3, cores_leaves(province, commune, LANE_NORMAL, &withheld));
+		cores_settle(cores);
+		for (size_t i = 0; i < 4; i++)
+			cr_expect_eq(known(&cores->nodes[i], commune)->forks.found, rotated ? 0 : 2, "%u, node %zu", rotated,
+				i);
+		cores_take_petitions(commune, 20, 1);
+		cores_settle(cores);
+		cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), rotated ? 11 : 10);
+	}
+}
+
+/* Accepted below, handed over, and answered above. */
+static struct id answered_above(struct cores *cores, struct cores_node *below, struct cores_node *above) {
+	struct id id = take_one(below);
+
+	cr_assert_eq(step_to(below, &id, ACTION_ACCEPTED, NULL), CONTROL_OK);
+	cr_assert_eq(step_to(below, &id, ACTION_HANDED_OVER, &above->id), CONTROL_OK);
+	cores_settle(cores);
+	cr_assert_eq(step_to(above, &id, ACTION_RESOLVED, NULL), CONTROL_OK);
+	cr_assert_eq(step_to(above, &id, ACTION_ANSWERED, NULL), CONTROL_OK);
+	cores_settle(cores);
+	return id;
+}
+
+Test(lifecycle, what_a_former_parent_did_goes_on_counting, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_districts();
+	struct cores_node *from = &cores->nodes[1], *to = &cores->nodes[2], *commune = &cores->nodes[3];
+
+	(void)answered_above(cores, commune, from);
+	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
+	cores_settle(cores);
+	cores_join(cores, 3, 2);
+	cores_connect(cores, 3);
+	cores_settle(cores);
+	for (size_t i = 0; i < 4; i++)
+		expect_rebuilt(&cores->nodes[i]);
+	cr_expect_eq(cores_count(&cores->nodes[0], commune, MEASURE_ANSWERED), 1);
+}
+
 Test(lifecycle, nothing_is_written_by_a_node_that_knows_it_is_an_old_copy, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
@@ -616,6 +738,34 @@ Test(lifecycle, a_parent_that_is_put_back_gets_the_old_life_again, .timeout = 60
 	reconnect_all(cores);
 	cr_expect_eq(cases_at(district), 35);
 	expect_rebuilt(district);
+	scratch_done(&copy);
+}
+
+/* Of an office that began another life: two heads of the old one, below where that ended, by who holds more of it. */
+Test(lifecycle, two_histories_before_the_end_of_a_life_are_evidence, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	const struct office_term *term;
+	struct scratch copy;
+
+	cores_take_petitions(district, 0, 4);
+	cores_settle(cores);
+	copy = keep_copy(district);
+	cores_connect(cores, 1);
+	cores_connect(cores, 2);
+	cores_take_petitions(district, 100, 5);
+	cores_settle(cores);
+	exchange(district, &copy);
+	cores_take_petitions(district, 200, 2);
+	restart_restored(district);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(district), 2);
+	term = &known(province, district)->former.terms[0];
+	cr_assert_lt(term->end.sizes[LANE_NORMAL], leaves_of(province, district, 1), "it holds more than counts");
+	cr_assert_eq(known(province, district)->forks.found, 0);
+	say_another_history(commune, district, 2, 3);
+	pass_receipt_periods(cores);
+	cr_expect_eq(known(province, district)->forks.found, 2);
 	scratch_done(&copy);
 }
 
