@@ -91,8 +91,8 @@ static int add_oplog(struct core *core, struct txn *txn, const struct oplog *opl
 	held = calloc(1, sizeof(*held));
 	if (!held)
 		return -ENOMEM;
-	*held = (struct held_oplog){ oplog->id, pass_on(core, &oplog->id, oplog->frontier.size),
-		oplog->frontier.size, oplog->number };
+	*held = (struct held_oplog){ .id = oplog->id, .size = pass_on(core, &oplog->id, oplog->frontier.size),
+		.full = oplog->frontier.size, .number = oplog->number };
 	core->oplogs[oplog->number - 1] = held;
 	for (size_t i = 0; i < core->n_links; i++) {
 		int r = offer(core, txn, core->links[i], held);
@@ -316,7 +316,7 @@ static void core_unload(struct core *core) {
 	for (size_t i = 0; i < core->n_oplogs; i++)
 		free(core->oplogs[i]);
 	free(TAKE(core->oplogs));
-	core->n_oplogs = 0;
+	core->n_oplogs = core->shown_next = 0;
 	fold_done(&core->fold);
 	register_done(&core->reg);
 	core->serial_year = 0;
@@ -462,8 +462,6 @@ static int fold_and_judge(struct core *core, const struct oplog_id *origin, uint
 	if (r)
 		return r < 0 ? r : 0; /* set aside: kept and forwarded all the same */
 	r = core_disclose_record(core, origin_number, arrival, rec);
-	if (r == 0 && rec->kind == KIND_RECEIPT && origin_number != core->fold.own)
-		r = core_note_shown(core, &origin->office, rec);
 	if (r || rec->kind != KIND_PETITION || !core->changed)
 		return r;
 	row = core->changed_row; /* judging folds records of its own */
@@ -1014,8 +1012,6 @@ static int turn_commit(struct core *core) {
 		r = core_keep_disclosures(core);
 	if (r == 0)
 		r = core_recovery_step(core);
-	if (r == 0)
-		r = core_look_at_shown(core);
 	if (r == 0 && core->now_ms >= core->overdue_at_ms) {
 		if (core->full || core->barred)
 			core->overdue_at_ms = core->now_ms + OVERDUE_EVERY_MS;
@@ -1024,6 +1020,8 @@ static int turn_commit(struct core *core) {
 	}
 	if (r == 0)
 		r = core_write_receipts(core);
+	if (r == 0)
+		r = core_look_at_shown(core);
 	if (r == 0 && !core->txn)
 		r = core_put_disclosures(core); /* the first of a new parent or rule; otherwise nothing is due */
 	if (r || !core->txn)
@@ -1140,6 +1138,8 @@ int core_turn_end(struct core *core) {
 uint64_t core_wakeup_ms(const struct core *core) {
 	uint64_t at = core->overdue_at_ms < core->receipts_at_ms ? core->overdue_at_ms : core->receipts_at_ms;
 
+	if (core->shown_at_ms < at)
+		at = core->shown_at_ms;
 	for (size_t i = 0; i < core->n_links; i++) {
 		uint64_t link_at = link_wakeup_ms(core->links[i]);
 
@@ -1228,7 +1228,6 @@ struct core *core_free(struct core *core) {
 	compress_work_free(core->work);
 	free(core->asked);
 	free(core->guests);
-	free(core->shown);
 	core_recovery_done(core);
 	free(core->erased);
 	free(core->answer_list);

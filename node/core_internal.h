@@ -27,13 +27,6 @@ struct core_answer {
 	bool to_guest;
 };
 
-/* A head of an office's oplog that another office was shown; it waits until what it covers is here too. */
-struct core_shown {
-	struct id by;
-	struct oplog_id oplog;
-	struct head head;
-};
-
 /* A key to be destroyed, and who asked for that. */
 struct core_erased {
 	struct keyring_key key;
@@ -67,8 +60,6 @@ struct core {
 	struct core_guest *guests;
 	size_t n_guests;
 	struct core_disclosures disclosures;
-	struct core_shown *shown;
-	size_t n_shown, cap_shown;
 	struct compress_work *work;
 	struct link **links; /* sorted by neighbour */
 	size_t n_links;
@@ -109,6 +100,8 @@ struct core {
 	size_t overdue_rule;    /* where looking goes on, among the rules times the kinds of clocks */
 	uint64_t overdue_from_ms;
 	uint64_t receipts_at_ms; /* and receipts written; 0: the first turn is still to come */
+	uint64_t shown_at_ms; /* and what others were shown compared; 0: likewise */
+	size_t shown_next;    /* where comparing goes on, among the oplogs */
 	uint64_t readers_at_ms; /* and the reader slots */
 	char address[CONFIG_ADDRESS_MAX + 1];
 	uint64_t started_ms;
@@ -154,9 +147,7 @@ int core_enrol(struct core *core, struct office *office);
 bool core_may_take_back(const struct core *core, const struct register_entry *entry);
 /* Writes receipts for what has come, if it is time. 0 or -errno. */
 int core_write_receipts(struct core *core);
-/* A receipt of another office was kept: what it was shown will be compared. 0 or -errno. */
-int core_note_shown(struct core *core, const struct id *by, const struct record *rec);
-/* Compares what others were shown with what is here, as far as it is. 0 or -errno. */
+/* Compares what those below say that they were shown with what is here, if it is time. 0 or -errno. */
 int core_look_at_shown(struct core *core);
 /* An office has signed two histories: a record of ours proves it to everybody. 0 or -errno. */
 int core_take_fork(struct core *core, const struct fork *fork);

@@ -42,6 +42,9 @@ struct held_oplog {
 	uint64_t size; /* as far as it is passed on */
 	uint64_t full; /* and as far as it is here */
 	uint32_t number; /* its short name in the store */
+	/* Of an office below, its bulk lane, where its receipts are: */
+	uint64_t shown_from; /* the first that names what is not here yet, or where those begin that were not looked at */
+	uint64_t shown_to;   /* how far they were looked at */
 };
 
 /* What the neighbour holds of an oplog that we push, and what is under way. */
@@ -82,6 +85,7 @@ struct link {
 	uint64_t in_sequence;
 	int64_t clock_skew_ms;
 	struct trouble trouble;     /* why nothing moves */
+	struct trouble shown;       /* what offices beyond it were shown has not come: see receipts.c */
 	struct link_oplog *oplogs;  /* by lane, then distance: the order of sending */
 	size_t n_oplogs, cap_oplogs;
 	struct link_flight flights[LINK_WINDOW];

@@ -27,7 +27,7 @@ static int answer_status(struct core *core, const struct core_asked *query) {
 			.state = (uint8_t)link->state, /* the two enumerations agree */
 			.since_ms = link->since_ms,
 			.last_progress_ms = link->last_progress_ms,
-			.trouble = link->trouble,
+			.trouble = link->trouble.code ? link->trouble : link->shown,
 			.clock_skew_ms = link->clock_skew_ms,
 		};
 	}

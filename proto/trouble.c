@@ -34,6 +34,7 @@ const char *trouble_name(uint8_t code) {
 		[TROUBLE_DISCONNECTED] = "disconnected",
 		[TROUBLE_CONNECTED_AGAIN] = "connected-again",
 		[TROUBLE_NO_END] = "no-end",
+		[TROUBLE_SHOWN_BELOW] = "shown-below",
 	};
 
 	return code < N_ELEMENTS(names) ? names[code] : "unknown";
@@ -87,6 +88,8 @@ static const char *sentence(const struct trouble *trouble, const char **ret_part
 		return _("it disconnected, or does not read");
 	case TROUBLE_CONNECTED_AGAIN:
 		return _("it connected again");
+	case TROUBLE_SHOWN_BELOW:
+		return _("an office below says that it was shown records that have not come here; ask both, they may be kept from you: %s");
 	case TROUBLE_NO_END:
 		return _("an oplog is held back: its office was put back, and where the old one ended has not been signed here yet");
 	default:

@@ -27,6 +27,7 @@ enum trouble_code {
 	TROUBLE_DISCONNECTED = 14,   /* the office below did, or does not read */
 	TROUBLE_CONNECTED_AGAIN = 15,
 	TROUBLE_NO_END = 16,         /* an oplog is held back: the head where a life of its office ended is not here */
+	TROUBLE_SHOWN_BELOW = 17,    /* offices below were shown what has not come here; detail: by whom, and who */
 };
 
 enum {

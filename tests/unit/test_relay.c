@@ -6,6 +6,8 @@
  * it on unpacked, one of them altered. Whatever it does is refused with a reason, nothing of it is kept, nobody
  * looks forked by it, and all arrives once it stops.
  */
+#include <time.h>
+
 #include "node/core_internal.h"
 #include "proto/kinds/receipt.h"
 #include "tests/cores.h"
@@ -325,33 +327,171 @@ static bool is_found(struct cores_node *node, const struct cores_node *of) {
 	return register_find(&node->core->reg, &of->id)->row.forks.found > 0;
 }
 
+/* What the province's status says of its only link. */
+static struct trouble told(struct cores_node *node) {
+	struct control_status status;
+	struct link_report link;
+	struct answer answer;
+	uint8_t buf[64];
+	struct writer w;
+
+	writer_init(&w, buf, sizeof(buf));
+	control_write_status(&w, 1);
+	answer = cores_ask(node, writer_span(&w));
+	cr_assert_eq(control_status_read(&answer, &status), 0);
+	cr_assert(control_link_next(&status, &link));
+	return link.trouble;
+}
+
+static bool is_told(struct cores_node *node) {
+	return told(node).code == TROUBLE_SHOWN_BELOW;
+}
+
+/* A district with two faces after ten minutes, in which nothing is wrong yet. */
+static struct cores *two_faced(void) {
+	struct cores *cores = cores_new(3);
+
+	cores_take_petitions(&cores->nodes[1], 0, 3);
+	cores_settle(cores);
+	become_two_faced(cores);
+	pass_ten_minutes(cores);
+	cr_assert_not(is_found(&cores->nodes[0], &cores->nodes[1]));
+	cr_assert_not(is_told(&cores->nodes[0]));
+	return cores;
+}
+
 Test(relay, a_district_with_two_histories_is_found_by_what_its_commune_was_shown, .timeout = 60) {
-	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	_cleanup_(cores_freep) struct cores *cores = two_faced();
 	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *commune = &cores->nodes[2],
 			  *other = &cores->nodes[3];
 	uint64_t withheld;
 
-	cores_take_petitions(face, 0, 3);
-	cores_settle(cores);
-	become_two_faced(cores);
-	pass_ten_minutes(cores);
-	cr_expect_not(is_found(province, face), "nothing is wrong yet");
 	cores_take_petitions(other, 100, 5); /* what it tells the commune runs ahead of what it tells the province */
 	pass_ten_minutes(cores);
 	cr_expect_eq(cores_leaves(commune, face, LANE_NORMAL, &withheld), 16);
 	cr_expect_eq(cores_leaves(province, face, LANE_NORMAL, &withheld), 6);
 	cr_expect_not(is_found(province, face), "the province may only be late");
-	cr_expect_gt(province->core->n_shown, 0, "and waits for what the commune was shown");
 	cores_take_petitions(other, 200, 5);
 	cores_take_petitions(face, 300, 8);
 	cores_settle(cores);
+	pass_ten_minutes(cores);
 	cr_expect(is_found(province, face));
 	cr_expect(is_found(face, face), "and it hears of it");
 	cr_expect_not(is_found(province, commune));
-	cr_expect_eq(province->core->n_shown, 0);
 	cores_take_petitions(commune, 400, 1);
 	cores_settle(cores);
 	cr_expect_eq(cores_count(province, commune, MEASURE_RECEIVED), 1, "what it passes on counts all the same");
+	pass_ten_minutes(cores);
+	cr_expect_not(is_told(province), "it is known by now");
+}
+
+/* What the commune was shown last is not here, and what it was shown before is. */
+Test(relay, it_is_found_by_what_came_before_what_is_still_to_come, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_faced();
+	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *other = &cores->nodes[3];
+
+	cores_take_petitions(other, 100, 5);
+	pass_ten_minutes(cores);
+	cores_take_petitions(other, 200, 100);
+	pass_ten_minutes(cores);
+	cr_expect_not(is_told(province), "it may still come");
+	pass_ten_minutes(cores);
+	cr_expect(is_told(province));
+	cores_take_petitions(face, 500, 8);
+	pass_ten_minutes(cores);
+	cr_expect(is_found(province, face));
+}
+
+Test(relay, a_district_that_pads_what_it_shows_its_commune_is_named, .timeout = 100) {
+	_cleanup_(cores_freep) struct cores *cores = two_faced();
+	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *other = &cores->nodes[3];
+
+	cores_take_petitions(other, 100, 300);
+	pass_ten_minutes(cores);
+	for (unsigned i = 0; i < 2; i++) {
+		cores_take_petitions(face, 1000 + 10 * i, 5);
+		pass_ten_minutes(cores);
+	}
+	cr_expect_not(is_found(province, face), "nothing is proved");
+	cr_assert(is_told(province));
+	cr_expect_str_eq(told(province).detail, "260 Tiên Du \u2192 09302");
+	cores_take_petitions(face, 2000, 300); /* as many, of another content */
+	pass_ten_minutes(cores);
+	pass_ten_minutes(cores);
+	cr_expect(is_found(province, face));
+	cr_expect_not(is_told(province));
+}
+
+static void change_key(struct cores_node *node, uint8_t seed) {
+	uint8_t buf[64];
+	struct writer w;
+
+	node->next_seed = seed;
+	writer_init(&w, buf, sizeof(buf));
+	control_write_rotate(&w, 1);
+	cr_assert_eq(cores_ask(node, writer_span(&w)).result, CONTROL_OK);
+}
+
+/* Nobody above can verify what the commune was shown since. */
+Test(relay, a_district_that_shows_its_commune_another_key_is_named, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_faced();
+	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *other = &cores->nodes[3];
+
+	change_key(other, 77);
+	change_key(face, 78);
+	cores_take_petitions(other, 100, 5);
+	cores_take_petitions(face, 200, 50);
+	for (unsigned i = 0; i < 3; i++)
+		pass_ten_minutes(cores);
+	cr_expect_not(is_found(province, face));
+	cr_expect(is_told(province));
+}
+
+Test(relay, what_a_commune_was_shown_outlasts_a_restart, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_faced();
+	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *other = &cores->nodes[3];
+
+	cores_take_petitions(other, 100, 5);
+	pass_ten_minutes(cores);
+	cores_down(province);
+	cores_up(province);
+	cores_take_petitions(face, 300, 8);
+	pass_ten_minutes(cores);
+	pass_ten_minutes(cores);
+	cr_expect(is_found(province, face));
+}
+
+/* A slow line is no fault: what is between sends all of its own before the receipts of those below. */
+Test(relay, a_district_that_is_only_late_is_not_named, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1];
+
+	district->cut = true;
+	cores_take_petitions(district, 0, 500);
+	for (unsigned i = 0; i < 40; i++) {
+		cores->now_ms += 100000;
+		cores_connect(cores, 2);
+		cores_settle(cores);
+	}
+	cr_assert_not(is_told(province));
+	for (unsigned i = 0; i < 4; i++) {
+		pass_ten_minutes(cores);
+		cr_expect_not(is_told(province));
+	}
+}
+
+static void write_receipt(struct cores_node *by, const struct receipt_entry *entries, size_t n) {
+	struct record rec = { .kind = KIND_RECEIPT, .time_ms = CORES_START_MS };
+	uint8_t body[RECORD_MAX];
+	struct writer w;
+
+	writer_init(&w, body, sizeof(body));
+	receipt_encode(entries, n, &w);
+	rec.body = writer_span(&w);
+	cores_begin(by);
+	cr_assert_eq(author_make_id(&by->core->author, by->cores->now_ms, &rec.id), 0);
+	cr_assert_eq(core_write(by->core, LANE_BULK, &rec, NULL, 0), 0);
+	cores_end(by);
 }
 
 /* A commune cannot accuse its district of what the district did not sign. */
@@ -359,20 +499,61 @@ Test(relay, what_a_commune_says_that_it_was_shown_must_be_signed, .timeout = 60)
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
 	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
 	struct receipt_entry entry = { { district->id, 1, LANE_NORMAL }, { .size = 1 } };
-	struct record rec = { .kind = KIND_RECEIPT, .time_ms = CORES_START_MS, .id = scratch_id(1) };
-	uint8_t body[256];
-	struct writer w;
 
 	cores_take_petitions(district, 0, 3);
 	cores_settle(cores);
-	writer_init(&w, body, sizeof(body));
-	receipt_encode(&entry, 1, &w);
-	rec.body = writer_span(&w);
-	cores_begin(commune);
-	cr_assert_eq(core_write(commune->core, LANE_BULK, &rec, NULL, 0), 0);
-	cores_end(commune);
-	cores_settle(cores);
-	cr_expect_eq(province->core->n_shown, 0, "it was looked at");
+	write_receipt(commune, &entry, 1);
+	pass_ten_minutes(cores);
+	pass_ten_minutes(cores);
 	cr_expect_not(is_found(province, district));
 	cr_expect_not(is_found(commune, district));
+	cr_expect_not(is_told(province), "what it says since is true");
+}
+
+/* An office has a word only of those between it and whoever reads it; and its word keeps nobody else's out. */
+Test(relay, what_an_office_says_of_others_than_those_above_it_is_not_looked_at, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_faced();
+	struct cores_node *province = &cores->nodes[0], *face = &cores->nodes[1], *commune = &cores->nodes[2],
+			  *other = &cores->nodes[3];
+	struct receipt_entry entries[RECEIPT_MAX];
+
+	for (unsigned i = 0; i < 8; i++) { /* of itself, of the province, of offices that are not; and lives that are not */
+		for (unsigned k = 0; k < N_ELEMENTS(entries); k++)
+			entries[k] = (struct receipt_entry){ { i == 0 ? commune->id : i == 1 ? province->id :
+				i == 2 ? face->id : scratch_id(i), 200 - k, LANE_NORMAL }, { .size = 1u << 30 } };
+		write_receipt(face, entries, N_ELEMENTS(entries));
+	}
+	cores_take_petitions(other, 100, 5);
+	cores_take_petitions(face, 300, 8);
+	pass_ten_minutes(cores);
+	pass_ten_minutes(cores);
+	cr_expect(is_found(province, face));
+	cr_expect_not(is_told(province));
+}
+
+static uint64_t cpu_ms(void) {
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Hundreds of receipts, each of many oplogs, with heads that nobody signed. */
+Test(relay, what_is_looked_at_in_one_turn_is_little, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
+	struct cores_node *province = &cores->nodes[0], *district = &cores->nodes[1], *commune = &cores->nodes[2];
+	struct receipt_entry entries[RECEIPT_MAX];
+	uint64_t before;
+
+	cores_take_petitions(district, 0, 510);
+	for (unsigned k = 0; k < N_ELEMENTS(entries); k++)
+		entries[k] = (struct receipt_entry){ { district->id, 1, LANE_NORMAL }, { .size = 1019 - k } };
+	for (unsigned i = 0; i < 500; i++)
+		write_receipt(commune, entries, N_ELEMENTS(entries));
+	cores_settle(cores);
+	cores->now_ms += 700000;
+	cores_begin(province);
+	before = cpu_ms();
+	cores_end(province);
+	cr_expect_lt(cpu_ms() - before, 500);
 }
