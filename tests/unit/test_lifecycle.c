@@ -630,34 +630,6 @@ Test(lifecycle, who_has_a_key_that_was_changed_cannot_make_its_office_look_forke
 	}
 }
 
-/* Accepted below, handed over, and answered above. */
-static struct id answered_above(struct cores *cores, struct cores_node *below, struct cores_node *above) {
-	struct id id = take_one(below);
-
-	cr_assert_eq(step_to(below, &id, ACTION_ACCEPTED, NULL), CONTROL_OK);
-	cr_assert_eq(step_to(below, &id, ACTION_HANDED_OVER, &above->id), CONTROL_OK);
-	cores_settle(cores);
-	cr_assert_eq(step_to(above, &id, ACTION_RESOLVED, NULL), CONTROL_OK);
-	cr_assert_eq(step_to(above, &id, ACTION_ANSWERED, NULL), CONTROL_OK);
-	cores_settle(cores);
-	return id;
-}
-
-Test(lifecycle, what_a_former_parent_did_goes_on_counting, .timeout = 60) {
-	_cleanup_(cores_freep) struct cores *cores = two_districts();
-	struct cores_node *from = &cores->nodes[1], *to = &cores->nodes[2], *commune = &cores->nodes[3];
-
-	(void)answered_above(cores, commune, from);
-	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
-	cores_settle(cores);
-	cores_join(cores, 3, 2);
-	cores_connect(cores, 3);
-	cores_settle(cores);
-	for (size_t i = 0; i < 4; i++)
-		expect_rebuilt(&cores->nodes[i]);
-	cr_expect_eq(cores_count(&cores->nodes[0], commune, MEASURE_ANSWERED), 1);
-}
-
 Test(lifecycle, nothing_is_written_by_a_node_that_knows_it_is_an_old_copy, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
