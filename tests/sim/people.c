@@ -46,8 +46,7 @@ static void keep(struct sim_node *node, struct answer *answer) {
 static void add_petition(struct sim_node *node) {
 	static const char *const more[] = {
 		"", "Đề nghị cho người đến xem.", "Nước thải của xưởng chảy ra mương, lúa ở cánh đồng bên không trổ được.",
-		"Nhân dân đã nói với trưởng thôn hai lần. Đề nghị trả lời trước mùa gặt, và nói rõ ai chịu trách nhiệm sửa "
-		"mương, khi nào làm, tiền lấy ở đâu.",
+		"Nhân dân đã nói với trưởng thôn hai lần. Đề nghị trả lời trước mùa gặt, và nói rõ ai sửa mương, bằng tiền nào.",
 	};
 	struct sim *sim = node->sim;
 	char text[512];
