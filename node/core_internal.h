@@ -111,20 +111,44 @@ struct core {
 
 /* The turn's write transaction, begun on the first need. 0 or -errno. */
 int core_txn(struct core *core, struct txn **ret_txn);
-/* Writes, folds and judges one record of our own. 0, AUTHOR_TOO_LONG or -errno. */
-int core_write(struct core *core, enum lane lane, const struct record *rec, const struct id *audience,
-	size_t n_audience);
-/* Folds and judges a record of another office that was just kept. 0 or -errno. */
-int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t index, uint64_t arrival, struct span bytes);
-/* NULL: there is none. */
-struct link *core_find_link(struct core *core, const struct id *neighbour);
 /* Begins an answer to @client in the turn's buffer; core_answer_end() closes it. */
 void core_answer_begin(struct core *core, struct span client);
 int core_answer_end(struct core *core);
 int core_answer_failure(struct core *core, struct span client, uint64_t number,
 	enum control_result result, uint64_t index, struct span detail);
-/* Opens links to neighbours that the register has now and had not before. 0 or -errno. */
+
+/* judge.c */
+struct fold_sink core_fold_sink(struct core *core);
+struct receive_sink core_receive_sink(struct core *core);
+/* Writes, folds and judges one record of our own. 0, AUTHOR_TOO_LONG or -errno. */
+int core_write(struct core *core, enum lane lane, const struct record *rec, const struct id *audience,
+	size_t n_audience);
+/* Folds and judges a record of another office that was just kept. 0 or -errno. */
+int core_kept(struct core *core, const struct oplog_id *oplog, uint64_t index, uint64_t arrival, struct span bytes);
+/* An office has signed two histories: a record of ours proves it to everybody. 0 or -errno. */
+int core_take_fork(struct core *core, const struct fork *fork);
+/* Escalates what became overdue, if it is time to look. 0 or -errno. */
+int core_look_at_clocks(struct core *core);
+/* This office's counts that changed in this turn, as records. 0 or -errno. */
+int core_publish_counts(struct core *core);
+/* All of this office's counts once more, the change stream beyond a gap. 0 or -errno. */
+int core_publish_all_counts(struct core *core);
+/* Counts of this office as records of @kind. 0 or -errno. */
+int core_write_counts(struct core *core, uint8_t kind, const struct tally_entry *entries, size_t n_entries);
+
+/* neighbours.c */
+int core_load_neighbours(struct core *core); /* 0 or -errno */
+void core_unload_neighbours(struct core *core);
+/* NULL: there is none. */
+struct link *core_find_link(struct core *core, const struct id *neighbour);
+struct link *core_uplink(struct core *core); /* to the parent */
+/* Opens a link to the office, if it is a neighbour. 0 or -errno. */
+int core_meet_office(struct core *core, struct txn *txn, const struct office *office);
+/* To neighbours that the register has now and had not before. 0 or -errno. */
 int core_meet_neighbours(struct core *core);
+/* After the commit: lets links go to whom this turn made no neighbour any more. 0 or -errno. */
+int core_part(struct core *core, struct link_io *io, struct txn *txn);
+int core_oplog_grown(void *core, const struct oplog *oplog);
 
 /* intake.c, enrolment.c, lifecycle.c, invitations.c, private.c, requests.c: within the turn's transaction. queries.c: after it. 0 or -errno. */
 int core_submit(struct core *core, struct span client, struct request *request);
@@ -149,16 +173,10 @@ bool core_may_take_back(const struct core *core, const struct register_entry *en
 int core_write_receipts(struct core *core);
 /* Compares what those below say that they were shown with what is here, if it is time. 0 or -errno. */
 int core_look_at_shown(struct core *core);
-/* An office has signed two histories: a record of ours proves it to everybody. 0 or -errno. */
-int core_take_fork(struct core *core, const struct fork *fork);
 /* Says in the first record of a life where the one before ended. 0 or -errno. */
 int core_begin_term(struct core *core, const struct office_end *end);
-/* Counts of this office as records of @kind. 0 or -errno. */
-int core_write_counts(struct core *core, uint8_t kind, const struct tally_entry *entries, size_t n_entries);
 /* Goes on counting what this office counted and has only hashes of now. 0 or -errno. */
 int core_carry_counts(struct core *core);
-/* All of this office's counts once more, the change stream beyond a gap. 0 or -errno. */
-int core_publish_all_counts(struct core *core);
 /* Writes that an office forked, or that this is settled. 0 or -errno. */
 int core_write_fork(struct core *core, const struct fork *fork);
 /* That so many offices are above that an answer could not name one below this one too. */
