@@ -255,7 +255,8 @@ static void write_hostile(const char *path, const struct hostile *hostile) {
 	/* what says to be huge is not: only how it begins is written, and not through a filter that waits for more */
 	bool huge = hostile->size >= 1 << 20;
 
-	cr_assert_eq(archive_write_set_format_pax(archive), ARCHIVE_OK);
+	/* (of pax, libarchive 3.6 does not free what it knows of an entry that was given up) */
+	cr_assert_eq(huge ? archive_write_set_format_gnutar(archive) : archive_write_set_format_pax(archive), ARCHIVE_OK);
 	cr_assert_eq(huge ? archive_write_set_bytes_per_block(archive, 0) : archive_write_add_filter_zstd(archive), ARCHIVE_OK);
 	cr_assert_eq(archive_write_open_filename(archive, path), ARCHIVE_OK);
 	for (unsigned i = 0; i < hostile->times; i++) {

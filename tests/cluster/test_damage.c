@@ -138,7 +138,7 @@ Test(damage, verify_ends_with_words_whatever_befell_the_store, .timeout = 300) {
 
 		found += verify(&copy, len, "cut", len) == 1;
 	}
-	cr_expect_geq(found, CUTS - 2, "only a page that was given back may be missed: %u", found);
+	cr_expect_geq(found, CUTS - CUTS / 10, "only a page that was given back may be missed: %u", found);
 	for (unsigned i = 0; i < FLIPS; i++) {
 		size_t at = next_random(&copy, copy.len);
 

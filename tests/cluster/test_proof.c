@@ -588,6 +588,7 @@ Test(proof, what_a_revoked_office_wrote_is_proved_up_to_its_end_and_says_so, .ti
 	said = verified(stage.district, 1, before, NULL);
 	cr_expect_str_eq(text_at(said, "register"), "ended");
 	json_decref(said);
+	free(root);
 	stage_done(&stage);
 }
 

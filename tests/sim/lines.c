@@ -44,8 +44,11 @@ bool lines_send(void *userdata, const struct id *neighbour, struct span frame) {
 		return true; /* it is dead already */
 	from->effects_left -= from->death == DIES_AFTER;
 	oracle_look_at_frame(from, frame);
-	if (!to || (to->parent != from->number && from->parent != to->number))
-		sim_fault(sim, "%s sends to somebody who is no neighbour", from->name);
+	if (!to || (to->parent != from->number && from->parent != to->number)) {
+		if (!to || !(to->moved || from->moved))
+			sim_fault(sim, "%s sends to somebody who is no neighbour", from->name);
+		return true; /* it has not heard of the move */
+	}
 	sim->n_frames++;
 	for (size_t i = 0; i < frame.len; i += 97)
 		sim->trace = (sim->trace ^ frame.data[i] ^ from->number) * 0x100000001b3;
@@ -97,7 +100,7 @@ void lines_drop(struct sim_node *node) {
 
 	if (!node->connected)
 		return;
-	node->connected = false;
+	node->connected = node->renew = false;
 	node->line++;
 	if (node->core) {
 		world_turn(node);
@@ -110,14 +113,15 @@ void lines_drop(struct sim_node *node) {
 
 void lines_drop_all(struct sim_node *node) {
 	lines_drop(node);
-	for (uint32_t i = 0; i < node->n_children; i++)
-		lines_drop(&node->sim->nodes[node->first_child + i]);
+	for (uint32_t i = 0; node->n_children > 0 && i < node->sim->n_nodes; i++)
+		if (node->sim->nodes[i].parent == node->number)
+			lines_drop(&node->sim->nodes[i]);
 }
 
 void lines_connect(struct sim_node *node) {
 	struct sim_node *parent = &node->sim->nodes[node->parent];
 
-	if (node->connected || !node->clear || !node->core)
+	if (node->connected || !node->clear || !node->core || !core_parent_address(node->core)[0])
 		return;
 	if (!parent->core) {
 		sim_plan_event(node->sim, node->sim->now_ms + 1000 + sim_random(node->sim, AGAIN_MAX_MS), EVENT_CONNECT,

@@ -132,6 +132,8 @@ static void plan_life(struct sim_node *node) {
 		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 5 * day_ms), EVENT_BACKUP, node->number, 0, NULL);
 		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 60 * day_ms), EVENT_LOSS, node->number, 0, NULL);
 	}
+	if (node->level + 1 == sim->plan.n_levels && node->level > 1 && sim_random(sim, 10) == 0)
+		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 10 * day_ms), EVENT_MOVE, node->number, 0, NULL);
 }
 
 /* The weather clears, whoever lies down gets up, and nobody writes any more. */
@@ -164,9 +166,10 @@ static void report(const struct sim *sim, double took) {
 		sim->plan.days, took, sim->plan.days * 86400.0 / took, usage.ru_maxrss / 1024);
 	printf("%zu petitions and %llu steps acknowledged, %llu not; %llu turns, %llu frames\n", n,
 		(unsigned long long)sim->n_steps, (unsigned long long)sim->n_refused, (unsigned long long)sim->n_turns, (unsigned long long)sim->n_frames);
-	printf("%llu frames lost, %llu repeated, %llu late; %llu crashes, %llu disks lost and put back\n",
+	printf("%llu frames lost, %llu repeated, %llu late; %llu crashes, %llu disks lost and put back, %llu moves\n",
 		(unsigned long long)sim->n_lost, (unsigned long long)sim->n_repeated, (unsigned long long)sim->n_late,
-		(unsigned long long)sim->n_crashes, (unsigned long long)sim->n_restores);
+		(unsigned long long)sim->n_crashes, (unsigned long long)sim->n_restores,
+		(unsigned long long)sim->n_moves);
 	printf("All that was acknowledged is where it belongs, once. Trace %016llx\n", (unsigned long long)sim->trace);
 }
 

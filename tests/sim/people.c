@@ -88,17 +88,25 @@ static uint8_t next_action(const struct case_row *row) {
 	return next[row->state];
 }
 
+static const struct sim_node *child_of(const struct sim_node *node, unsigned which) {
+	const struct sim_node *child = node->sim->nodes;
+
+	for (;; child++)
+		if (child->parent == node->number && which-- == 0)
+			return child;
+}
+
 /* One of the office's own petitions, or of an office below it, whose case may have been handed up. */
 static const struct sim_petition *choose(const struct sim_node *node) {
 	struct sim *sim = node->sim;
 
 	if (node->n_children > 0 && sim_random(sim, 2))
-		node = &sim->nodes[node->first_child + sim_random(sim, node->n_children)];
+		node = child_of(node, (unsigned)sim_random(sim, node->n_children));
 	return node->n_petitions ? &node->petitions[sim_random(sim, node->n_petitions)] : NULL;
 }
 
-static void take_step(struct sim_node *node) {
-	const struct sim_petition *petition = choose(node);
+/* What comes next in a case, or that it is handed up. False: nothing was done. */
+static bool take_step(struct sim_node *node, const struct sim_petition *petition, bool may_hand_over) {
 	struct sim *sim = node->sim;
 	struct step step = { .date_ms = world_wall_ms(node), .text = span_str("Đã xem.") };
 	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
@@ -108,29 +116,30 @@ static void take_step(struct sim_node *node) {
 	struct writer w;
 	int r;
 
-	if (!petition)
-		return;
 	step.petition = petition->id;
 	if (store_begin_read(node->store, &txn))
 		sim_fault(sim, "%s cannot be read", node->name);
 	r = cases_get(txn, &step.petition, &row);
 	store_abort(txn);
 	if (r || !(step.action = next_action(&row)))
-		return;
-	if (row.state <= CASE_ACCEPTED && sim_random(sim, 6) == 0) {
+		return false;
+	if (may_hand_over && row.state <= CASE_ACCEPTED && sim_random(sim, 6) == 0) {
 		step.action = ACTION_HANDED_OVER;
 		step.office = sim->nodes[node->parent].id;
 	}
 	writer_init(&w, body, sizeof(body));
 	step_encode(&step, &w);
 	draft.body = writer_span(&w);
-	if (submit(node, &draft).result == CONTROL_OK)
+	if (submit(node, &draft).result == CONTROL_OK) {
 		sim->n_steps++;
-	else
-		sim->n_refused++;
+		return true;
+	}
+	sim->n_refused++;
+	return false;
 }
 
 void people_clerk(struct sim_node *node) {
+	const struct sim_petition *petition = choose(node);
 	struct sim *sim = node->sim;
 
 	if (sim->calm)
@@ -141,8 +150,8 @@ void people_clerk(struct sim_node *node) {
 		return;
 	if (sim_random(sim, 2))
 		add_petition(node);
-	else
-		take_step(node);
+	else if (petition)
+		(void)take_step(node, petition, true);
 }
 
 void people_crash(struct sim_node *node) {
@@ -192,7 +201,8 @@ void people_backup(struct sim_node *node) {
 
 /* What goes with the disk, and its clerk's memory of it: what the office above does not have. */
 static void give_up(struct sim_node *node) {
-	struct sim_node *parent = &node->sim->nodes[node->parent];
+	/* who was handed over gets back only what the new parent has (README) */
+	struct sim_node *parent = &node->sim->nodes[node->moves_to == SIM_NONE ? node->parent : node->moves_to];
 	struct store *store = parent->store;
 	char path[160];
 	struct txn *txn = NULL;
@@ -224,8 +234,9 @@ void people_loss(struct sim_node *node) {
 		return;
 	/* two offices, one above the other, that both go on from old copies, are more than can be helped (README) */
 	sim->nodes[node->parent].has_backup = false;
-	for (uint32_t i = 0; i < node->n_children; i++)
-		sim->nodes[node->first_child + i].has_backup = false;
+	for (uint32_t i = 0; i < sim->n_nodes; i++)
+		if (sim->nodes[i].parent == node->number)
+			sim->nodes[i].has_backup = false;
 	paths(node, store, backup);
 	give_up(node);
 	if (node->core)
@@ -238,5 +249,59 @@ void people_loss(struct sim_node *node) {
 	store_close(put_back);
 	sim->n_restores++;
 	node->put_back = true;
+	if (node->moved && node->moves_to == SIM_NONE) { /* the backup may know the parent before: it joins again */
+		node->moves_to = node->parent;
+		sim_plan_event(sim, sim->now_ms + DAY_MS, EVENT_MOVE, node->number, 0, NULL);
+	}
 	sim_plan_event(sim, sim->now_ms + sim_random(sim, DAY_MS), EVENT_START, node->number, 0, NULL);
+}
+
+enum {
+	MOVE_AGAIN_MS = 3600000,
+};
+
+/* What the office below was is handed over first; the new parent hears of it from above, and enrols it. */
+static void hand_over(struct sim_node *node) {
+	struct sim *sim = node->sim;
+	struct sim_node *parent = &sim->nodes[node->parent], *to;
+	uint8_t buf[128];
+	struct writer w;
+
+	do
+		to = &sim->nodes[sim_random(sim, sim->n_nodes)];
+	while (to->level != parent->level);
+	if (to == parent || !parent->core)
+		return;
+	writer_init(&w, buf, sizeof(buf));
+	control_write_move_office(&w, 1, &node->id, &to->id);
+	if (world_ask(parent, writer_span(&w)).result == CONTROL_OK)
+		node->moves_to = to->number;
+	else /* it holds cases of the office, or the office above lacks some */
+		for (size_t i = 0; i < node->n_petitions; i++)
+			while (parent->core && take_step(parent, &node->petitions[i], false))
+				;
+}
+
+void people_move(struct sim_node *node) {
+	struct sim *sim = node->sim;
+	struct sim_node *to;
+
+	if (node->moves_to == SIM_NONE && !sim->calm)
+		hand_over(node);
+	if (node->moves_to == SIM_NONE) {
+		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 2 * (uint64_t)DAY_MS), EVENT_MOVE, node->number, 0, NULL);
+		return;
+	}
+	to = &sim->nodes[node->moves_to];
+	if (node->core && to->core && world_enrol(node, to) == CONTROL_OK) {
+		sim->n_moves += node->parent != node->moves_to;
+		sim->nodes[node->parent].n_children--;
+		lines_drop(node);
+		node->parent = node->moves_to;
+		to->n_children++;
+		node->moves_to = SIM_NONE;
+		node->moved = true;
+		sim_plan_event(sim, sim->now_ms + 2000, EVENT_CONNECT, node->number, 0, NULL);
+	}
+	sim_plan_event(sim, sim->now_ms + (sim->calm ? 60000 : MOVE_AGAIN_MS), EVENT_MOVE, node->number, 0, NULL);
 }

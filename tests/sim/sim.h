@@ -41,6 +41,7 @@ enum sim_event_kind {
 	EVENT_CLERK,
 	EVENT_BACKUP,
 	EVENT_LOSS,    /* of the disk: put back from the backup */
+	EVENT_MOVE,    /* to another parent */
 	EVENT_LOOK,    /* the oracle's */
 };
 
@@ -75,8 +76,9 @@ struct sim_petition {
 
 struct sim_node {
 	struct sim *sim;
-	uint32_t number, parent, first_child, n_children; /* children stand together */
-	unsigned level;
+	uint32_t number, parent;
+	unsigned level, n_children;
+	uint32_t moves_to; /* handed over, and not yet enrolled there; SIM_NONE: it stays */
 	struct id id;
 	char name[32], dir[128];
 	uint8_t seed[SIGN_SEED_LEN];
@@ -89,6 +91,7 @@ struct sim_node {
 
 	bool clear;        /* the line to the parent is usable */
 	bool connected;
+	bool renew;        /* it is to be made anew */
 	uint32_t line;     /* number of the connection: what was sent on another is lost */
 	uint64_t free_ms[2]; /* upward, downward: when what was sent is through */
 	unsigned in_flight[2];
@@ -103,6 +106,7 @@ struct sim_node {
 	size_t n_petitions, cap_petitions;
 	bool has_backup;
 	bool put_back; /* from it, once at least */
+	bool moved;    /* likewise */
 	struct sim_frame *read; /* what came in this turn, from which it borrows */
 	uint8_t answer[4096];
 	size_t answer_len;
@@ -124,7 +128,7 @@ struct sim {
 	char dir[96];
 	uint64_t trace; /* of everything that was sent: two runs of one seed have the same */
 	/* what happened */
-	uint64_t n_turns, n_frames, n_lost, n_repeated, n_late, n_crashes, n_restores, n_steps, n_refused;
+	uint64_t n_turns, n_frames, n_lost, n_repeated, n_late, n_crashes, n_restores, n_moves, n_steps, n_refused;
 };
 
 /* Says what is wrong, and the command that shows it again; ends the program. */
@@ -147,6 +151,8 @@ void world_turn(struct sim_node *node);
 uint64_t world_wall_ms(const struct sim_node *node);
 void world_start(struct sim_node *node);
 void world_stop(struct sim_node *node);
+/* Enrols a node below another one. CONTROL_OK, or what one of them said. */
+enum control_result world_enrol(struct sim_node *node, struct sim_node *parent);
 struct sim_node *world_find(struct sim *sim, const struct id *id);
 
 /* lines.c: what lies between two nodes. */
@@ -164,6 +170,7 @@ void people_clerk(struct sim_node *node);
 void people_crash(struct sim_node *node);
 void people_backup(struct sim_node *node);
 void people_loss(struct sim_node *node);
+void people_move(struct sim_node *node);
 
 /* oracle.c */
 void oracle_look_at_frame(struct sim_node *from, struct span frame);

@@ -167,7 +167,12 @@ static void publish(void *userdata, uint64_t number, struct span row) {
 	(void)is_dead(userdata);
 }
 
+/* Where the parent listens has changed, as in the daemon the line is made anew after the turn. */
 static void joined(void *userdata) {
+	struct sim_node *node = userdata;
+
+	node->renew = true;
+	sim_plan_event(node->sim, node->sim->now_ms + 1, EVENT_NOTICE, node->number, node->line, NULL);
 }
 
 static int fill_random(void *userdata, void *ret, size_t len) {
@@ -276,8 +281,7 @@ static void make_node(struct sim *sim, uint32_t number) {
 	world_start(node);
 }
 
-static void enrol(struct sim_node *node) {
-	struct sim_node *parent = &node->sim->nodes[node->parent];
+enum control_result world_enrol(struct sim_node *node, struct sim_node *parent) {
 	struct office office = office_of(node);
 	uint8_t request[2048], command[6144], file[4096];
 	struct answer said;
@@ -291,14 +295,12 @@ static void enrol(struct sim_node *node) {
 	control_write_add_office(&w, 1, writer_span(&f), span_str("tcp://127.0.0.1:7400"));
 	said = world_ask(parent, writer_span(&w));
 	if (said.result != CONTROL_OK)
-		sim_fault(node->sim, "cannot enrol %s: %d", node->name, (int)said.result);
+		return said.result;
 	bytes = read_bin(&said.values, 1, sizeof(file));
 	memcpy(file, bytes.data, bytes.len);
 	writer_init(&w, command, sizeof(command));
 	control_write_join(&w, 2, (struct span){ file, bytes.len });
-	said = world_ask(node, writer_span(&w));
-	if (said.result != CONTROL_OK)
-		sim_fault(node->sim, "%s cannot join: %d", node->name, (int)said.result);
+	return world_ask(node, writer_span(&w)).result;
 }
 
 static void end_turns(struct sim *sim) {
@@ -330,14 +332,14 @@ void world_new(struct sim *sim) {
 			struct sim_node *node = &sim->nodes[n];
 
 			node->level = level;
-			node->first_child = next;
+			node->moves_to = SIM_NONE;
 			node->n_children = level + 1 < plan->n_levels ? plan->children[level] : 0;
 			for (uint32_t c = 0; c < node->n_children; c++)
 				sim->nodes[next++].parent = n;
 			make_node(sim, n);
 			end_turns(sim);
-			if (n > 0)
-				enrol(node);
+			if (n > 0 && world_enrol(node, &sim->nodes[node->parent]) != CONTROL_OK)
+				sim_fault(sim, "%s cannot be enrolled", node->name);
 		}
 }
 
@@ -384,7 +386,7 @@ static void do_event(struct sim *sim, const struct sim_event *event) {
 		lines_connect(node);
 		break;
 	case EVENT_NOTICE:
-		if (node->line == event->line && !node->clear)
+		if (node->line == event->line && (!node->clear || node->renew))
 			lines_drop(node);
 		break;
 	case EVENT_START:
@@ -401,6 +403,9 @@ static void do_event(struct sim *sim, const struct sim_event *event) {
 		break;
 	case EVENT_LOSS:
 		people_loss(node);
+		break;
+	case EVENT_MOVE:
+		people_move(node);
 		break;
 	case EVENT_LOOK:
 		oracle_look(sim);
