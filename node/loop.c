@@ -31,6 +31,8 @@ struct loop {
 	int signals;
 	bool ready[SOURCE_N + 1]; /* something is there to read; the last: signals */
 	uint64_t now_ms;
+	uint64_t watchdog_ms;    /* systemd wants to hear so often that turns go on; 0: it does not */
+	uint64_t watchdog_at_ms;
 	size_t n_bytes; /* of the frames */
 	size_t n_frames;
 	zmq_msg_t frames[LOOP_FRAMES_MAX]; /* libzmq forbids to move them */
@@ -157,6 +159,10 @@ static int turn(struct loop *loop) {
 	for (size_t i = 0; i < loop->n_frames; i++)
 		(void)zmq_msg_close(&loop->frames[i]);
 	loop->n_frames = loop->n_bytes = 0;
+	if (r == 0 && loop->watchdog_ms && loop->now_ms >= loop->watchdog_at_ms) {
+		loop->watchdog_at_ms = loop->now_ms + loop->watchdog_ms;
+		(void)sd_notify(0, "WATCHDOG=1");
+	}
 	return r;
 }
 
@@ -176,6 +182,8 @@ static int wait_for_work(struct loop *loop) {
 	wakeup_ms = earliest(wakeup_ms, uplink_wakeup_ms(&node->uplink));
 	wakeup_ms = earliest(wakeup_ms, downlink_wakeup_ms(&node->downlink, now_ms));
 	wakeup_ms = earliest(wakeup_ms, now_ms + SLEEP_MAX_MS);
+	if (loop->watchdog_ms)
+		wakeup_ms = earliest(wakeup_ms, loop->watchdog_at_ms);
 
 	for (enum source source = 0; source < SOURCE_N; source++) {
 		void *socket = socket_of(node, source);
@@ -210,10 +218,13 @@ static bool told_to_stop(struct loop *loop) {
 }
 
 static int run(struct loop *loop) {
+	uint64_t watchdog_us = 0;
 	int r = turn(loop);
 
 	if (r)
 		return r;
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+		loop->watchdog_ms = watchdog_us / 1000 / 3; /* one that comes late is no hang */
 	(void)sd_notify(0, "READY=1");
 	for (;;) {
 		r = wait_for_work(loop);

@@ -2,8 +2,11 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -501,6 +504,44 @@ Test(cluster, a_second_node_in_one_home_does_not_start_and_the_first_goes_on, .t
 	must_not_start(&second, 1, "another node is already running in");
 	ctl_take_petitions(first, 20, 10);
 	proc_stop(first);
+}
+
+/* What systemd would be told within so long; how often "WATCHDOG=1" was in it. */
+static unsigned hear_watchdog(int fd, unsigned ms) {
+	struct pollfd ready = { fd, POLLIN, 0 };
+	uint64_t until = proc_now_ms() + ms;
+	unsigned n = 0;
+
+	for (uint64_t now; (now = proc_now_ms()) < until;) {
+		char said[256];
+		ssize_t len = poll(&ready, 1, (int)(until - now)) > 0 ? recv(fd, said, sizeof(said) - 1, 0) : 0;
+
+		said[len > 0 ? len : 0] = '\0';
+		n += strstr(said, "WATCHDOG=1") != NULL;
+	}
+	return n;
+}
+
+Test(cluster, systemd_hears_that_turns_go_on_as_long_as_they_do, .timeout = 60) {
+	_cleanup_(proc_freep) struct proc *proc = made_once();
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", proc->home);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	setenv("WATCHDOG_USEC", "600000", 1);
+	proc_start(proc);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	cr_expect_geq(hear_watchdog(fd, 2000), 3, "it has nothing to do");
+	cr_assert_eq(kill(proc->pid, SIGSTOP), 0);
+	(void)hear_watchdog(fd, 300);
+	cr_expect_eq(hear_watchdog(fd, 1000), 0);
+	cr_assert_eq(kill(proc->pid, SIGCONT), 0);
+	cr_expect_geq(hear_watchdog(fd, 2000), 3);
+	proc_stop(proc);
+	close(fd);
 }
 
 Test(cluster, a_port_in_use_is_named, .timeout = 60) {
