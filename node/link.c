@@ -18,6 +18,7 @@ int link_new(const struct id *neighbour, bool up, struct compress_work *work, ui
 	link->up = up;
 	link->since_ms = wall_ms;
 	link->trouble = trouble_of(TROUBLE_NOT_YET, 0, "");
+	link->window = LINK_WINDOW_START;
 	r = compressor_new(work, &link->out);
 	if (!r)
 		r = decompressor_new(work, BATCH_PLAIN_MAX, &link->in);
@@ -170,12 +171,28 @@ static struct link_oplog *link_find(struct link *link, const struct oplog_id *id
 	return NULL;
 }
 
-static void flights_landed(struct link *link, const struct held_oplog *held, uint64_t size) {
+/*
+ * So many batches are under way as cross the line within LINK_FLIGHT_MS: on a slow one a single one, so that what is
+ * urgent waits for no more than that.
+ */
+static void learn_window(struct link *link, const struct link_flight *flight, uint64_t now_ms) {
+	if (now_ms <= flight->sent_ms + LINK_FLIGHT_MS) {
+		link->window += link->window < LINK_WINDOW;
+	} else if (flight->sent_ms >= link->narrowed_ms) { /* those sent before are late for the same reason */
+		link->window = (link->window + 1) / 2;
+		link->narrowed_ms = now_ms;
+	}
+}
+
+static void flights_landed(struct link *link, const struct held_oplog *held, uint64_t size, uint64_t now_ms) {
 	size_t n = 0;
 
-	for (size_t i = 0; i < link->n_flights; i++)
+	for (size_t i = 0; i < link->n_flights; i++) {
 		if (link->flights[i].held != held || link->flights[i].end > size)
 			link->flights[n++] = link->flights[i];
+		else
+			learn_window(link, &link->flights[i], now_ms);
+	}
 	link->n_flights = n;
 }
 
@@ -255,7 +272,7 @@ int link_held(struct link *link, const struct link_io *io, struct txn *txn, stru
 				oplog->sent = oplog->held->size - 1; /* it must see whether what it has is the same */
 			oplog->named = true;
 		}
-		flights_landed(link, oplog->held, said.size);
+		flights_landed(link, oplog->held, said.size, io->now_ms);
 	}
 	if (message->type == MESSAGE_HEADS && !message->more && link->state == LINK_GREETING)
 		return heads_complete(link, io, txn);
@@ -273,7 +290,7 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 	oplog = link_find(link, &refuse->oplog);
 	if (!oplog)
 		return;
-	flights_landed(link, oplog->held, UINT64_MAX);
+	flights_landed(link, oplog->held, UINT64_MAX, io->now_ms);
 	oplog->sent = refuse->size < oplog->held->size ? refuse->size : oplog->held->size;
 	switch (refuse->reason) {
 	case REFUSAL_GAP: /* their size says where to go on */
@@ -585,7 +602,7 @@ static int push_batch(struct link *link, const struct link_io *io, struct txn *t
 	r = link_say(link, io, &w);
 	if (r)
 		return r;
-	link->flights[link->n_flights++] = (struct link_flight){ oplog->held, batch.head.size };
+	link->flights[link->n_flights++] = (struct link_flight){ oplog->held, batch.head.size, io->now_ms };
 	link->out_sequence++;
 	oplog->sent = batch.head.size;
 	return 0;
@@ -619,6 +636,7 @@ static bool in_flight(const struct link *link, const struct held_oplog *held) {
 
 static bool pushable(const struct link *link, const struct link_oplog *oplog, uint64_t now_ms) {
 	return oplog->sent < oplog->held->size && now_ms >= oplog->aside_until_ms &&
+		link->n_flights < (oplog->held->id.lane == LANE_URGENT ? LINK_WINDOW : link->window) &&
 		!(oplog->probing && in_flight(link, oplog->held));
 }
 
@@ -627,8 +645,6 @@ bool link_busy(const struct link *link, uint64_t now_ms) {
 		return false;
 	if (disclose_busy(&link->disclosing, now_ms))
 		return true;
-	if (link->n_flights == LINK_WINDOW)
-		return false;
 	for (size_t i = 0; i < link->n_oplogs; i++)
 		if (pushable(link, &link->oplogs[i], now_ms))
 			return true;
@@ -655,7 +671,7 @@ static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t 
 			link->trouble = trouble_of(TROUBLE_NONE, 0, ""); /* they say it again if it lasts */
 		}
 		tell_end(link, oplog);
-		while (pushable(link, oplog, io->now_ms) && !link->blocked && link->n_flights < LINK_WINDOW &&
+		while (pushable(link, oplog, io->now_ms) && !link->blocked &&
 			pushed < LINK_PUMP_MAX && io->batches > 0) {
 			int r = push_batch(link, io, txn, oplog, plain, frame);
 

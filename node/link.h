@@ -5,7 +5,7 @@
  *
  *   DOWN       nothing agreed              -- HELLO --------->  GREETING
  *   GREETING   waiting for their heads     -- HEADS, last --->  STREAMING
- *   STREAMING  up to LINK_WINDOW unacked   -- no ack in time ->  GREETING (child) or DOWN (parent)
+ *   STREAMING  up to a window unacked      -- no ack in time ->  GREETING (child) or DOWN (parent)
  *   any        the transport is lost, or they say NO_SESSION, OUT_OF_STEP ---->  DOWN
  *
  * The child begins; the parent answers its HELLO with one of its own. Then each tells its HEADS
@@ -21,7 +21,9 @@
 #include "store/oplog.h"
 
 enum {
-	LINK_WINDOW = 64,              /* batches under way */
+	LINK_WINDOW = 64,              /* batches under way, at most */
+	LINK_WINDOW_START = 2,
+	LINK_FLIGHT_MS = 1000,         /* longer than that no batch should be under way: fewer are sent then */
 	LINK_PUMP_MAX = 16,            /* batches pushed in one turn, so that others get theirs */
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
@@ -65,6 +67,7 @@ struct link_oplog {
 struct link_flight {
 	const struct held_oplog *held;
 	uint64_t end;
+	uint64_t sent_ms; /* monotonic */
 };
 
 struct link {
@@ -90,6 +93,8 @@ struct link {
 	size_t n_oplogs, cap_oplogs;
 	struct link_flight flights[LINK_WINDOW];
 	size_t n_flights;
+	unsigned window;            /* batches that may be, but for the urgent lane; as the line is found to be */
+	uint64_t narrowed_ms;       /* monotonic: when it was last made smaller */
 	struct oplog_id *acks;      /* oplogs of which something came in this turn */
 	size_t n_acks, cap_acks;
 	struct oplog_id suspect;    /* asked for again from suspect_from; what was under way does not count */

@@ -523,6 +523,57 @@ Test(core, a_data_request_that_is_not_answered_in_two_working_days_is_found_once
 	cr_expect_not(row.overdue);
 }
 
+/* A line on which each batch takes two seconds, and what is urgent comes up in the middle of a backlog. */
+static struct {
+	unsigned n_batches, n_at_most, submitted, arrived;
+	struct id urgent;
+} slow;
+
+static void cross_slowly(struct cores *cores, struct cores_frame *frame) {
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	uint8_t body[512];
+	struct draft draft = cores_petition(body, sizeof(body), 1, true);
+	struct message message;
+	struct case_row row;
+
+	if (message_decode((struct span){ frame->data, frame->len }, &message) || message.type != MESSAGE_BATCH ||
+		!id_eq(&frame->from, &commune->id))
+		return;
+	cores->now_ms += 2000;
+	slow.n_batches++;
+	slow.n_at_most = commune->core->links[0]->n_flights > slow.n_at_most && slow.n_batches > 6
+		? (unsigned)commune->core->links[0]->n_flights : slow.n_at_most;
+	if (slow.n_batches == 8) {
+		slow.urgent = submit_id(commune, &draft);
+		slow.submitted = slow.n_batches;
+	}
+	if (slow.submitted && !slow.arrived && has_case(district, &slow.urgent, &row))
+		slow.arrived = slow.n_batches;
+}
+
+Test(core, what_is_urgent_waits_on_a_slow_line_for_no_more_than_two_batches, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *commune = &cores->nodes[1];
+
+	commune->cut = true;
+	for (unsigned i = 0; i < 40; i++) {
+		uint8_t bodies[100][512];
+		struct draft drafts[100];
+
+		for (unsigned k = 0; k < 100; k++)
+			drafts[k] = cores_petition(bodies[k], sizeof(bodies[k]), 100 * i + k, false);
+		cr_assert_eq(cores_submit(commune, drafts, 100).result, CONTROL_OK);
+	}
+	cores_settle(cores);
+	cores->on_frame = cross_slowly;
+	cores_connect(cores, 1);
+	cores_settle(cores);
+	cr_expect_gt(slow.n_batches, 14);
+	cr_expect_leq(slow.n_at_most, 2, "under way: %u", slow.n_at_most);
+	cr_expect(slow.arrived && slow.arrived <= slow.submitted + 3, "%u to %u", slow.submitted, slow.arrived);
+	cr_expect_eq(cores_count(&cores->nodes[0], commune, MEASURE_RECEIVED), 4001);
+}
+
 static void pass_an_hour(struct cores *cores) {
 	for (unsigned i = 0; i < 36; i++) {
 		cores->now_ms += 100000;
