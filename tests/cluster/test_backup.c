@@ -248,23 +248,38 @@ struct hostile {
 	unsigned times;
 };
 
+/* Says in the first header of a tar another size than it has: what is said to be huge is not written. */
+static void say_size(const char *path, uint64_t size) {
+	uint8_t header[512];
+	unsigned sum = 8 * ' ';
+	FILE *file = fopen(path, "r+");
+
+	cr_assert(file && fread(header, 1, sizeof(header), file) == sizeof(header));
+	memset(header + 124, 0, 12);
+	header[124] = 0x80; /* in base 256, as GNU tar */
+	put_be64(header + 128, size);
+	for (size_t i = 0; i < sizeof(header); i++)
+		sum += i >= 148 && i < 156 ? 0 : header[i];
+	snprintf((char *)header + 148, 8, "%06o", sum);
+	header[155] = ' ';
+	cr_assert(fseek(file, 0, SEEK_SET) == 0 && fwrite(header, 1, sizeof(header), file) == sizeof(header));
+	cr_assert_eq(fclose(file), 0);
+}
+
 static void write_hostile(const char *path, const struct hostile *hostile) {
 	struct archive *archive = archive_write_new();
 	struct archive_entry *entry = archive_entry_new();
-
-	/* what says to be huge is not: only how it begins is written, and not through a filter that waits for more */
 	bool huge = hostile->size >= 1 << 20;
 
-	/* (of pax, libarchive 3.6 does not free what it knows of an entry that was given up) */
 	cr_assert_eq(huge ? archive_write_set_format_gnutar(archive) : archive_write_set_format_pax(archive), ARCHIVE_OK);
-	cr_assert_eq(huge ? archive_write_set_bytes_per_block(archive, 0) : archive_write_add_filter_zstd(archive), ARCHIVE_OK);
+	cr_assert_eq(huge ? archive_write_add_filter_none(archive) : archive_write_add_filter_zstd(archive), ARCHIVE_OK);
 	cr_assert_eq(archive_write_open_filename(archive, path), ARCHIVE_OK);
 	for (unsigned i = 0; i < hostile->times; i++) {
 		archive_entry_clear(entry);
 		archive_entry_set_pathname(entry, hostile->name);
 		archive_entry_set_filetype(entry, hostile->type);
 		archive_entry_set_perm(entry, 0777);
-		archive_entry_set_size(entry, hostile->size);
+		archive_entry_set_size(entry, huge ? 1 : hostile->size);
 		if (hostile->link && hostile->link[0] == '=')
 			archive_entry_set_hardlink(entry, hostile->link + 1);
 		else if (hostile->link)
@@ -274,9 +289,9 @@ static void write_hostile(const char *path, const struct hostile *hostile) {
 			cr_assert_eq(archive_write_data(archive, path, 1), 1);
 	}
 	archive_entry_free(entry);
+	cr_assert_eq(archive_write_free(archive), ARCHIVE_OK);
 	if (huge)
-		(void)archive_write_fail(archive);
-	(void)archive_write_free(archive);
+		say_size(path, (uint64_t)hostile->size);
 }
 
 Test(backup, that_somebody_else_made_writes_nothing_anywhere, .timeout = 120) {

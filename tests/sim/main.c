@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	print_plan(&sim.plan, stdout);
 	snprintf(sim.dir, sizeof(sim.dir), "%s/lienthong-sim-XXXXXX",
-		tmp ? tmp : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+		tmp && *tmp ? tmp : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	sim.random = sim.plan.seed * 0x9e3779b97f4a7c15 + 1;
 	sim.now_ms = sim.start_ms = start_ms;
 	sim.noon_ms = start_ms + sim.plan.days * (uint64_t)DAY_MS + CALM_MS - 3600000;
