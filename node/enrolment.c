@@ -172,10 +172,8 @@ int core_join(struct core *core, struct span client, const struct request *reque
 	parent = &answer.chain[answer.n_chain - 2].office;
 	if (!id_eq(&me->id, &own->id) || !same_keys(core->reg.own, me))
 		return core_answer_failure(core, client, request->number, CONTROL_NOT_FOR_US, 0, me->name);
-	/* to another parent it moves where that one is known from the office above both; an old copy may not know it yet */
-	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id) &&
-		((!register_find(&core->reg, &parent->id) && !core->recovery.on) ||
-			fold_is_older(txn, &core->reg.own->row, me)))
+	/* whom it moves to it may not have heard of, where its line was down: people compared the fingerprint */
+	if (!id_is_nil(&own->parent) && !id_eq(&own->parent, &parent->id) && fold_is_older(txn, &core->reg.own->row, me))
 		return core_answer_failure(core, client, request->number, CONTROL_ALREADY, 0,
 			core_parent(core) ? core_parent(core)->name : span_str(""));
 	other = changed_by(core, txn, &answer);

@@ -692,6 +692,27 @@ Test(moves, who_is_put_back_may_join_a_parent_that_it_has_not_heard_of, .timeout
 	scratch_done(&copy);
 }
 
+/* Nothing told it of the move, nor of the district that it goes to. */
+Test(moves, whose_line_was_down_meanwhile_joins_all_the_same, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *from = &cores->nodes[1], *to, *commune;
+
+	cores_add(cores, 0);
+	cores_add(cores, 1);
+	to = &cores->nodes[2];
+	commune = &cores->nodes[3];
+	cores_connect(cores, 2);
+	cores_settle(cores);
+	cores_take_petitions(commune, 0, 10);
+	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
+	cores_settle(cores);
+	cr_assert_null(register_find(&commune->core->reg, &to->id));
+	cores_join(cores, 3, 2);
+	cores_connect(cores, 3);
+	cores_settle(cores);
+	cr_expect_eq(cores_count(&cores->nodes[0], commune, MEASURE_RECEIVED), 10);
+}
+
 /* What a parent said is looked up, not searched for in all that it ever wrote. */
 Test(moves, many_moves_cost_little, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(3);
