@@ -150,7 +150,8 @@ static int put_answered(struct core *core, struct txn *txn, const struct enrol_a
 		if (r == 0)
 			r = register_refresh(&core->reg, txn, &answer->chain[i].office.id);
 	}
-	return r ? r : fold_found_again(&core->fold, txn);
+	core->fold.moved = true;
+	return r;
 }
 
 int core_join(struct core *core, struct span client, const struct request *request) {

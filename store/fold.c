@@ -692,7 +692,7 @@ static int look_again(void *userdata, const struct id *petition, const struct es
 	return case_replace(again->fold, again->txn, petition, &old, &row);
 }
 
-int fold_found_again(struct fold *fold, struct txn *txn) {
+static int found_again(struct fold *fold, struct txn *txn) {
 	struct found_again again = { .fold = fold, .txn = txn };
 
 	return escalations_each(txn, NULL, look_again, &again);
@@ -853,8 +853,11 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **ret_rows,
 	size_t *ret_n) {
 	size_t n = 0;
-	int r;
+	int r = fold->moved ? found_again(fold, txn) : 0; /* once, however many did */
 
+	if (r)
+		return r;
+	fold->moved = false;
 	for (size_t i = 0; i < fold->n_counts; i++) {
 		const struct tally_entry *entry = &fold->counts[i];
 		uint64_t held;

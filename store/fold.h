@@ -38,6 +38,7 @@ struct fold {
 	struct id own_id;
 	const struct fold_sink *sink; /* NULL: nobody is told */
 	struct txn *records;          /* where leaves are read; NULL: where rows are written */
+	bool moved;        /* an office did: fold_finish() looks again at which escalations count */
 	/* Counts of this office that changed in this transaction, sorted, written by fold_finish(). */
 	struct tally_entry *counts;
 	size_t n_counts;
@@ -53,8 +54,6 @@ void fold_done(struct fold *fold);
  */
 int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin, uint64_t index,
 	uint32_t origin_number, uint64_t arrival, const struct record *rec);
-/* An office moved: which escalations count is looked at again. 0 or -errno. */
-int fold_found_again(struct fold *fold, struct txn *txn);
 /*
  * Ends a turn: writes this office's changed counts and lists them in @ret_rows, sorted, for a tally
  * record; borrowed until the next call on @fold.

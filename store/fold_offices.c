@@ -242,8 +242,7 @@ int fold_office(struct fold *fold, struct txn *txn, const struct oplog_id *origi
 		r = hear(txn, &origin->office, &office, rec->body, &row, &moved);
 	if (!r)
 		r = offices_replace(txn, &row);
-	if (!r && moved)
-		r = fold_found_again(fold, txn);
+	fold->moved |= !r && moved;
 	if (!r && fold->sink)
 		r = fold->sink->office_changed(fold->sink->userdata, &row.office, row.number);
 	return r;

@@ -15,7 +15,7 @@ int fold_fork(struct fold *fold, struct txn *txn, const struct id *origin, const
 
 /*
  * What an answer at joining says of an office of the chain: records say more, where there are any, but for who its
- * parent is by now. After it, fold_found_again(), where the office was known. 0 or -errno.
+ * parent is by now. After it fold->moved is to be set. 0 or -errno.
  */
 int fold_told(struct txn *txn, const struct enrol_office *told);
 /* Whether one more office can be enrolled below @parent. 0 (no), 1 or -errno. */

@@ -488,10 +488,12 @@ Test(moves, an_escalation_counts_as_soon_as_the_move_is_heard_of) {
 	struct store *store = scratch_store(&home);
 	struct txn *txn = scratch_txn(store);
 	struct office_row row;
+	const struct tally_entry *counts;
 	struct case_row found;
 	uint8_t body[512];
 	struct writer w;
 	struct fold fold;
+	size_t n;
 
 	begin_register(txn, &fold);
 	say(&fold, txn, &enrolled);
@@ -509,6 +511,7 @@ Test(moves, an_escalation_counts_as_soon_as_the_move_is_heard_of) {
 	cr_assert_eq(cases_get(txn, &escalation.petition, &found), 0);
 	cr_expect_not(found.escalated);
 	say(&fold, txn, &moved);
+	cr_assert_eq(fold_finish(&fold, txn, &counts, &n), 0);
 	cr_assert_eq(cases_get(txn, &escalation.petition, &found), 0);
 	cr_expect(found.escalated);
 	fold_done(&fold);
