@@ -95,6 +95,8 @@ int core_enrol(struct core *core, struct office *office) {
 	office->state = OFFICE_ACTIVE;
 	office->valid_from_ms = next_from(core, held);
 	office->has_end = false;
+	if (held) /* what it changed them to is its own to say, in records of its own */
+		memcpy(office->sign_key, office_term_key(&held->row.office, &held->row.former, 0), sizeof(office->sign_key));
 	return say_office(core, office);
 }
 

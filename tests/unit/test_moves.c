@@ -695,6 +695,24 @@ Test(moves, who_is_put_back_may_join_a_parent_that_it_has_not_heard_of, .timeout
 	scratch_done(&copy);
 }
 
+/* With the key that it began with: what it changed that to is its own to say, and whoever verifies looks for both. */
+Test(moves, an_office_is_enrolled_again_as_it_was_the_first_time, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = two_districts();
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	struct cores_node *from = &cores->nodes[1], *to = &cores->nodes[2], *commune = &cores->nodes[3];
+	const struct office before = known(from, commune)->office;
+	struct office said;
+
+	cr_assert_eq(rotate(commune, 100), CONTROL_OK);
+	cores_settle(cores);
+	cr_assert_neq(memcmp(known(from, commune)->office.sign_key, before.sign_key, sizeof(before.sign_key)), 0);
+	cr_assert_eq(move_office(from, commune, to), CONTROL_OK);
+	cr_assert_eq(move_office(from, commune, from), CONTROL_OK);
+	cr_assert_eq(store_begin_read(from->store, &txn), 0);
+	cr_assert_eq(offices_get_word(txn, &(struct office_word){ commune->id, from->id, 1, false }, &said), 0);
+	cr_expect_arr_eq(said.sign_key, before.sign_key, sizeof(before.sign_key));
+}
+
 /* Nothing told it of the move, nor of the district that it goes to. */
 Test(moves, whose_line_was_down_meanwhile_joins_all_the_same, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
