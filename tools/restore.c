@@ -275,6 +275,19 @@ static int restore_into(const struct tool *tool, const char *folder, const char 
 	return say_next(tool);
 }
 
+/* Whether the store in the home was put back, now or once: then nothing but the end of it can have been cut short. */
+static bool was_put_back(const struct tool *tool) {
+	_cleanup_(store_closep) struct store *store = NULL;
+	_cleanup_(store_abortp) struct txn *txn = NULL;
+	char *path = home_path(tool, "store");
+	struct span value;
+	bool was = path && store_open(path, STORE_READ, 0, &store) == 0 && store_begin_read(store, &txn) == 0 &&
+		(meta_get(txn, "recover", &value) == 0 || meta_get(txn, "recovered", &value) == 0);
+
+	free(path);
+	return was;
+}
+
 static int restore_home(const struct tool *tool, const char *from, int fd, int home_fd, struct parts *parts) {
 	char *folder = home_path(tool, "restore.part");
 	int ending;
@@ -283,7 +296,8 @@ static int restore_home(const struct tool *tool, const char *from, int fd, int h
 		return fail_memory();
 	if (faccessat(home_fd, "store", F_OK, 0) < 0) {
 		ending = restore_into(tool, folder, from, fd, home_fd, parts);
-	} else if (faccessat(home_fd, "restore.part", F_OK, 0) == 0 && faccessat(home_fd, "restore.part/store", F_OK, 0) < 0) {
+	} else if (faccessat(home_fd, "restore.part", F_OK, 0) == 0 && faccessat(home_fd, "restore.part/store", F_OK, 0) < 0 &&
+		was_put_back(tool)) {
 		say(_("A restore that was cut short in %s had put the office back already."), tool->home);
 		ending = say_next(tool);
 	} else {

@@ -332,6 +332,16 @@ Test(backup, that_somebody_else_made_writes_nothing_anywhere, .timeout = 120) {
 	RUN(stage.home, 1, "cannot be read", "restore", "/dev/zero");
 }
 
+/* An office that was made there, and an empty directory of a restore that did nothing: it is not what was put back. */
+Test(backup, is_not_said_to_be_back_where_another_office_is, .timeout = 60) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+
+	RUN(stage.home, 0, "", "init", "--code", "09169", "--name", "Xã Khác", "--level", "commune");
+	shell(stage.home, "mkdir restore.part");
+	write_file(stage.file, (const uint8_t *)"not an archive\n", 15);
+	RUN(stage.home, 3, "there is an office in", "restore", stage.file);
+}
+
 /* With a signal at the @at-th call that changes something; see cut.c. */
 static void start_cut(struct cli *cli, const char *home, unsigned at, int by, const char *const *args) {
 	char number[16];
