@@ -146,7 +146,7 @@ static void look_at_petitions(struct sim_node *node) {
 	store_abort(look.txn);
 }
 
-static bool is_whole(const struct sim_node *node) {
+bool oracle_is_whole(const struct sim_node *node) {
 	struct span value;
 	struct look look;
 	bool whole;
@@ -162,7 +162,7 @@ static bool is_whole(const struct sim_node *node) {
 void oracle_look(struct sim *sim) {
 	struct sim_node *node = &sim->nodes[sim_random(sim, sim->n_nodes)];
 
-	if (is_whole(node)) {
+	if (oracle_is_whole(node)) {
 		look_at_oplogs(node);
 		look_at_petitions(node);
 	}
@@ -330,7 +330,7 @@ void oracle_end(struct sim *sim) {
 	for (uint32_t i = 0; i < sim->n_nodes; i++) {
 		struct sim_node *node = &sim->nodes[i];
 
-		if (!is_whole(node))
+		if (!oracle_is_whole(node))
 			sim_fault(sim, "%s does not go on", node->name);
 		look_at_oplogs(node);
 		look_at_petitions(node);

@@ -270,7 +270,7 @@ static void hand_over(struct sim_node *node) {
 	do
 		to = &sim->nodes[sim_random(sim, sim->n_nodes)];
 	while (to->level != parent->level);
-	if (to == parent || !parent->core)
+	if (to == parent || !parent->core || !oracle_is_whole(node)) /* who is put back stays until it was (README) */
 		return;
 	writer_init(&w, buf, sizeof(buf));
 	control_write_move_office(&w, 1, &node->id, &to->id);

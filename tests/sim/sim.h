@@ -173,6 +173,8 @@ void people_loss(struct sim_node *node);
 void people_move(struct sim_node *node);
 
 /* oracle.c */
+/* It runs, and is not being put back. */
+bool oracle_is_whole(const struct sim_node *node);
 void oracle_look_at_frame(struct sim_node *from, struct span frame);
 /* What must hold at any time. */
 void oracle_look(struct sim *sim);
