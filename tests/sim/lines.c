@@ -45,7 +45,7 @@ bool lines_send(void *userdata, const struct id *neighbour, struct span frame) {
 	from->effects_left -= from->death == DIES_AFTER;
 	oracle_look_at_frame(from, frame);
 	if (!to || (to->parent != from->number && from->parent != to->number)) {
-		if (!to || !(to->moved || from->moved))
+		if (!to || to->n_moves + from->n_moves == 0)
 			sim_fault(sim, "%s sends to somebody who is no neighbour", from->name);
 		return true; /* it has not heard of the move */
 	}

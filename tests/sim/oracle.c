@@ -279,7 +279,7 @@ static void compare(struct sim_node *node) {
 				compare_oplog(&compared, &oplog);
 		}
 		/* a step that one of them lost with its disk may have reached the other alone (README) */
-		if (up == node->parent && !node->put_back && !sim->nodes[up].put_back && !node->moved)
+		if (up == node->parent && !node->put_back && !sim->nodes[up].put_back && node->n_moves == 0)
 			compare_cases(&own, &compared.look);
 		store_abort(compared.look.txn);
 	}

@@ -249,7 +249,7 @@ void people_loss(struct sim_node *node) {
 	store_close(put_back);
 	sim->n_restores++;
 	node->put_back = true;
-	if (node->moved && node->moves_to == SIM_NONE) { /* the backup may know the parent before: it joins again */
+	if (node->n_moves > 0 && node->moves_to == SIM_NONE) { /* the backup may know the parent before: it joins again */
 		node->moves_to = node->parent;
 		sim_plan_event(sim, sim->now_ms + DAY_MS, EVENT_MOVE, node->number, 0, NULL);
 	}
@@ -258,6 +258,7 @@ void people_loss(struct sim_node *node) {
 
 enum {
 	MOVE_AGAIN_MS = 3600000,
+	MOVES_MAX = 6,
 };
 
 /* What the office below was is handed over first; the new parent hears of it from above, and enrols it. */
@@ -286,7 +287,7 @@ void people_move(struct sim_node *node) {
 	struct sim *sim = node->sim;
 	struct sim_node *to;
 
-	if (node->moves_to == SIM_NONE && !sim->calm)
+	if (node->moves_to == SIM_NONE && !sim->calm && node->n_moves < MOVES_MAX)
 		hand_over(node);
 	if (node->moves_to == SIM_NONE) {
 		sim_plan_event(sim, sim->now_ms + sim_wait(sim, 2 * (uint64_t)DAY_MS), EVENT_MOVE, node->number, 0, NULL);
@@ -294,13 +295,13 @@ void people_move(struct sim_node *node) {
 	}
 	to = &sim->nodes[node->moves_to];
 	if (node->core && to->core && world_enrol(node, to) == CONTROL_OK) {
+		node->n_moves += node->parent != node->moves_to;
 		sim->n_moves += node->parent != node->moves_to;
 		sim->nodes[node->parent].n_children--;
 		lines_drop(node);
 		node->parent = node->moves_to;
 		to->n_children++;
 		node->moves_to = SIM_NONE;
-		node->moved = true;
 		sim_plan_event(sim, sim->now_ms + 2000, EVENT_CONNECT, node->number, 0, NULL);
 	}
 	sim_plan_event(sim, sim->now_ms + (sim->calm ? 60000 : MOVE_AGAIN_MS), EVENT_MOVE, node->number, 0, NULL);

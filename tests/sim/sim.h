@@ -106,7 +106,7 @@ struct sim_node {
 	size_t n_petitions, cap_petitions;
 	bool has_backup;
 	bool put_back; /* from it, once at least */
-	bool moved;    /* likewise */
+	unsigned n_moves; /* of these there can be seven (README) */
 	struct sim_frame *read; /* what came in this turn, from which it borrows */
 	uint8_t answer[4096];
 	size_t answer_len;
