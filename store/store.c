@@ -582,15 +582,25 @@ int txn_refresh(struct txn *txn) {
 	return from_mdb_write(store, r);
 }
 
+/* Where the page that names the newest state could not be written, LMDB begins nothing more: it may name either. */
+static bool is_unknown(const struct store *store) {
+	MDB_txn *txn;
+	int r = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+
+	if (!r)
+		mdb_txn_abort(txn);
+	return r == MDB_PANIC;
+}
+
 int store_commit(struct txn *txn) {
 	struct store *store = txn->store;
 	int r;
 
 	close_cursors(txn);
-	r = mdb_txn_commit(txn->mdb);
+	r = from_mdb_write(store, mdb_txn_commit(txn->mdb));
 	store->n_txns--;
 	free(txn);
-	return from_mdb_write(store, r);
+	return r == -ENOSPC && is_unknown(store) ? -EIO : r;
 }
 
 struct txn *store_abort(struct txn *txn) {
