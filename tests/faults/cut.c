@@ -90,11 +90,11 @@ static struct cut {
 	unsigned job;
 } cut = { .seed = 0, .n_states = 2000, .n_rounds = 8, .n_jobs = 2 };
 
-void faults_found(const char *file, int line, const char *format, ...) {
+void faults_found(const char *file, int line, const char *what, const char *format, ...) {
 	const struct state *state = cut.shared ? &cut.shared->now[cut.job] : NULL;
 	va_list args;
 
-	printf("FAULT at %s:%d: ", file, line);
+	printf("FAULT at %s:%d: %s: ", file, line, what);
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
@@ -435,7 +435,7 @@ static void go_through_all(bool look) {
 /* Of a process that ended by a signal. */
 static void report_death(unsigned job, int status) {
 	cut.job = job;
-	faults_found(__FILE__, __LINE__, "the process ended with %s %d", WIFSIGNALED(status) ? "signal" : "code",
+	faults_found(__FILE__, __LINE__, "a process", "it ended with %s %d", WIFSIGNALED(status) ? "signal" : "code",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 

@@ -344,6 +344,7 @@ static void look_at_all(struct look *look, uint64_t *ret_hash) {
 }
 
 struct verdict home_check(const struct home *home, const char *dir, size_t at, uint64_t now_ms) {
+	static uint64_t n_checks; /* what goes on in one home twice makes no id twice */
 	struct cores *cores = calloc(1, sizeof(*cores));
 	struct look look = { .home = home, .at = at, .cores = cores, .node = &cores->nodes[0] };
 	struct cores_node *node = look.node;
@@ -353,7 +354,7 @@ struct verdict home_check(const struct home *home, const char *dir, size_t at, u
 
 	cores->n = 1;
 	cores->now_ms = now_ms;
-	cores->seed = 4711;
+	cores->seed = 4711 + ++n_checks;
 	node->cores = cores;
 	snprintf(node->home.dir, sizeof(node->home.dir), "%s", dir);
 	snprintf(node->home.path, sizeof(node->home.path), "%s/store", dir);

@@ -59,13 +59,15 @@ struct life {
 	size_t begun[CORES_NODES];    /* steps when the node's turn began */
 	bool promise_early;           /* as if an acknowledgement were given before the commit */
 	struct cores_node *victim;    /* whose calls may fail; NULL: nobody's */
-	unsigned n_deaths, n_full;    /* turns of the victim that ended with an error; requests that found no room */
+	bool line_lost;               /* a frame of the victim's could not be sent */
+	unsigned n_deaths, n_full;    /* turns and starts of the victim that failed; requests that found no room */
 };
 
 struct life_plan {
 	unsigned rounds;
-	bool notes;      /* what the disks are told */
+	bool notes;      /* what the disks are told is noted */
 	bool early;      /* see promise_early */
+	size_t victim;   /* 0: none */
 };
 
 /* Lives it from its beginning to its end. Every store is closed then. */

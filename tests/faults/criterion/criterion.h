@@ -8,12 +8,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-__attribute__((format(printf, 3, 4), noreturn)) void faults_found(const char *file, int line, const char *format, ...);
+__attribute__((format(printf, 4, 5), noreturn)) void faults_found(const char *file, int line, const char *what,
+	const char *format, ...);
 
 #define FAULTS_MUST(condition, ...) \
 	do { \
 		if (!(condition)) \
-			faults_found(__FILE__, __LINE__, #condition " " __VA_ARGS__); \
+			faults_found(__FILE__, __LINE__, #condition, " " __VA_ARGS__); \
 	} while (0)
 
 #define cr_assert(condition, ...) FAULTS_MUST(condition, __VA_ARGS__)
