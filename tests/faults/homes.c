@@ -129,6 +129,18 @@ static int has_invited(void *userdata, const struct invite_row *row) {
 	return id_eq(&row->office, userdata);
 }
 
+/* What was said to be erased is, before a start destroys what it finds. */
+static void look_at_all_erased(struct look *look) {
+	cr_assert_eq(store_begin_read(look->node->store, &look->txn), 0);
+	for (size_t i = 0; i < look->home->n_promises; i++) {
+		const struct promise *promise = &look->home->promises[i];
+
+		if (promise->kind == PROMISE_ERASED && is_due(look, promise))
+			look_at_erased(look, &promise->id);
+	}
+	look->txn = store_abort(look->txn);
+}
+
 /* Of each oplog only what was promised last. */
 static bool is_older(const struct look *look, size_t i) {
 	const struct promise *promises = look->home->promises;
@@ -159,8 +171,10 @@ static void look_at_promise(struct look *look, size_t i) {
 	uint64_t last;
 
 	switch (promise->kind) {
-	case PROMISE_STORE:
-	case PROMISE_REFERENCE: /* looked at when another one is given out */
+	case PROMISE_MADE:
+	case PROMISE_STORE:     /* it opened */
+	case PROMISE_ERASED:    /* before the start, which would erase it */
+	case PROMISE_REFERENCE: /* when another one is given out */
 		break;
 	case PROMISE_HELD:
 	case PROMISE_SENT:
@@ -173,9 +187,6 @@ static void look_at_promise(struct look *look, size_t i) {
 		break;
 	case PROMISE_PRIVATE:
 		cr_assert_eq(read_private(look, &promise->id), 0, "who brought it is lost");
-		break;
-	case PROMISE_ERASED:
-		look_at_erased(look, &promise->id);
 		break;
 	case PROMISE_KEYS:
 		cr_assert_leq(promise->n, look->own.former.n, "a change of key is lost");
@@ -212,7 +223,7 @@ static void look_at_parts(struct look *look) {
 		if (private_state(look->txn, &id, NULL) == 0)
 			cr_assert(read_private(look, &id) == 0 || look->home->put_back, "kept without its key");
 		else
-			look_at_erased(look, &id); /* a start destroys what it finds */
+			look_at_erased(look, &id); /* the start destroyed what it found */
 	}
 	scan_close(scan);
 }
@@ -366,11 +377,13 @@ struct verdict home_check(const struct home *home, const char *dir, size_t at, u
 	cr_assert_eq(keyring_open(dir, &node->keys.keyring), 0);
 	cr_assert_eq(keyring_each(node->keys.keyring, look_at_keyring, node->keys.keyring), 0);
 	r = store_open(node->home.path, STORE_WRITE, SCRATCH_MAP, &node->store);
-	cr_assert(r == 0 || (r == STORE_NOT_FOUND && !newest(&look, PROMISE_STORE)), "the store does not open: %d", r);
+	cr_assert(r == 0 || (r == STORE_NOT_FOUND && !newest(&look, PROMISE_STORE) && !newest(&look, PROMISE_MADE)),
+		"the store does not open: %d", r);
 	if (r == 0 && take_keys(&look)) {
 		verdict.no_office = false;
 		snprintf(data, sizeof(data), "%s/data.mdb", node->home.path);
 		pages_check(data);
+		look_at_all_erased(&look);
 		cr_assert_eq(core_new(node->store, &node->config, &node->keys, &node->io, now_ms, &node->core), 0);
 		look_at_all(&look, &verdict.what);
 		go_on(&look);

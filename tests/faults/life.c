@@ -20,26 +20,40 @@ static size_t steps_now(const struct home *home) {
 	return home->disk ? home->disk->n_steps : 0;
 }
 
-static struct promise *promise(struct cores_node *node, enum promise_kind kind) {
-	struct home *home = home_of(node);
-
+static struct promise *add_promise(struct home *home, enum promise_kind kind) {
 	if (home->n_promises == home->cap_promises) {
 		home->cap_promises = home->cap_promises ? 2 * home->cap_promises : 256;
 		home->promises = realloc(home->promises, home->cap_promises * sizeof(*home->promises));
 		cr_assert_not_null(home->promises);
 	}
 	home->promises[home->n_promises] = (struct promise){ .kind = kind, .until = SIZE_MAX, .at = steps_now(home) };
-	if (lived->promise_early && kind != PROMISE_STORE)
-		home->promises[home->n_promises].at = lived->begun[node - lived->cores->nodes];
 	return &home->promises[home->n_promises++];
 }
 
-static void promise_number(struct cores_node *node, enum promise_kind kind, uint64_t n) {
-	promise(node, kind)->n = n;
+/* In a turn. */
+static struct promise *promise(struct cores_node *node, enum promise_kind kind) {
+	struct promise *promise = add_promise(home_of(node), kind);
+
+	if (lived->promise_early)
+		promise->at = lived->begun[node - lived->cores->nodes];
+	return promise;
 }
 
-static void promise_id(struct cores_node *node, enum promise_kind kind, const struct id *id) {
-	promise(node, kind)->id = *id;
+/* By an answer, which came before whoever asked looks at it. */
+static struct promise *promised(struct cores_node *node, enum promise_kind kind) {
+	struct promise *made = promise(node, kind);
+
+	if (!lived->promise_early)
+		made->at = lived->answered[node - lived->cores->nodes];
+	return made;
+}
+
+static void promised_number(struct cores_node *node, enum promise_kind kind, uint64_t n) {
+	promised(node, kind)->n = n;
+}
+
+static void promised_id(struct cores_node *node, enum promise_kind kind, const struct id *id) {
+	promised(node, kind)->id = *id;
 }
 
 /* It asks for it to be taken back: from now on it need not hold. */
@@ -64,7 +78,7 @@ static void note_frame(struct cores_node *node, struct span frame) {
 		sent->oplog = message.batch.oplog;
 		sent->head = message.batch.head;
 		if (id_eq(&sent->oplog.office, &node->id) && sent->oplog.epoch > 1)
-			promise_number(node, PROMISE_EPOCH, message.batch.oplog.epoch);
+			promise(node, PROMISE_EPOCH)->n = message.batch.oplog.epoch;
 	}
 	if (message.type != MESSAGE_ACK && message.type != MESSAGE_HEADS)
 		return;
@@ -112,6 +126,7 @@ static void on_answer(void *userdata, struct span client, struct span frame) {
 	cr_assert_eq(store_begin_read(node->store, &txn), 0);
 	cr_assert_eq(oplog_each_of(txn, &node->id, note_own, node), 0);
 	store_abort(txn);
+	lived->answered[node - lived->cores->nodes] = steps_now(home_of(node));
 	cores_answer(userdata, client, frame);
 	if (was)
 		calls_arm();
@@ -120,7 +135,7 @@ static void on_answer(void *userdata, struct span client, struct span frame) {
 static void on_publish(void *userdata, uint64_t number, struct span row) {
 	bool was = calls_disarm();
 
-	promise_number(userdata, PROMISE_CHANGE, number);
+	promise(userdata, PROMISE_CHANGE)->n = number;
 	if (was)
 		calls_arm();
 }
@@ -322,10 +337,10 @@ static struct id take(struct life *life, struct cores_node *node, unsigned n, bo
 	read_id(&answer.values, &id);
 	reference = read_uint(&answer.values, UINT64_MAX);
 	cr_assert(!answer.values.failed);
-	promise_id(node, PROMISE_CASE, &id);
-	promise_number(node, PROMISE_REFERENCE, reference);
+	promised_id(node, PROMISE_CASE, &id);
+	promised_number(node, PROMISE_REFERENCE, reference);
 	if (private)
-		promise_id(node, PROMISE_PRIVATE, &id);
+		promised_id(node, PROMISE_PRIVATE, &id);
 	return id;
 }
 
@@ -334,6 +349,7 @@ static void take_step(struct life *life, struct cores_node *node, const struct i
 	struct step step = { .petition = *petition, .action = action, .date_ms = CORES_START_MS + 1000, .text = span_str("...") };
 	struct draft draft = { .kind = KIND_STEP, .lane = LANE_NORMAL };
 	uint8_t body[256], request[1024];
+	struct promise *made;
 	struct answer answer;
 	struct writer w;
 
@@ -346,8 +362,9 @@ static void take_step(struct life *life, struct cores_node *node, const struct i
 	answer = ask(life, node, writer_span(&w));
 	cr_assert(answer.result == CONTROL_OK || (life->n_deaths && answer.result == CONTROL_WRONG_STATE), "%d",
 		(int)answer.result);
-	promise_id(node, PROMISE_CASE, petition);
-	home_of(node)->promises[home_of(node)->n_promises - 1].n = n;
+	made = promised(node, PROMISE_CASE);
+	made->id = *petition;
+	made->n = n;
 }
 
 static void private(struct life *life, struct cores_node *node, enum command command, const struct id *id) {
@@ -368,7 +385,7 @@ static void private(struct life *life, struct cores_node *node, enum command com
 	cr_assert(answer.result == CONTROL_OK || (life->n_deaths + calls_failed() && answer.result == CONTROL_ERASED), "%d",
 		(int)answer.result);
 	if (command == COMMAND_ERASE)
-		promise_id(node, PROMISE_ERASED, id);
+		promised_id(node, PROMISE_ERASED, id);
 }
 
 static void change_key(struct life *life, struct cores_node *node, uint8_t seed, uint64_t n) {
@@ -387,7 +404,7 @@ static void change_key(struct life *life, struct cores_node *node, uint8_t seed,
 		answer = ask(life, node, writer_span(&w));
 	cr_assert(answer.result == CONTROL_OK || (life->n_deaths && answer.result == CONTROL_BAD_FILE), "%d",
 		(int)answer.result);
-	promise_number(node, PROMISE_KEYS, n);
+	promised_number(node, PROMISE_KEYS, n);
 }
 
 static void rename_office(struct life *life, struct cores_node *node, const struct cores_node *of, const char *name) {
@@ -399,7 +416,7 @@ static void rename_office(struct life *life, struct cores_node *node, const stru
 	writer_init(&w, request, sizeof(request));
 	control_write_change_office(&w, 1, &office);
 	cr_assert_eq(ask(life, node, writer_span(&w)).result, CONTROL_OK);
-	promise_id(node, PROMISE_OFFICE, &of->id);
+	promised_id(node, PROMISE_OFFICE, &of->id);
 }
 
 static void invite(struct life *life, struct cores_node *node, uint32_t code) {
@@ -415,7 +432,7 @@ static void invite(struct life *life, struct cores_node *node, uint32_t code) {
 	cr_assert_eq(answer.result, CONTROL_OK);
 	(void)read_str(&answer.values, 1, 2048);
 	read_id(&answer.values, &id);
-	promise_id(node, PROMISE_INVITED, &id);
+	promised_id(node, PROMISE_INVITED, &id);
 }
 
 /* The topmost asks for a case two levels below, and gets it. */
@@ -448,15 +465,13 @@ static void restart(struct life *life, size_t at) {
 	settle(life);
 }
 
-static struct home *add_home(struct life *life, size_t at, const char *name) {
-	struct cores_node *node = &life->cores->nodes[at];
+static struct home *add_home(struct life *life, const struct cores_node *node, const char *name) {
 	struct home *home = &life->homes[life->n_homes++];
 
 	snprintf(home->name, sizeof(home->name), "%s", name);
 	home->disk = disk_of(node->home.dir);
 	home->office = node->id;
 	home->config = &node->config;
-	life->of[at] = home;
 	return home;
 }
 
@@ -474,8 +489,9 @@ static void put_back(struct life *life, size_t at, struct scratch *copy, bool no
 	node->home = *copy;
 	if (notes)
 		(void)disk_new(copy->dir);
-	add_home(life, at, "put back")->put_back = true;
-	promise(node, PROMISE_STORE);
+	life->of[at] = add_home(life, node, "put back");
+	life->of[at]->put_back = true;
+	add_promise(life->of[at], PROMISE_STORE);
 	start_again(life, node);
 	for (unsigned i = 0; i < 3 || (i < 10 && epoch_of(node) < 2); i++) {
 		if (i == 3) /* somebody makes room */
@@ -487,6 +503,20 @@ static void put_back(struct life *life, size_t at, struct scratch *copy, bool no
 	cr_assert_eq(epoch_of(node), 2);
 }
 
+/* A store alone: nobody's yet, and nothing else is synced after it. */
+static void make_store(struct life *life) {
+	struct cores_node *node = &life->cores->nodes[0]; /* its place is free still */
+	struct home *home;
+
+	node->home = scratch_new();
+	home = add_home(life, node, "nobody");
+	cr_assert_eq(store_create(node->home.path, SCRATCH_MAP), 0);
+	add_promise(home, PROMISE_MADE);
+	if (home->disk)
+		disk_close(home->disk);
+	scratch_done(&node->home);
+}
+
 static void found(struct life *life, bool notes) {
 	static const char *const names[] = { "province", "district", "commune" };
 	struct cores *cores = calloc(1, sizeof(*cores));
@@ -495,6 +525,8 @@ static void found(struct life *life, bool notes) {
 	life->cores = cores;
 	cores->now_ms = CORES_START_MS;
 	cores->seed = 42;
+	disk_watch(notes);
+	make_store(life);
 	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
 		struct keyfile keys = { .seed = { (uint8_t)(i + 1) }, .curve_secret = { 1 } };
 		struct cores_node *node = &cores->nodes[i];
@@ -504,12 +536,12 @@ static void found(struct life *life, bool notes) {
 		cores_add(cores, i ? i - 1 : 0);
 		disk_watch(false);
 		take_hooks(node);
-		(void)add_home(life, i, names[i]);
+		life->of[i] = add_home(life, node, names[i]);
 		snprintf(path, sizeof(path), "%s/keys", node->home.dir);
 		cr_assert_eq(keyfile_write(path, &keys), 0);
-		promise(node, PROMISE_STORE);
+		add_promise(life->of[i], PROMISE_STORE);
 		if (i > 0)
-			promise_id(&cores->nodes[i - 1], PROMISE_OFFICE, &node->id);
+			promised_id(&cores->nodes[i - 1], PROMISE_OFFICE, &node->id);
 	}
 	cores->nodes[1].config.rules[0] = (struct rule){ .name = "seen", .cause = CAUSE_PEOPLE, .scope = RULE_SEEN, .at_least = 3,
 		.lane = LANE_NORMAL };

@@ -12,7 +12,8 @@
 #include "tests/faults/calls.h"
 
 enum promise_kind {
-	PROMISE_STORE,     /* there is one, and it is an office's */
+	PROMISE_MADE,      /* there is a store */
+	PROMISE_STORE,     /* and it is an office's */
 	PROMISE_HELD,      /* @n leaves of an oplog */
 	PROMISE_SENT,      /* an oplog with a head that is known elsewhere */
 	PROMISE_CASE,      /* with so many steps, @n */
@@ -48,7 +49,7 @@ struct home {
 };
 
 enum {
-	HOMES_MAX = CORES_NODES + 2,
+	HOMES_MAX = CORES_NODES + 3,
 };
 
 struct life {
@@ -57,6 +58,7 @@ struct life {
 	size_t n_homes;
 	struct home *of[CORES_NODES]; /* the one that a node has now */
 	size_t begun[CORES_NODES];    /* steps when the node's turn began */
+	size_t answered[CORES_NODES]; /* and when it answered last */
 	bool promise_early;           /* as if an acknowledgement were given before the commit */
 	struct cores_node *victim;    /* whose calls may fail; NULL: nobody's */
 	bool line_lost;               /* a frame of the victim's could not be sent */
