@@ -40,6 +40,22 @@ __attribute__((noreturn)) static void give_up(const char *why) {
 
 /* Failing */
 
+const struct calls_kind calls_kinds[CALLS_KINDS] = {
+	{ "malloc", CALL_MALLOC, ENOMEM, false },
+	{ "write-full", CALL_WRITE, ENOSPC, false },
+	{ "disk-full", CALL_WRITE, ENOSPC, true },
+	{ "write-failed", CALL_WRITE, EIO, false },
+	{ "write-short", CALL_WRITE, CALLS_SHORT, false },
+	{ "sync-failed", CALL_SYNC, EIO, false },
+	{ "sync-full", CALL_SYNC, ENOSPC, false },
+	{ "truncate", CALL_TRUNCATE, ENOSPC, false },
+	{ "map", CALL_MAP, ENOMEM, false },
+	{ "open", CALL_OPEN, EMFILE, false },
+	{ "rename", CALL_RENAME, EIO, false },
+	{ "read", CALL_READ, EIO, false },
+	{ "send", CALL_SEND, EAGAIN, false },
+};
+
 void calls_fail(enum call call, uint64_t n, int error, bool lasts) {
 	failing.call = call;
 	failing.n = n;
@@ -91,6 +107,28 @@ static size_t write_len(size_t len) {
 	return failing.error == CALLS_SHORT ? len / 2 : 0;
 }
 
+#ifdef CALLS_MODULE
+__attribute__((constructor)) static void fail_as_told(void) {
+	const char *told = getenv("LIENTHONG_FAIL"), *dot = told ? strchr(told, '.') : NULL;
+
+	for (size_t i = 0; dot && i < CALLS_KINDS; i++)
+		if (strlen(calls_kinds[i].name) == (size_t)(dot - told) &&
+			strncmp(calls_kinds[i].name, told, (size_t)(dot - told)) == 0)
+			calls_fail(calls_kinds[i].call, strtoull(dot + 1, NULL, 10), calls_kinds[i].error,
+				calls_kinds[i].lasts);
+	calls_arm();
+}
+
+/* Not known beyond the tests: whether it came to that. */
+__attribute__((destructor)) static void say_failed(void) {
+	const char *path = getenv("LIENTHONG_FAILED");
+	int fd = failing.failed && path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+	if (fd >= 0)
+		close(fd);
+}
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define REAL(name) __interceptor_##name
 #elif defined(__has_feature)
@@ -106,6 +144,7 @@ void *REAL(malloc)(size_t len);
 void *REAL(calloc)(size_t n, size_t len);
 void *REAL(realloc)(void *old, size_t len);
 
+#ifndef CALLS_MODULE
 void *malloc(size_t len) {
 	return calls_now(CALL_MALLOC) ? NULL : REAL(malloc)(len);
 }
@@ -117,6 +156,7 @@ void *calloc(size_t n, size_t len) {
 void *realloc(void *old, size_t len) {
 	return calls_now(CALL_MALLOC) ? NULL : REAL(realloc)(old, len);
 }
+#endif
 
 /* Disks */
 

@@ -3,7 +3,9 @@
 /*
  * calls - stands between a program, with its libraries, and the system: notes what a disk is told, and fails a call
  *
- * A program that has calls.c linked in has its own pwrite(), fsync(), malloc() and so on, which LMDB calls too.
+ * A program that has calls.c linked in has its own pwrite(), fsync(), malloc() and so on, which LMDB calls too. As a
+ * module that is loaded before a program, it fails there what LIENTHONG_FAIL says: the name of a kind and a number
+ * (sync-failed.3); of memory nothing, since libzmq ends the process where there is none.
  *
  * A disk is a directory and all below it. Each write, change of a name and sync becomes a step, in their order. What
  * is written through a map is not seen: LMDB so writes lock.mdb, whose content nobody relies on.
@@ -87,6 +89,18 @@ enum call {
 enum {
 	CALLS_SHORT = -1, /* an error: half of it is written */
 };
+
+/* Each kind of failure, by its name. */
+struct calls_kind {
+	const char *name;
+	enum call call;
+	int error;
+	bool lasts;
+};
+enum {
+	CALLS_KINDS = 13,
+};
+extern const struct calls_kind calls_kinds[CALLS_KINDS];
 
 /* The @n-th call from now on fails with @error; all after it too where @lasts, until calls_mend(). */
 void calls_fail(enum call call, uint64_t n, int error, bool lasts);

@@ -25,27 +25,6 @@ enum {
 	NOT_REACHED = 3, /* exit code */
 };
 
-static const struct {
-	const char *name;
-	enum call call;
-	int error;
-	bool lasts;
-} kinds[] = {
-	{ "malloc", CALL_MALLOC, ENOMEM, false },
-	{ "write-full", CALL_WRITE, ENOSPC, false },
-	{ "disk-full", CALL_WRITE, ENOSPC, true },
-	{ "write-failed", CALL_WRITE, EIO, false },
-	{ "write-short", CALL_WRITE, CALLS_SHORT, false },
-	{ "sync-failed", CALL_SYNC, EIO, false },
-	{ "sync-full", CALL_SYNC, ENOSPC, false },
-	{ "truncate", CALL_TRUNCATE, ENOSPC, false },
-	{ "map", CALL_MAP, ENOMEM, false },
-	{ "open", CALL_OPEN, EMFILE, false },
-	{ "rename", CALL_RENAME, EIO, false },
-	{ "read", CALL_READ, EIO, false },
-	{ "send", CALL_SEND, EAGAIN, false },
-};
-
 enum what {
 	WHAT_STORE,
 	WHAT_DISTRICT,
@@ -88,7 +67,7 @@ void faults_found(const char *file, int line, const char *what, const char *form
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
-	printf("\nAgain: nth --only %s.%s.%llu\n", whats[nth.what], kinds[nth.kind].name, (unsigned long long)nth.n);
+	printf("\nAgain: nth --only %s.%s.%llu\n", whats[nth.what], calls_kinds[nth.kind].name, (unsigned long long)nth.n);
 	fflush(stdout);
 	_exit(1);
 }
@@ -256,7 +235,7 @@ __attribute__((noreturn)) static void try(void) {
 	struct used used = { 0 };
 
 	calls_seed((nth.seed ^ nth.n) * 0x9e3779b97f4a7c15 | 1);
-	calls_fail(kinds[nth.kind].call, nth.n, kinds[nth.kind].error, kinds[nth.kind].lasts);
+	calls_fail(calls_kinds[nth.kind].call, nth.n, calls_kinds[nth.kind].error, calls_kinds[nth.kind].lasts);
 	if (nth.what == WHAT_STORE) {
 		use_store(&used);
 		*deaths = used.n_deaths;
@@ -289,7 +268,7 @@ static bool end_try(int status, uint64_t n) {
 		return true;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
 		printf("FAULT: the process ended with %s %d\nAgain: nth --only %s.%s.%llu\n", WIFSIGNALED(status) ? "signal" : "code",
-			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), whats[nth.what], kinds[nth.kind].name,
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), whats[nth.what], calls_kinds[nth.kind].name,
 			(unsigned long long)n);
 	return false;
 }
@@ -358,7 +337,7 @@ static bool try_kind(void) {
 	if (result.n_calls > 0 && !try_many(&result))
 		return false;
 	printf("%-8s  %-12s  %6u of %6llu failed: %5u times it ended and began again, %5u times no room; %.1f s\n",
-		whats[nth.what], kinds[nth.kind].name, result.n_tried, (unsigned long long)result.n_calls, result.n_deaths,
+		whats[nth.what], calls_kinds[nth.kind].name, result.n_tried, (unsigned long long)result.n_calls, result.n_deaths,
 		result.n_full, seconds() - begun);
 	return true;
 }
@@ -371,11 +350,11 @@ static bool read_only(const char *text) {
 		return false;
 	for (nth.what = 0; nth.what < WHAT_N && strcmp(whats[nth.what], what) != 0; nth.what++)
 		;
-	for (nth.kind = 0; nth.kind < N_ELEMENTS(kinds) && strcmp(kinds[nth.kind].name, kind) != 0; nth.kind++)
+	for (nth.kind = 0; nth.kind < CALLS_KINDS && strcmp(calls_kinds[nth.kind].name, kind) != 0; nth.kind++)
 		;
 	nth.n = n;
 	nth.only = true;
-	return nth.what < WHAT_N && nth.kind < N_ELEMENTS(kinds);
+	return nth.what < WHAT_N && nth.kind < CALLS_KINDS;
 }
 
 static bool read_options(int argc, char **argv) {
@@ -445,7 +424,7 @@ int main(int argc, char **argv) {
 	if (nth.only)
 		good = try_one(nth.n);
 	for (nth.what = nth.only ? WHAT_N : 0; good && nth.what < WHAT_N; nth.what++)
-		for (nth.kind = 0; good && nth.kind < N_ELEMENTS(kinds); nth.kind++)
+		for (nth.kind = 0; good && nth.kind < CALLS_KINDS; nth.kind++)
 			good = try_kind();
 	(void)nftw(nth.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	if (good)
