@@ -108,8 +108,7 @@ static int open_folder(const char *path, int flags) {
 	return fd < 0 ? -errno : fd;
 }
 
-/* The name in the directory must survive a power cut as well as the file. */
-static int sync_folder(const char *path) {
+int keyfile_sync_folder(const char *path) {
 	_cleanup_(closep) int fd = open_folder(path, O_RDONLY | O_DIRECTORY);
 
 	if (fd < 0)
@@ -164,7 +163,7 @@ int keyfile_write_text(const char *path, const char *text, size_t len) {
 
 	if (r == -EOPNOTSUPP || r == -EISDIR || r == -ENOENT)
 		r = write_named(path, text, len);
-	return r ? r : sync_folder(path);
+	return r ? r : keyfile_sync_folder(path);
 }
 
 int keyfile_write(const char *path, const struct keyfile *keys) {
@@ -178,7 +177,7 @@ int keyfile_write(const char *path, const struct keyfile *keys) {
 }
 
 int keyfile_replace(const char *path, const char *next) {
-	return rename(next, path) < 0 ? -errno : sync_folder(path);
+	return rename(next, path) < 0 ? -errno : keyfile_sync_folder(path);
 }
 
 int keyfile_read(const char *path, struct keyfile *ret_keys) {

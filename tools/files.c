@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/keyfile.h"
 #include "proto/text.h"
 
 /* What is neither file nor directory: see file_error(). 0 or -errno. */
@@ -107,6 +108,8 @@ int file_write(const char *path, struct span bytes, mode_t mode) {
 			r = -errno;
 		if (r == 0 && rename(temporary, path) < 0)
 			r = -errno;
+		if (r == 0)
+			r = keyfile_sync_folder(path);
 		if (r)
 			(void)unlink(temporary);
 	}

@@ -8,16 +8,21 @@
 
 static int initialise(const struct tool *tool, struct newoffice *made, FILE *copy) {
 	_cleanup_(writer_done) struct writer w;
+	struct id present;
 	int r;
 
 	writer_init_grow(&w);
 	r = newoffice_keys(tool, made);
 	if (r == DONE)
+		r = newoffice_present(tool, &present);
+	if (r == DONE && !id_is_nil(&present))
+		r = refuse(_("there is an office in %s already; it stays as it is"), tool->home);
+	if (r == DONE)
 		r = newoffice_id(made);
+	if (r == DONE) /* first: once there is an office, none is made again */
+		r = newoffice_request(tool, made, &w);
 	if (r == DONE)
 		r = newoffice_store(tool, &(struct enrol_office){ .office = made->office }, 1, (struct span){ 0 });
-	if (r == DONE)
-		r = newoffice_request(tool, made, &w);
 	if (r == DONE && copy && (fwrite(w.data, 1, w.len, copy) != w.len || fflush(copy) != 0))
 		r = fail(_("cannot write the request: %s"), strerror(errno));
 	return r;

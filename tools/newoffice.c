@@ -50,7 +50,7 @@ int newoffice_describe(struct newoffice *made, const char *code, const char *nam
 }
 
 static int make_home(const char *path) {
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+	if (mkdir(path, 0700) == 0 ? keyfile_sync_folder(path) == 0 : errno == EEXIST)
 		return DONE;
 	return fail(_("cannot make the directory %s: %s"), path, strerror(errno));
 }

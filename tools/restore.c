@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/keyfile.h"
 #include "store/private.h"
 #include "tools/denunciations.h"
 #include "tools/files.h"
@@ -223,7 +224,7 @@ static int open_home(const struct tool *tool, int *ret_fd) {
 	if (geteuid() == 0 && access(tool->home, F_OK) < 0)
 		return refuse(_("%s is not there: make it first, for the user that the node runs as: install -d -m 0700 -o USER %s"),
 			tool->home, tool->home);
-	if (mkdir(tool->home, 0700) < 0 && errno != EEXIST)
+	if (mkdir(tool->home, 0700) < 0 ? errno != EEXIST : keyfile_sync_folder(tool->home) < 0)
 		return fail(_("cannot make the directory %s: %s"), tool->home, strerror(errno));
 	ending = home_become_owner(tool->home);
 	if (ending)
