@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -117,6 +118,8 @@ __attribute__((constructor)) static void fail_as_told(void) {
 			calls_fail(calls_kinds[i].call, strtoull(dot + 1, NULL, 10), calls_kinds[i].error,
 				calls_kinds[i].lasts);
 	calls_arm();
+	if (getenv("LIENTHONG_NOTES"))
+		(void)disk_new(getenv("LIENTHONG_DISK"));
 }
 
 /* Not known beyond the tests: whether it came to that. */
@@ -126,6 +129,8 @@ __attribute__((destructor)) static void say_failed(void) {
 
 	if (fd >= 0)
 		close(fd);
+	if (n_disks > 0)
+		disk_save(disks[0], getenv("LIENTHONG_NOTES"));
 }
 #endif
 
@@ -337,6 +342,52 @@ void disk_free(struct disk *disk) {
 	free(disk);
 }
 
+static void put_all(FILE *file, const void *bytes, size_t len) {
+	if (len > 0 && fwrite(bytes, len, 1, file) != 1)
+		give_up("cannot write the notes");
+}
+
+void disk_save(const struct disk *disk, const char *path) {
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		give_up(path);
+	put_all(file, disk, sizeof(*disk));
+	for (size_t i = 0; i < disk->n_steps; i++) {
+		put_all(file, &disk->steps[i], sizeof(disk->steps[i]));
+		put_all(file, disk->steps[i].bytes, disk->steps[i].len);
+	}
+	if (fclose(file) != 0)
+		give_up(path);
+}
+
+static void get_all(FILE *file, void *bytes, size_t len) {
+	if (len > 0 && fread(bytes, len, 1, file) != 1)
+		give_up("cannot read the notes");
+}
+
+struct disk *disk_load(const char *path) {
+	struct disk *disk = REAL(calloc)(1, sizeof(*disk));
+	FILE *file = fopen(path, "re");
+
+	if (!file || !disk)
+		give_up(path);
+	get_all(file, disk, sizeof(*disk));
+	disk->cap_steps = disk->n_steps;
+	disk->steps = REAL(calloc)(disk->n_steps + 1, sizeof(*disk->steps));
+	for (size_t i = 0; disk->steps && i < disk->n_steps; i++) {
+		struct disk_step *step = &disk->steps[i];
+
+		get_all(file, step, sizeof(*step));
+		step->bytes = REAL(malloc)(step->len + 1);
+		if (!step->bytes)
+			give_up("no memory");
+		get_all(file, step->bytes, step->len);
+	}
+	fclose(file);
+	return disk;
+}
+
 /* What the names mean to everybody in this program. */
 
 static int do_open(int dir_fd, const char *path, int flags, mode_t mode) {
@@ -391,28 +442,50 @@ int openat(int dir_fd, const char *path, int flags, ...) {
 
 int openat64(int dir_fd, const char *path, int flags, ...) __attribute__((alias("openat")));
 
-int mkdir(const char *path, mode_t mode) {
+int mkdirat(int dir_fd, const char *path, mode_t mode) {
 	int r;
 
 	if (calls_now(CALL_OPEN))
 		return -1;
-	r = (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+	r = (int)syscall(SYS_mkdirat, dir_fd, path, mode);
 	if (r == 0)
-		note_new(AT_FDCWD, path);
+		note_new(dir_fd, path);
 	return r;
 }
 
-char *mkdtemp(char *path) {
+int mkdir(const char *path, mode_t mode) {
+	return mkdirat(AT_FDCWD, path, mode);
+}
+
+/* In place of the last six letters of a path. */
+static void draw_name(char *path) {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 	char *at = path + strlen(path) - 6;
-	const char *name;
 	uint8_t random[6];
+
+	(void)syscall(SYS_getrandom, random, sizeof(random), 0);
+	for (size_t i = 0; i < sizeof(random); i++)
+		at[i] = letters[random[i] % 36];
+}
+
+int mkostemp(char *path, int flags) {
+	int fd;
+
+	do {
+		draw_name(path);
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
+	} while (fd < 0 && errno == EEXIST);
+	return fd;
+}
+
+int mkostemp64(char *path, int flags) __attribute__((alias("mkostemp")));
+
+char *mkdtemp(char *path) {
+	const char *name;
 	uint32_t dir;
 
 	do {
-		(void)syscall(SYS_getrandom, random, sizeof(random), 0);
-		for (size_t i = 0; i < sizeof(random); i++)
-			at[i] = letters[random[i] % 36];
+		draw_name(path);
 		if (mkdir(path, 0700) == 0) {
 			if (watching && !find_dir(AT_FDCWD, path, &dir, &name))
 				(void)disk_new(path);
@@ -422,7 +495,7 @@ char *mkdtemp(char *path) {
 	return NULL;
 }
 
-int renameat(int from_fd, const char *from, int to_fd, const char *to) {
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags) {
 	const char *name, *from_name;
 	uint32_t dir, from_dir, file;
 	struct disk *disk;
@@ -435,7 +508,7 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to) {
 	if (disk && (find_dir(from_fd, from, &from_dir, &from_name) != disk ||
 			    fstatat(from_fd, from, &st, AT_SYMLINK_NOFOLLOW) < 0 || find(&st, &file) != disk))
 		disk = NULL;
-	r = (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
+	r = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
 	if (r == 0 && disk) {
 		struct disk_step *step;
 
@@ -447,8 +520,12 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to) {
 	return r;
 }
 
+int renameat(int from_fd, const char *from, int to_fd, const char *to) {
+	return renameat2(from_fd, from, to_fd, to, 0);
+}
+
 int rename(const char *from, const char *to) {
-	return renameat(AT_FDCWD, from, AT_FDCWD, to);
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) {
@@ -465,6 +542,10 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) 
 	if (r == 0 && disk && fstatat(to_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0 && find(&st, &file) == disk)
 		note_name(disk, dir, name, file);
 	return r;
+}
+
+int link(const char *from, const char *to) {
+	return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 int unlinkat(int dir_fd, const char *path, int flags) {
@@ -548,6 +629,20 @@ ssize_t writev(int fd, const struct iovec *parts, int n_parts) {
 	free(all);
 	return n;
 }
+
+ssize_t sendfile(int to_fd, int from_fd, off_t *at, size_t len) {
+	uint8_t chunk[4096];
+	ssize_t n, sent = 0;
+
+	do {
+		n = syscall(SYS_read, from_fd, chunk, len < sizeof(chunk) ? len : sizeof(chunk));
+		n = n > 0 ? write(to_fd, chunk, (size_t)n) : n;
+		sent += n > 0 ? n : 0;
+	} while (!at && n == sizeof(chunk) && (len -= (size_t)n) > 0);
+	return n < 0 ? n : sent;
+}
+
+ssize_t sendfile64(int to_fd, int from_fd, off_t *at, size_t len) __attribute__((alias("sendfile")));
 
 static int do_sync(int fd, long number) {
 	struct disk *disk;

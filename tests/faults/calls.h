@@ -5,7 +5,8 @@
  *
  * A program that has calls.c linked in has its own pwrite(), fsync(), malloc() and so on, which LMDB calls too. As a
  * module that is loaded before a program, it fails there what LIENTHONG_FAIL says: the name of a kind and a number
- * (sync-failed.3); of memory nothing, since libzmq ends the process where there is none.
+ * (sync-failed.3); of memory nothing, since libzmq ends the process where there is none. Or it notes what the disk
+ * LIENTHONG_DISK is told, into the file LIENTHONG_NOTES.
  *
  * A disk is a directory and all below it. Each write, change of a name and sync becomes a step, in their order. What
  * is written through a map is not seen: LMDB so writes lock.mdb, whose content nobody relies on.
@@ -66,6 +67,9 @@ void disk_watch(bool on);
 /* No more of it is noted. */
 void disk_close(struct disk *disk);
 void disk_free(struct disk *disk);
+/* Into a file and back. */
+void disk_save(const struct disk *disk, const char *path);
+struct disk *disk_load(const char *path);
 
 /* Random numbers of the system are those of a seed from now on; 0: the system's. */
 void calls_seed(uint64_t seed);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * cut [--seed N] [--states N] [--rounds N] [--jobs N] [--break WHAT] [--state HOME.STEP.CHOICE]
+ * cut --notes FILE --look COMMAND [...]: the same of a disk that was noted elsewhere (calls.h). The command is given the
+ * directory, and "done" where the power went after the end; it ends with 0 if it is in order.
  *
  * Three offices live (life.h); what their disks are told is noted. Then the power goes after every step, and what is on
  * the disk is everything that was synced, and of the rest any part: each write whole, torn or not at all, each name
@@ -80,6 +82,7 @@ static struct cut {
 	uint64_t seed;
 	unsigned n_states, n_rounds, n_jobs;
 	enum breaking breaking;
+	const char *notes, *look; /* NULL: three offices live */
 	bool only;           /* that state alone */
 	struct state one;
 	uint64_t n_all;      /* states that there are */
@@ -98,7 +101,10 @@ void faults_found(const char *file, int line, const char *what, const char *form
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
-	if (state && state->step)
+	if (cut.notes)
+		printf("\nafter %zu steps of %zu, choice %u", state ? state->step : 0,
+			cut.life.n_homes ? cut.life.homes[0].disk->n_steps : 0, state ? state->choice : 0);
+	else if (state && state->step)
 		printf("\nin the home of the %s, after %zu steps. Again: cut --seed %llu --rounds %u --break %s --state %u.%zu.%u",
 			cut.life.homes[state->home].name, state->step, (unsigned long long)cut.seed, cut.n_rounds,
 			breakings[cut.breaking], state->home, state->step, state->choice);
@@ -247,14 +253,25 @@ static void let_loose(struct front *front, const struct disk_step *step) {
 	front->loose[front->n_loose++] = step;
 }
 
+/* A file has another name for good: that it once got the one before does not come back. */
+static bool is_over(const struct disk_step *step, const struct disk_step *renamed) {
+	return step->kind == DISK_NAME && step < renamed && renamed->from_dir == step->file &&
+		strcmp(step->name, renamed->from) == 0;
+}
+
 static void settle_file(struct front *front, uint32_t file) {
 	size_t n = 0;
 
-	for (size_t i = 0; i < front->n_loose; i++)
-		if (front->loose[i]->file == file)
-			apply(front->image, front->loose[i], 0, front->loose[i]->len);
-		else
+	for (size_t i = 0; i < front->n_loose; i++) {
+		bool stays = front->loose[i]->file != file;
+
+		for (size_t k = i + 1; stays && k < front->n_loose; k++)
+			stays = front->loose[k]->file != file || !is_over(front->loose[i], front->loose[k]);
+		if (stays)
 			front->loose[n++] = front->loose[i];
+		else
+			apply(front->image, front->loose[i], 0, front->loose[i]->len);
+	}
 	front->n_loose = n;
 }
 
@@ -358,6 +375,17 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+static struct verdict run_look(const struct home *home, const char *dir, size_t at) {
+	char command[PATH_MAX];
+	int status;
+
+	snprintf(command, sizeof(command), "%s %s %s", cut.look, dir, at >= home->disk->n_steps ? "done" : "");
+	fflush(stdout);
+	status = system(command);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", command);
+	return (struct verdict){ .what = at >= home->disk->n_steps };
+}
+
 static void look_at_state(const struct front *front, struct image *image, const struct state *state) {
 	const struct home *home = &cut.life.homes[state->home];
 	uint64_t random = scramble(cut.seed ^ (uint64_t)state->home << 56 ^ (uint64_t)state->step << 16 ^ state->choice) | 1;
@@ -382,7 +410,7 @@ static void look_at_state(const struct front *front, struct image *image, const 
 	(void)nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	cr_assert_eq(mkdir(dir, 0700), 0);
 	lay_out(front->disk, image, 0, dir, random);
-	verdict = home_check(home, dir, at, cut.life.cores->now_ms);
+	verdict = cut.look ? run_look(home, dir, at) : home_check(home, dir, at, cut.life.cores->now_ms);
 	note_end_state(&verdict);
 	cut.shared->n_states[cut.job]++;
 	cut.shared->n_none[cut.job] += verdict.no_office;
@@ -499,7 +527,8 @@ static bool read_options(int argc, char **argv) {
 	static const struct option options[] = {
 		{ "seed", required_argument, NULL, 's' }, { "states", required_argument, NULL, 'n' },
 		{ "rounds", required_argument, NULL, 'r' }, { "jobs", required_argument, NULL, 'j' },
-		{ "break", required_argument, NULL, 'b' }, { "state", required_argument, NULL, 'o' }, { 0 },
+		{ "break", required_argument, NULL, 'b' }, { "state", required_argument, NULL, 'o' },
+		{ "notes", required_argument, NULL, 't' }, { "look", required_argument, NULL, 'l' }, { 0 },
 	};
 	int option;
 
@@ -523,6 +552,12 @@ static bool read_options(int argc, char **argv) {
 			for (cut.breaking = 0; cut.breaking < BREAK_N && strcmp(breakings[cut.breaking], optarg) != 0; cut.breaking++)
 				;
 			break;
+		case 't':
+			cut.notes = optarg;
+			break;
+		case 'l':
+			cut.look = optarg;
+			break;
 		case 'o':
 			cut.only = sscanf(optarg, "%u.%zu.%u", &cut.one.home, &cut.one.step, &cut.one.choice) == 3;
 			if (!cut.only)
@@ -532,7 +567,19 @@ static bool read_options(int argc, char **argv) {
 			return false;
 		}
 	}
-	return optind == argc && cut.n_jobs > 0 && cut.n_jobs <= JOBS_MAX && cut.breaking < BREAK_N;
+	return optind == argc && !cut.notes == !cut.look && cut.n_jobs > 0 && cut.n_jobs <= JOBS_MAX && cut.breaking < BREAK_N;
+}
+
+/* One home, of which is promised at the end that it is made. */
+static void take_notes(void) {
+	static struct promise made = { .kind = PROMISE_MADE, .until = SIZE_MAX };
+	struct home *home = &cut.life.homes[cut.life.n_homes++];
+
+	snprintf(home->name, sizeof(home->name), "notes");
+	home->disk = disk_load(cut.notes);
+	made.at = home->disk->n_steps;
+	home->promises = &made;
+	home->n_promises = 1;
 }
 
 int main(int argc, char **argv) {
@@ -554,11 +601,15 @@ int main(int argc, char **argv) {
 	(void)setenv("TMPDIR", cut.dir, 1);
 	cut.shared = mmap(NULL, sizeof(*cut.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	cr_assert(cut.shared != MAP_FAILED);
-	printf("cut --seed %llu --rounds %u --break %s\n", (unsigned long long)cut.seed, cut.n_rounds, breakings[cut.breaking]);
+	if (!cut.notes)
+		printf("cut --seed %llu --rounds %u --break %s\n", (unsigned long long)cut.seed, cut.n_rounds, breakings[cut.breaking]);
 	calls_seed(cut.seed * 0x9e3779b97f4a7c15 | 1);
 	plan.rounds = cut.n_rounds;
 	plan.early = cut.breaking == BREAK_ACK;
-	life_live(&cut.life, &plan);
+	if (cut.notes)
+		take_notes();
+	else
+		life_live(&cut.life, &plan);
 	go_through_all(false);
 	cut.share = cut.only || cut.n_all <= cut.n_states ? UINT64_C(1) << 32 : ((uint64_t)cut.n_states << 32) / cut.n_all;
 	good = work();
@@ -566,7 +617,8 @@ int main(int argc, char **argv) {
 		report(begun);
 	else if (cut.only)
 		printf("The state is left in %s, and what became of it at the start.\n", cut.dir);
-	life_done(&cut.life);
+	if (!cut.notes)
+		life_done(&cut.life);
 	if (good || !cut.only)
 		(void)nftw(cut.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	return good ? 0 : 1;
