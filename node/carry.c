@@ -50,8 +50,7 @@ static int note_record(struct said *said, const struct leaf *leaf) {
 	size_t n;
 	int r = 0;
 
-	if (leaf->withheld || record_kind(leaf->bytes) != KIND_TALLY || record_decode(leaf->bytes, &rec) ||
-		tally_decode(rec.body, rows, &n))
+	if (record_decode(leaf->bytes, &rec) || tally_decode(rec.body, rows, &n))
 		return 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = note(said, &rows[i]);
@@ -61,12 +60,13 @@ static int note_record(struct said *said, const struct leaf *leaf) {
 struct reading {
 	struct txn *txn;
 	struct said *said;
+	uint32_t epoch; /* in which that was said */
 };
 
-/* One life after the other. */
+/* One life after the other: what one says, it says in place of all that was said before. */
 static int read_life(void *userdata, const struct oplog *oplog) {
 	_cleanup_(oplog_walk_closep) struct oplog_walk *walk = NULL;
-	const struct reading *reading = userdata;
+	struct reading *reading = userdata;
 	uint64_t index, arrival;
 	struct leaf leaf;
 	int r;
@@ -74,9 +74,20 @@ static int read_life(void *userdata, const struct oplog *oplog) {
 	if (oplog->id.lane != LANE_NORMAL)
 		return 0; /* they are in no other: see core_write_counts() */
 	r = oplog_walk_open(reading->txn, oplog, 0, &walk);
-	while (!r && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0)
+	while (!r && (r = oplog_walk_next(walk, &index, &leaf, &arrival)) == 0) {
+		if (leaf.withheld || record_kind(leaf.bytes) != KIND_TALLY)
+			continue;
+		if (reading->epoch != oplog->id.epoch)
+			reading->said->n = 0;
+		reading->epoch = oplog->id.epoch;
 		r = note_record(reading->said, &leaf);
+	}
 	return r == STORE_NOT_FOUND ? 0 : r;
+}
+
+/* Of a record that is missing, whatever was done about it since: which steps are its own cannot be told. */
+static bool is_of_record(uint8_t measure) {
+	return measure == MEASURE_RECEIVED || measure == MEASURE_PEOPLE || measure >= MEASURE_MEETINGS;
 }
 
 /* Leaves of what was said only what is more than is counted here. @ret_n: how many records that must have been. */
@@ -94,7 +105,7 @@ static int take_away(struct core *core, struct said *said, uint64_t *ret_n) {
 		r = tallies_get(core->txn, core->fold.own, &entry->row, &counted, &epoch);
 		if (r < 0)
 			return r;
-		if (entry->row.n <= counted)
+		if (entry->row.n <= counted || !is_of_record(entry->row.measure))
 			continue;
 		entry->row.n -= counted;
 		n++;
@@ -107,7 +118,7 @@ static int take_away(struct core *core, struct said *said, uint64_t *ret_n) {
 
 int core_carry_counts(struct core *core) {
 	struct said said = { 0 };
-	struct reading reading = { core->txn, &said };
+	struct reading reading = { core->txn, &said, 0 };
 	const struct tally_entry *changed;
 	uint64_t n_records = 0;
 	size_t n_changed;
