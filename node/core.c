@@ -186,7 +186,7 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 		(store_usage(core->store, &used, &max) == 0 && max - used < max / ROOM_SHARE);
 }
 
-static struct link_io link_surroundings(struct core *core) {
+struct link_io core_link_io(struct core *core) {
 	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
 		0, core->config->detail == DETAIL_ESCALATED, core_recovery_asks(core), TURN_BATCHES };
 
@@ -195,7 +195,7 @@ static struct link_io link_surroundings(struct core *core) {
 }
 
 void core_link_open(struct core *core, const struct id *office) {
-	struct link_io io = link_surroundings(core);
+	struct link_io io = core_link_io(core);
 	struct link *link = core_find_link(core, office);
 
 	if (link)
@@ -203,7 +203,7 @@ void core_link_open(struct core *core, const struct id *office) {
 }
 
 void core_link_lost(struct core *core, const struct id *office, const struct trouble *why) {
-	struct link_io io = link_surroundings(core);
+	struct link_io io = core_link_io(core);
 	struct link *link = core_find_link(core, office);
 
 	if (link)
@@ -266,7 +266,7 @@ static int give_back(struct core *core, struct link *link, struct message messag
 
 void core_message(struct core *core, const struct id *office, struct span frame) {
 	struct link *link = core_find_link(core, office);
-	struct link_io io = link_surroundings(core);
+	struct link_io io = core_link_io(core);
 	struct message message;
 	struct txn *txn;
 	int r = 0;
@@ -337,6 +337,7 @@ static bool command_writes(uint8_t command) {
 	case COMMAND_DENY:
 	case COMMAND_UNFORK:
 	case COMMAND_MOVE_OFFICE:
+	case COMMAND_IMPORT:
 		return true;
 	default:
 		return false;
@@ -367,6 +368,8 @@ void core_request(struct core *core, struct span client, struct span frame) {
 		core_fail(core, core_change_office(core, client, &request));
 	else if (request.command == COMMAND_MOVE_OFFICE)
 		core_fail(core, core_move_office(core, client, &request));
+	else if (request.command == COMMAND_IMPORT)
+		core_fail(core, core_import(core, client, &request));
 	else if (request.command == COMMAND_UNFORK)
 		core_fail(core, core_unfork(core, client, &request));
 	else if (request.command == COMMAND_ASK)
@@ -441,7 +444,7 @@ static int publish_row(void *userdata, uint64_t number, struct span row) {
 /* After the commit: everybody is told what is now on disk. */
 static int turn_effects(struct core *core) {
 	_cleanup_(store_abortp) struct txn *txn = NULL;
-	struct link_io io = link_surroundings(core);
+	struct link_io io = core_link_io(core);
 	int r = core->failed ? core->failed : core_destroy_keys(core);
 
 	if (core->next_signer)

@@ -111,6 +111,8 @@ struct core {
 
 /* The turn's write transaction, begun on the first need. 0 or -errno. */
 int core_txn(struct core *core, struct txn **ret_txn);
+/* What a link needs of the core in this turn. */
+struct link_io core_link_io(struct core *core);
 /* Begins an answer to @client in the turn's buffer; core_answer_end() closes it. */
 void core_answer_begin(struct core *core, struct span client);
 int core_answer_end(struct core *core);
@@ -135,6 +137,10 @@ int core_publish_counts(struct core *core);
 int core_publish_all_counts(struct core *core);
 /* Counts of this office as records of @kind. 0 or -errno. */
 int core_write_counts(struct core *core, uint8_t kind, const struct tally_entry *entries, size_t n_entries);
+
+/* bundle.c: within the turn's transaction; after it, with a read transaction. 0 or -errno. */
+int core_import(struct core *core, struct span client, const struct request *request);
+int core_export(struct core *core, struct txn *txn, const struct core_asked *query);
 
 /* neighbours.c */
 int core_load_neighbours(struct core *core); /* 0 or -errno */

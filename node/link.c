@@ -729,6 +729,109 @@ int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
 	return r;
 }
 
+/* True when it was written, and perhaps long ago: it only moves a cursor on, and in a session they say it themselves. */
+int link_told(struct link *link, const struct link_io *io, struct txn *txn, struct message *message) {
+	struct held said;
+	int r = 0;
+
+	if (link->state == LINK_STREAMING)
+		return 0;
+	while (r == 0 && message_held_next(message, &said)) {
+		struct link_oplog *oplog = link_find(link, &said.oplog);
+
+		if (!oplog)
+			continue;
+		said.size = held_by_both(io, oplog->held, said.size);
+		if (said.size > oplog->acked)
+			r = set_acked(link, io, txn, oplog, said.size);
+		if (oplog->sent < oplog->acked)
+			oplog->sent = oplog->acked;
+	}
+	return r;
+}
+
+int link_unpack_alone(struct link *link, const struct batch *batch, struct span *ret_plain) {
+	int r;
+
+	decompressor_reset(link->in);
+	r = decompressor_run(link->in, batch->payload, ret_plain);
+	return r > 0 ? REFUSAL_MALFORMED : r;
+}
+
+static int export_acks(struct link *link, const struct link_io *io, struct txn *txn, uint8_t *frame) {
+	struct heads heads = { 0 };
+	struct writer w;
+	int r = list_heads(link, io, txn, &heads);
+
+	for (size_t at = 0; r == 0 && at < heads.n && !link->blocked; at += MESSAGE_HELD_MAX) {
+		size_t n = heads.n - at < MESSAGE_HELD_MAX ? heads.n - at : MESSAGE_HELD_MAX;
+
+		writer_init(&w, frame, MESSAGE_MAX);
+		message_write_ack(&w, heads.held + at, n);
+		r = link_say(link, io, &w);
+	}
+	free(heads.held);
+	return r;
+}
+
+static int export_oplog(struct link *link, const struct link_io *io, struct txn *txn, struct link_oplog *oplog,
+	uint8_t *frame) {
+	uint8_t plain[BATCH_PLAIN_MAX];
+	int r = 0;
+
+	while (r == 0 && oplog->sent < oplog->held->size && !link->blocked) {
+		link->n_flights = 0;
+		link->out_sequence = 0;
+		compressor_reset(link->out);
+		r = push_batch(link, io, txn, oplog, plain, frame);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int export_oplogs(const struct link *link, struct link *stick, const struct link_io *io, struct txn *txn,
+	const struct held *from, uint8_t *frame, struct link_bundled *ret_bundled) {
+	bool begun = id_is_nil(&from->oplog.office);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < link->n_oplogs; i++) {
+		struct link_oplog oplog = link->oplogs[i];
+		bool here = !begun && oplog_id_eq(&oplog.held->id, &from->oplog);
+		uint64_t first;
+
+		begun |= here;
+		if (!begun || id_eq(&oplog.held->id.office, &link->neighbour))
+			continue;
+		oplog.sent = first = here && from->size > oplog.acked ? from->size : oplog.acked;
+		r = export_oplog(stick, io, txn, &oplog, frame);
+		ret_bundled->records += oplog.sent - first;
+		if (stick->blocked) {
+			ret_bundled->next = (struct held){ oplog.held->id, oplog.sent };
+			break;
+		}
+	}
+	return r;
+}
+
+int link_export(const struct link *link, struct compress_work *work, const struct link_io *io, struct txn *txn,
+	const struct held *from, struct link_bundled *ret_bundled) {
+	struct link_io without = *io;
+	uint8_t frame[MESSAGE_MAX];
+	struct link *stick;
+	int r;
+
+	without.asks = false; /* what this office lost comes back over the line alone */
+	r = link_new(&link->neighbour, link->up, work, io->wall_ms, &stick);
+	if (r)
+		return r;
+	*ret_bundled = (struct link_bundled){ 0 };
+	if (id_is_nil(&from->oplog.office))
+		r = export_acks(stick, &without, txn, frame);
+	if (r == 0)
+		r = export_oplogs(link, stick, &without, txn, from, frame, ret_bundled);
+	link_free(stick);
+	return r;
+}
+
 uint64_t link_wakeup_ms(const struct link *link) {
 	uint64_t at = UINT64_MAX;
 

@@ -156,6 +156,22 @@ int link_reset(struct link *link, const struct link_io *io, enum refusal why);
  * what was committed: nothing is ever sent that could still be lost here.
  */
 int link_flush(struct link *link, struct link_io *io, struct txn *txn);
+/* How far what is written for a bundle came. */
+struct link_bundled {
+	struct held next; /* where it goes on; office nil: that was all */
+	uint64_t records;
+};
+/*
+ * For a bundle, through @io->send until that takes no more: from the beginning (office nil) all that is held of what
+ * they push, then from @from on what they have not acknowledged, each batch for itself. The link stays as it is.
+ * 0 or -errno.
+ */
+int link_export(const struct link *link, struct compress_work *work, const struct link_io *io, struct txn *txn,
+	const struct held *from, struct link_bundled *ret_bundled);
+/* What they say in a bundle that they hold. 0 or -errno. */
+int link_told(struct link *link, const struct link_io *io, struct txn *txn, struct message *message);
+/* Unpacks a batch of a bundle, on a link that is for that alone. 0, REFUSAL_MALFORMED or -errno. */
+int link_unpack_alone(struct link *link, const struct batch *batch, struct span *ret_plain);
 /* Whether more could be pushed at once. */
 bool link_busy(const struct link *link, uint64_t now_ms);
 /* When something must be done though nothing comes: on the monotonic clock. */

@@ -140,6 +140,8 @@ int core_query(struct core *core, struct txn *txn, const struct core_asked *quer
 		return answer_since(core, txn, query);
 	case COMMAND_SNAPSHOT:
 		return answer_snapshot(core, txn, query);
+	case COMMAND_EXPORT:
+		return core_export(core, txn, query);
 	default:
 		return core_answer_failure(core, query->client, query->request.number, CONTROL_BAD_REQUEST,
 			0, span_str(""));

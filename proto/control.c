@@ -14,6 +14,8 @@ enum {
 	DRAFT_FIELDS = 6,
 	REFUSAL_FIELDS = 2,
 	LINK_FIELDS = 9,
+	FROM_FIELDS = 4,
+	REFUSED_FIELDS = 5,
 };
 
 #define VALID_MAX_MS (366ull * 24 * 3600 * 1000) /* a text that lies about longer is forgotten */
@@ -76,6 +78,66 @@ static void read_inquiry(struct reader *r, struct inquiry *ret_inquiry) {
 		reader_fail(r);
 }
 
+static void read_oplog_id(struct reader *r, struct oplog_id *ret_oplog) {
+	read_id(r, &ret_oplog->office);
+	ret_oplog->epoch = read_uint(r, EPOCH_MAX);
+	ret_oplog->lane = read_uint(r, LANE_N - 1);
+}
+
+static void write_oplog_id(struct writer *w, const struct oplog_id *oplog) {
+	write_id(w, &oplog->office);
+	write_uint(w, oplog->epoch);
+	write_uint(w, oplog->lane);
+}
+
+void control_read_from(struct reader *r, struct held *ret_from) {
+	*ret_from = (struct held){ 0 };
+	if (reader_peek(r) == VALUE_NIL) {
+		read_nil(r);
+		return;
+	}
+	read_array(r, FROM_FIELDS, FROM_FIELDS);
+	read_oplog_id(r, &ret_from->oplog);
+	ret_from->size = read_uint(r, UINT64_MAX);
+	read_end(r);
+	if (id_is_nil(&ret_from->oplog.office))
+		reader_fail(r);
+}
+
+void control_write_from(struct writer *w, const struct held *from) {
+	if (id_is_nil(&from->oplog.office)) {
+		write_nil(w);
+		return;
+	}
+	write_array(w, FROM_FIELDS);
+	write_oplog_id(w, &from->oplog);
+	write_uint(w, from->size);
+}
+
+void control_read_refused(struct reader *r, struct refuse *ret_refuse) {
+	read_array(r, REFUSED_FIELDS, REFUSED_FIELDS);
+	read_oplog_id(r, &ret_refuse->oplog);
+	ret_refuse->size = read_uint(r, UINT64_MAX);
+	ret_refuse->reason = read_uint(r, UINT64_MAX);
+	read_end(r);
+}
+
+void control_write_refused(struct writer *w, const struct refuse *refuse) {
+	write_array(w, REFUSED_FIELDS);
+	write_oplog_id(w, &refuse->oplog);
+	write_uint(w, refuse->size);
+	write_uint(w, refuse->reason);
+}
+
+/* As read_drafts(). */
+static void read_messages(struct reader *r, struct request *request) {
+	(void)read_array(r, 0, BUNDLE_MESSAGES_MAX);
+	request->messages = *r;
+	while (reader_peek(r) != VALUE_END)
+		read_bin(r, 1, MESSAGE_MAX);
+	read_end(r);
+}
+
 static void read_arguments(struct reader *r, struct request *request) {
 	switch (request->command) {
 	case COMMAND_SUBMIT:
@@ -133,6 +195,15 @@ static void read_arguments(struct reader *r, struct request *request) {
 		read_id(r, &request->record);
 		read_id(r, &request->office.id);
 		break;
+	case COMMAND_EXPORT:
+		read_id(r, &request->record);
+		request->max = read_uint(r, UINT64_MAX);
+		control_read_from(r, &request->from);
+		break;
+	case COMMAND_IMPORT:
+		read_id(r, &request->record);
+		read_messages(r, request);
+		break;
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
 	case COMMAND_UNFORK:
@@ -171,6 +242,13 @@ bool control_draft_next(struct request *request, struct draft *ret_draft) {
 	if (request->command != COMMAND_SUBMIT || reader_peek(&request->drafts) == VALUE_END)
 		return false;
 	read_draft(&request->drafts, ret_draft);
+	return true;
+}
+
+bool control_message_next(struct request *request, struct span *ret_message) {
+	if (request->command != COMMAND_IMPORT || reader_peek(&request->messages) == VALUE_END)
+		return false;
+	*ret_message = read_bin(&request->messages, 1, MESSAGE_MAX);
 	return true;
 }
 
@@ -291,6 +369,20 @@ void control_write_change_office(struct writer *w, uint64_t number, const struct
 	write_id(w, &office->id);
 	write_labels(w, office);
 	write_uint(w, office->state);
+}
+
+void control_write_export(struct writer *w, uint64_t number, const struct id *office, uint64_t max,
+	const struct held *from) {
+	write_request(w, number, COMMAND_EXPORT, 3);
+	write_id(w, office);
+	write_uint(w, max);
+	control_write_from(w, from);
+}
+
+void control_write_import(struct writer *w, uint64_t number, const struct id *office, struct span messages) {
+	write_request(w, number, COMMAND_IMPORT, 2);
+	write_id(w, office);
+	write_raw(w, messages);
 }
 
 void control_write_move_office(struct writer *w, uint64_t number, const struct id *office, const struct id *parent) {

@@ -21,6 +21,9 @@
  *   CHANGE_OFFICE [office id, code, code digits, level, name, state] -> []  of one directly below, or the topmost itself
  *   UNFORK      [office id]                 -> []
  *   MOVE_OFFICE [office id, new parent's id] -> []        of one directly below; to this office: takes it back
+ *   EXPORT      [office id, max, from]      -> [[message, ...], records, next]  for a bundle (bundle.h); from and next:
+ *                                              [office, epoch, lane, size], or nil: the beginning, the end
+ *   IMPORT      [office id, [message, ...]] -> [new records, [[office, epoch, lane, size, reason], ...]]
  *   ROTATE      []                          -> []         to the key in the file beside the present one
  *   ASK         [body of a request]         -> [outcome, record id]  for a case; asked is any office below, whose case it is
  *   GRANT       [record id, who]            -> []         of a request
@@ -34,6 +37,7 @@
  * A failure is [number, result, index, detail, ...]; to a SUBMIT that cannot be kept, an array of
  * [result, index, detail] follows, with what is wrong with the drafts after that one.
  */
+#include "proto/bundle.h"
 #include "proto/codec.h"
 #include "proto/kinds/inquiry.h"
 #include "proto/kinds/office.h"
@@ -71,6 +75,8 @@ enum command {
 	COMMAND_ROTATE = 13,
 	COMMAND_UNFORK = 14,
 	COMMAND_MOVE_OFFICE = 15,
+	COMMAND_EXPORT = 16,
+	COMMAND_IMPORT = 17,
 	COMMAND_ASK = 20,
 	COMMAND_GRANT = 21,
 	COMMAND_DENY = 22,
@@ -118,6 +124,7 @@ enum control_result {
 	CONTROL_NO_REQUEST = 40,     /* GRANT, DENY: the office above has not asked that of this one */
 	CONTROL_ANSWERED = 41,       /* GRANT, DENY: it was */
 	CONTROL_READABLE = 42,       /* ASK: it can be read here already */
+	CONTROL_NOT_NEIGHBOUR = 44,  /* EXPORT, IMPORT: not the office above, nor one directly below */
 	CONTROL_SEVERAL = 43,        /* GRANT: several petitions have the reference that was asked for */
 };
 
@@ -148,10 +155,12 @@ struct request {
 	uint64_t valid_ms;      /* INVITE */
 	bool automatic;         /* INVITE */
 	uint64_t since;         /* SINCE */
-	uint64_t max;           /* SINCE */
+	uint64_t max;           /* SINCE; EXPORT: bytes */
+	struct held from;       /* EXPORT; office nil: from the beginning */
+	struct reader messages; /* IMPORT: see control_message_next() */
 	struct span after;      /* SNAPSHOT; empty: from the beginning */
 	struct inquiry inquiry; /* ASK */
-	struct id record;       /* READ, ERASE, as the next two; GRANT, DENY; ACCEPT, DECLINE, UNFORK: the office */
+	struct id record;       /* READ, ERASE, as the next two; GRANT, DENY; ACCEPT, DECLINE, UNFORK, EXPORT, IMPORT: the office */
 	struct span who;        /* the user of the machine */
 	struct span reason;
 };
@@ -203,6 +212,7 @@ struct control_status {
 /* 0, or CONTROL_MALFORMED with nothing but the request's number, 0 where that cannot be read either. */
 int control_request_decode(struct span in, struct request *ret_request);
 bool control_draft_next(struct request *request, struct draft *ret_draft); /* false at the end */
+bool control_message_next(struct request *request, struct span *ret_message); /* false at the end */
 int control_answer_decode(struct span in, struct answer *ret_answer);
 /* The fault after the last one; the first is the answer itself. False at the end. */
 bool control_fault_next(struct answer *answer, struct control_fault *ret_fault);
@@ -224,6 +234,10 @@ void control_write_invite(struct writer *w, uint64_t number, const struct office
 void control_write_change_office(struct writer *w, uint64_t number, const struct office *office);
 void control_write_rotate(struct writer *w, uint64_t number);
 void control_write_move_office(struct writer *w, uint64_t number, const struct id *office, const struct id *parent);
+void control_write_export(struct writer *w, uint64_t number, const struct id *office, uint64_t max,
+	const struct held *from);
+/* @messages: as they come from a bundle; what is no array of them is not understood. */
+void control_write_import(struct writer *w, uint64_t number, const struct id *office, struct span messages);
 /* @inquiry's asked is the office whose case it is: the node finds whom to ask. */
 void control_write_ask(struct writer *w, uint64_t number, const struct inquiry *inquiry);
 /* GRANT, or DENY with @reason. */
@@ -243,5 +257,11 @@ void control_write_faults(struct writer *w, uint64_t number, const struct contro
 /* After control_write_ok() for CONTROL_STATUS_VALUES; @status' n_links and links are not looked at. */
 void control_write_status_values(struct writer *w, const struct control_status *status,
 	const struct link_report *links, size_t n_links);
+/* Of EXPORT: how far it came, as its next @from. */
+void control_write_from(struct writer *w, const struct held *from);
+void control_read_from(struct reader *r, struct held *ret_from);
+/* Of IMPORT: one that was refused. */
+void control_write_refused(struct writer *w, const struct refuse *refuse);
+void control_read_refused(struct reader *r, struct refuse *ret_refuse); /* without its text */
 int control_status_read(struct answer *answer, struct control_status *ret_status);
 bool control_link_next(struct control_status *status, struct link_report *ret_link);

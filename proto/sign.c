@@ -129,6 +129,24 @@ bool curve_public_ok(const uint8_t key[32]) {
 	return crypto_scalarmult(shared, any, key) == 0;
 }
 
+int pair_key(const uint8_t secret[BOX_KEY_LEN], const uint8_t public[BOX_KEY_LEN], struct span purpose,
+	uint8_t ret_key[SEAL_KEY_LEN]) {
+	uint8_t shared[crypto_scalarmult_BYTES];
+	SHA256_CTX ctx;
+
+	if (sodium_init() < 0)
+		return -EIO;
+	if (crypto_scalarmult(shared, secret, public) != 0)
+		return SIGN_BAD_KEY;
+	SHA256_Init(&ctx);
+	SHA256_Update(&ctx, shared, sizeof(shared));
+	SHA256_Update(&ctx, purpose.data, purpose.len);
+	SHA256_Final(ret_key, &ctx);
+	sodium_memzero(shared, sizeof(shared));
+	sodium_memzero(&ctx, sizeof(ctx));
+	return 0;
+}
+
 enum {
 	NONCE_LEN = 12,
 	TAG_LEN = 16,

@@ -50,6 +50,13 @@ int curve_public(const uint8_t secret[32], uint8_t ret_public[32]);
 bool curve_public_ok(const uint8_t key[32]);
 
 /*
+ * A key that only two have, each from its own secret and the other's public half; @purpose says what for. 0,
+ * SIGN_BAD_KEY (everybody would have it) or -errno.
+ */
+int pair_key(const uint8_t secret[BOX_KEY_LEN], const uint8_t public[BOX_KEY_LEN], struct span purpose,
+	uint8_t ret_key[SEAL_KEY_LEN]);
+
+/*
  * Seals @plain with a key of its own; @owner says whose it is, and must be the same to open it.
  * @ret_sealed has room for @plain.len + SEAL_OVERHEAD. 0 or -errno.
  */

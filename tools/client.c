@@ -364,6 +364,8 @@ int client_refused(const struct answer *answer, const char *what) {
 		return refuse(_("%s: this was answered already; see: lienthong requests"), what);
 	case CONTROL_READABLE:
 		return refuse(_("%s: it can be read here already"), what);
+	case CONTROL_NOT_NEIGHBOUR:
+		return refuse(_("%s: this is not the office above, nor one directly below this one; see lienthong office list"), what);
 	case CONTROL_SEVERAL:
 		return refuse(_("%s: several petitions here have that reference; refuse the request, and let the office above ask for the place of the record, such as 09163/1/normal/0"),
 			what);

@@ -18,7 +18,7 @@ static int check_regular(const struct stat *st) {
 }
 
 /* A pipe of that name must not make us wait. 0 or -errno. */
-static int open_regular(const char *path, FILE **ret_file) {
+int file_open(const char *path, FILE **ret_file) {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	int r = 0;
@@ -39,7 +39,7 @@ int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 	size_t cap = 0;
-	int r = strcmp(path, "-") == 0 ? 0 : open_regular(path, &file);
+	int r = strcmp(path, "-") == 0 ? 0 : file_open(path, &file);
 
 	if (r)
 		return r;
@@ -72,9 +72,28 @@ int file_read(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_len
 	return 0;
 }
 
-static int write_all(int fd, struct span bytes) {
+int file_begin(const char *path, struct file_new *ret_file) {
+	struct file_new file = { .path = path };
+	struct stat st;
+	int r = lstat(path, &st) == 0 ? check_regular(&st) : 0; /* a device would be gone, not written to */
+
+	if (r)
+		return r;
+	if (asprintf(&file.temporary, "%s.XXXXXX", path) < 0)
+		return -ENOMEM;
+	file.fd = mkostemp(file.temporary, O_CLOEXEC);
+	if (file.fd < 0) {
+		r = -errno;
+		free(file.temporary);
+		return r;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+int file_append(struct file_new *file, struct span bytes) {
 	while (bytes.len > 0) {
-		ssize_t n = write(fd, bytes.data, bytes.len);
+		ssize_t n = write(file->fd, bytes.data, bytes.len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -83,38 +102,32 @@ static int write_all(int fd, struct span bytes) {
 		bytes.data += n;
 		bytes.len -= (size_t)n;
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return 0;
+}
+
+int file_end(struct file_new *file, int r, mode_t mode) {
+	if (r == 0 && (fsync(file->fd) < 0 || fchmod(file->fd, mode) < 0))
+		r = -errno;
+	if (close(file->fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(file->temporary, file->path) < 0)
+		r = -errno;
+	if (r == 0)
+		r = keyfile_sync_folder(file->path);
+	if (r)
+		(void)unlink(file->temporary);
+	free(file->temporary);
+	return r;
 }
 
 int file_write(const char *path, struct span bytes, mode_t mode) {
-	char *temporary;
-	struct stat st;
-	int fd;
+	struct file_new file;
 	int r;
 
 	if (strcmp(path, "-") == 0)
 		return fwrite(bytes.data, 1, bytes.len, stdout) == bytes.len ? 0 : -errno;
-	r = lstat(path, &st) == 0 ? check_regular(&st) : 0; /* a device would be gone, not written to */
-	if (r)
-		return r;
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		return -ENOMEM;
-	fd = mkostemp(temporary, O_CLOEXEC);
-	r = fd < 0 ? -errno : write_all(fd, bytes);
-	if (fd >= 0) {
-		if (r == 0 && fchmod(fd, mode) < 0)
-			r = -errno;
-		if (close(fd) < 0 && r == 0)
-			r = -errno;
-		if (r == 0 && rename(temporary, path) < 0)
-			r = -errno;
-		if (r == 0)
-			r = keyfile_sync_folder(path);
-		if (r)
-			(void)unlink(temporary);
-	}
-	free(temporary);
-	return r;
+	r = file_begin(path, &file);
+	return r ? r : file_end(&file, file_append(&file, bytes), mode);
 }
 
 const char *file_error(int r) {

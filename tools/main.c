@@ -45,6 +45,8 @@ static const struct command {
 	{ NULL, "join", command_join, N_("join the office above") },
 	{ NULL, "status", command_status, N_("how this office stands") },
 	{ NULL, "queue", command_queue, N_("what waits for each neighbour, and why") },
+	{ "bundle", "export", command_bundle_export, N_("what waits for a neighbour, in a file to carry there") },
+	{ "bundle", "import", command_bundle_import, N_("take what a neighbour sent in such a file") },
 	{ "petition", "add", command_petition_add, N_("keep a petition") },
 	{ "petition", "list", command_petition_list, N_("the petitions that can be read here") },
 	{ "petition", "show", command_petition_show, N_("one petition with its history") },

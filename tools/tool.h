@@ -29,6 +29,8 @@ int command_office_reopen(struct tool *tool, int argc, char **argv);
 int command_office_move(struct tool *tool, int argc, char **argv);
 int command_office_unfork(struct tool *tool, int argc, char **argv);
 int command_office_revoke(struct tool *tool, int argc, char **argv);
+int command_bundle_export(struct tool *tool, int argc, char **argv);
+int command_bundle_import(struct tool *tool, int argc, char **argv);
 int command_backup(struct tool *tool, int argc, char **argv);
 int command_restore(struct tool *tool, int argc, char **argv);
 int command_key_denunciations(struct tool *tool, int argc, char **argv);

@@ -58,6 +58,25 @@ static void check_request(struct span in) {
 		control_write_reply(&w, request.number, request.command, &request.record, request.who,
 			request.reason);
 		break;
+	case COMMAND_EXPORT:
+		control_write_export(&w, request.number, &request.record, request.max, &request.from);
+		break;
+	case COMMAND_IMPORT: {
+		struct writer messages;
+		struct request at = request;
+		struct span message;
+		size_t len = 0;
+
+		while (control_message_next(&at, &message))
+			len++;
+		writer_init_grow(&messages);
+		write_array(&messages, len);
+		while (control_message_next(&request, &message))
+			write_bin(&messages, message);
+		control_write_import(&w, request.number, &request.record, writer_span(&messages));
+		writer_done(&messages);
+		break;
+	}
 	case COMMAND_ACCEPT:
 	case COMMAND_DECLINE:
 		control_write_decision(&w, request.number, request.command, &request.record);
