@@ -20,7 +20,7 @@ struct record;
 
 enum {
 	RECOVERY_NAME_LEN = 16,
-	RECOVERY_GIVEN_MAX = 16 << 20, /* bytes of records that wait for their batch; more than a window of them needs */
+	RECOVERY_GIVEN_MAX = 64 << 20, /* bytes of records that wait for their batch: more than a turn takes in (loop.c) */
 };
 
 /* Of an oplog of this office: how far the parent holds it, and whether that is what is here. */
