@@ -373,7 +373,7 @@ static int write_again(struct core *core, struct txn *txn, const struct office_e
 			uint64_t arrival;
 
 			r = oplog_leaf(txn, &old, i, &leaf, &arrival);
-			/* what is carried counts already, and goes on doing so */
+			/* what is carried is said anew: see core_carry_counts() */
 			if (r == 0 && !leaf.withheld && record_kind(leaf.bytes) != KIND_CARRIED) {
 				const struct span bytes = { core->author.record, leaf.bytes.len };
 

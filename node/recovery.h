@@ -20,7 +20,7 @@ struct record;
 
 enum {
 	RECOVERY_NAME_LEN = 16,
-	RECOVERY_GIVEN_MAX = 64 << 20, /* bytes of records that wait for their batch: more than a turn takes in (loop.c) */
+	RECOVERY_GIVEN_MAX = 64 << 20, /* bytes of records that wait for their batch: twice what a turn takes in */
 };
 
 /* Of an oplog of this office: how far the parent holds it, and whether that is what is here. */

@@ -101,16 +101,14 @@ static size_t count_place(const struct fold *fold, const struct tally_row *key) 
 	return low;
 }
 
-/* Moves one of this office's counts; rows are kept apart until the turn ends. */
-static int count_key(struct fold *fold, struct txn *txn, struct tally_row key, int64_t by) {
-	struct tally_entry *entry;
-	uint64_t n = 0;
-	uint32_t epoch = 0;
+/* One of this office's counts, to be moved; rows are kept apart until the turn ends. */
+static int count_of(struct fold *fold, struct txn *txn, struct tally_row key, struct tally_entry **ret_entry) {
+	struct tally_entry count = { .office = fold->own, .row = key }, *entry;
 	size_t at = count_place(fold, &key);
 	int r;
 
 	if (at < fold->n_counts && tally_rank(&fold->counts[at].row) == tally_rank(&key)) {
-		fold->counts[at].row.n += (uint64_t)by;
+		*ret_entry = &fold->counts[at];
 		return 0;
 	}
 	if (fold->n_counts == fold->cap_counts) {
@@ -122,20 +120,27 @@ static int count_key(struct fold *fold, struct txn *txn, struct tally_row key, i
 		fold->counts = entry;
 		fold->cap_counts = cap;
 	}
-	r = tallies_get(txn, fold->own, &key, &n, &epoch);
+	count.row.n = 0;
+	r = tallies_get(txn, &count);
 	if (r < 0)
 		return r;
-	key.n = n + (uint64_t)by;
 	entry = &fold->counts[at];
 	memmove(entry + 1, entry, (fold->n_counts - at) * sizeof(*entry));
-	*entry = (struct tally_entry){ fold->own, epoch, key };
+	*entry = count;
 	fold->n_counts++;
+	*ret_entry = entry;
 	return 0;
 }
 
 static int count_add(struct fold *fold, struct txn *txn, uint32_t period, const struct case_row *row,
 	uint8_t measure, int64_t by) {
-	return count_key(fold, txn, (struct tally_row){ period, row->category, row->organisation, measure, 0 }, by);
+	const struct tally_row key = { period, row->category, row->organisation, measure, 0 };
+	struct tally_entry *entry;
+	int r = count_of(fold, txn, key, &entry);
+
+	if (!r)
+		entry->row.n += (uint64_t)by;
+	return r;
 }
 
 /* What one case adds to this office's counts; a fact counts in the month in which it happened. */
@@ -734,13 +739,12 @@ static int apply_meeting(struct fold *fold, struct txn *txn, uint32_t origin, ui
 
 /* Puts a count of another office, and says so if it is another than before. */
 static int put_count(struct fold *fold, struct txn *txn, const struct tally_entry *entry) {
-	uint64_t n;
-	uint32_t epoch;
-	int r = tallies_get(txn, entry->office, &entry->row, &n, &epoch);
+	struct tally_entry held = *entry;
+	int r = tallies_get(txn, &held);
 
-	bool same = r == 0 && n == entry->row.n;
+	bool same = r == 0 && held.row.n == entry->row.n;
 
-	if (r < 0 || (same && epoch == entry->epoch))
+	if (r < 0 || (same && held.epoch == entry->epoch))
 		return r < 0 ? r : 0;
 	r = tallies_put(txn, entry);
 	return r || same || !fold->sink ? r : fold->sink->tally_changed(fold->sink->userdata, entry);
@@ -756,7 +760,7 @@ struct life {
 /* All rows of an office are of one life: of an older one than @life they count nothing any more. */
 static int drop_older(void *userdata, const struct tally_entry *entry) {
 	struct life *life = userdata;
-	struct tally_entry none = { entry->office, life->epoch, entry->row };
+	struct tally_entry none = { .office = entry->office, .epoch = life->epoch, .row = entry->row };
 
 	if (entry->epoch >= life->epoch) {
 		life->over = entry->epoch > life->epoch;
@@ -783,22 +787,34 @@ static int apply_tally(struct fold *fold, struct txn *txn, const struct oplog_id
 		return r < 0 ? r : 0;
 	r = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = put_count(fold, txn, &(struct tally_entry){ origin_number, origin->epoch, rows[i] });
+		r = put_count(fold, txn, &(struct tally_entry){ origin_number, origin->epoch, rows[i], 0 });
 	return r;
 }
 
-/* What this office counted in a life before and has only hashes of, beside what it counts itself. */
-static int apply_carried(struct fold *fold, struct txn *txn, uint32_t origin, const struct record *rec) {
+/*
+ * What this office counted in a life before and has only hashes of, beside what it counts itself. What a later life
+ * says of a row stands in the place of what an earlier one did, whichever came first.
+ */
+static int apply_carried(struct fold *fold, struct txn *txn, const struct oplog_id *origin, uint32_t origin_number,
+	const struct record *rec) {
 	struct tally_row rows[TALLY_ROWS_MAX];
 	size_t n;
 	int r = 0;
 
-	if (origin != fold->own)
+	if (origin_number != fold->own)
 		return 0; /* it is in what they say that they count */
 	if (tally_decode(rec->body, rows, &n))
 		return FOLD_SET_ASIDE;
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = count_key(fold, txn, rows[i], (int64_t)rows[i].n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct tally_entry *entry;
+
+		r = count_of(fold, txn, rows[i], &entry);
+		if (r || entry->epoch > origin->epoch)
+			continue;
+		entry->row.n += rows[i].n - entry->carried;
+		entry->carried = rows[i].n;
+		entry->epoch = origin->epoch;
+	}
 	return r;
 }
 
@@ -836,7 +852,7 @@ int fold_apply(struct fold *fold, struct txn *txn, const struct oplog_id *origin
 	case KIND_TALLY:
 		return apply_tally(fold, txn, origin, origin_number, rec);
 	case KIND_CARRIED:
-		return apply_carried(fold, txn, origin_number, rec);
+		return apply_carried(fold, txn, origin, origin_number, rec);
 	case KIND_OFFICE:
 		return fold_office(fold, txn, origin, index, rec);
 	case KIND_FORK:
@@ -860,22 +876,24 @@ int fold_finish(struct fold *fold, struct txn *txn, const struct tally_entry **r
 	fold->moved = false;
 	for (size_t i = 0; i < fold->n_counts; i++) {
 		const struct tally_entry *entry = &fold->counts[i];
-		uint64_t held;
-		uint32_t epoch;
+		struct tally_entry held = *entry;
+		bool same;
 
 		/* taken away and added again in one turn: nothing changed; a first 0 is kept all the same,
 		 * or what a rebuild makes would depend on where a turn ended */
-		r = tallies_get(txn, entry->office, &entry->row, &held, &epoch);
+		r = tallies_get(txn, &held);
 		if (r < 0)
 			return r;
-		if (r == 0 && held == entry->row.n)
+		same = r == 0 && held.row.n == entry->row.n;
+		if (same && held.epoch == entry->epoch && held.carried == entry->carried)
 			continue;
 		r = tallies_put(txn, entry);
-		if (!r && fold->sink)
+		if (!r && !same && fold->sink)
 			r = fold->sink->tally_changed(fold->sink->userdata, entry);
 		if (r)
 			return r;
-		fold->counts[n++] = *entry;
+		if (!same)
+			fold->counts[n++] = *entry;
 	}
 	*ret_rows = fold->counts;
 	*ret_n = n;

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 enum {
-	TALLIES_VALUE_LEN = 12, /* n, epoch */
+	TALLIES_VALUE_LEN = 20, /* n, epoch, carried */
 };
 
 void tallies_key(uint32_t office, const struct tally_row *row, uint8_t ret_key[TALLIES_KEY_LEN]) {
@@ -15,37 +15,41 @@ void tallies_key(uint32_t office, const struct tally_row *row, uint8_t ret_key[T
 	ret_key[10] = row->measure;
 }
 
-int tallies_get(struct txn *txn, uint32_t office, const struct tally_row *row, uint64_t *ret_n,
-	uint32_t *ret_epoch) {
+static void read_value(const uint8_t *value, struct tally_entry *entry) {
+	entry->row.n = get_be64(value);
+	entry->epoch = get_be32(value + 8);
+	entry->carried = get_be64(value + 12);
+}
+
+int tallies_get(struct txn *txn, struct tally_entry *entry) {
 	uint8_t key[TALLIES_KEY_LEN];
 	struct span value;
 	int r;
 
-	tallies_key(office, row, key);
+	tallies_key(entry->office, &entry->row, key);
 	r = txn_get(txn, TABLE_TALLIES, (struct span){ key, sizeof(key) }, &value);
 	if (r)
 		return r;
 	if (value.len != TALLIES_VALUE_LEN)
 		return -EIO;
-	*ret_n = get_be64(value.data);
-	*ret_epoch = get_be32(value.data + 8);
+	read_value(value.data, entry);
 	return 0;
 }
 
 int tallies_put(struct txn *txn, const struct tally_entry *entry) {
 	uint8_t key[TALLIES_KEY_LEN], value[TALLIES_VALUE_LEN];
-	uint32_t epoch;
-	uint64_t n;
+	struct tally_entry held = *entry;
 	int r;
 
-	r = tallies_get(txn, entry->office, &entry->row, &n, &epoch);
+	r = tallies_get(txn, &held);
 	if (r < 0)
 		return r;
-	if (r == 0 && epoch > entry->epoch)
+	if (r == 0 && held.epoch > entry->epoch)
 		return 0;
 	tallies_key(entry->office, &entry->row, key);
 	put_be64(value, entry->row.n);
 	put_be32(value + 8, entry->epoch);
+	put_be64(value + 12, entry->carried);
 	return txn_put(txn, TABLE_TALLIES, (struct span){ key, sizeof(key) },
 		(struct span){ value, sizeof(value) });
 }
@@ -67,12 +71,11 @@ static int walk(struct txn *txn, struct span after, uint32_t office, tally_fn fn
 		if (key.len != TALLIES_KEY_LEN || value.len != TALLIES_VALUE_LEN)
 			return -EIO;
 		entry.office = get_be32(key.data);
-		entry.epoch = get_be32(value.data + 8);
 		entry.row.period = get_be32(key.data + 4);
 		entry.row.category = key.data[8];
 		entry.row.organisation = key.data[9];
 		entry.row.measure = key.data[10];
-		entry.row.n = get_be64(value.data);
+		read_value(value.data, &entry);
 		if (office && entry.office != office)
 			return 0;
 		r = fn(userdata, &entry);

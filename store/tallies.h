@@ -14,15 +14,15 @@ struct tally_entry {
 	uint32_t office; /* number in the register */
 	uint32_t epoch;
 	struct tally_row row;
+	uint64_t carried; /* so much of an own one, and @epoch is of the life that says so: see carry.c; 0: none has */
 };
 
 enum {
 	TALLIES_KEY_LEN = 11,
 };
 
-/* 0, or STORE_NOT_FOUND with nothing returned. @row's n is not looked at. */
-int tallies_get(struct txn *txn, uint32_t office, const struct tally_row *row, uint64_t *ret_n,
-	uint32_t *ret_epoch);
+/* Fills the rest of an entry of an office and the first four of a row. 0, or STORE_NOT_FOUND with nothing filled. */
+int tallies_get(struct txn *txn, struct tally_entry *entry);
 /* Adds or replaces; an entry of an older epoch than what is there changes nothing. */
 int tallies_put(struct txn *txn, const struct tally_entry *entry);
 /* In key order: office, period, category, organisation, measure. */

@@ -311,18 +311,17 @@ struct counts {
 
 static int compare_count(void *userdata, const struct tally_entry *entry) {
 	struct counts *counts = userdata;
-	uint64_t n = 0;
-	uint32_t epoch;
+	struct tally_entry above = { .office = counts->number, .row = entry->row };
 
 	if (entry->office != counts->own)
 		return 0;
 	counts->n++;
-	if (tallies_get(counts->verify->tree->txns[counts->above], counts->number, &entry->row, &n, &epoch) !=
-			0 || n != entry->row.n)
+	above.row.n = 0;
+	if (tallies_get(counts->verify->tree->txns[counts->above], &above) != 0 || above.row.n != entry->row.n)
 		FAULT(counts->verify->faults, "%s counts %llu of measure %u, and %s %llu",
 			name_of(counts->verify->tree, counts->verify->at), (unsigned long long)entry->row.n,
 			entry->row.measure, name_of(counts->verify->tree, counts->above),
-			(unsigned long long)n);
+			(unsigned long long)above.row.n);
 	return 0;
 }
 

@@ -364,24 +364,27 @@ Test(fold, an_extension_that_does_not_say_until_when_takes_no_due_time_away) {
 	cr_expect_eq(row.due_ms, START_MS + 2000);
 }
 
-static void apply_counts(struct stage *stage, uint32_t epoch, const struct tally_row *rows, size_t n) {
-	struct oplog_id id = { stage->child, epoch, LANE_NORMAL };
-	struct record rec = { .kind = KIND_TALLY, .id = { { 9 } }, .time_ms = START_MS };
+static void apply_rows(struct stage *stage, const struct id *office, uint32_t number, uint32_t epoch, uint8_t kind,
+	const struct tally_row *rows, size_t n) {
+	struct oplog_id id = { *office, epoch, LANE_NORMAL };
+	struct record rec = { .kind = kind, .id = { { 9 } }, .time_ms = START_MS };
 	uint8_t body[512];
 	struct writer w;
 
 	writer_init(&w, body, sizeof(body));
 	tally_encode(rows, n, &w);
 	rec.body = writer_span(&w);
-	cr_expect_eq(fold_apply(&stage->fold, stage->txn, &id, 0, stage->child_number, 1, &rec), 0);
+	cr_expect_eq(fold_apply(&stage->fold, stage->txn, &id, 0, number, 1, &rec), 0);
+}
+
+static void apply_counts(struct stage *stage, uint32_t epoch, const struct tally_row *rows, size_t n) {
+	apply_rows(stage, &stage->child, stage->child_number, epoch, KIND_TALLY, rows, n);
 }
 
 static uint64_t count_of(struct stage *stage, const struct tally_row *row) {
-	uint32_t epoch;
-	uint64_t n;
-	int r = tallies_get(stage->txn, stage->child_number, row, &n, &epoch);
+	struct tally_entry entry = { .office = stage->child_number, .row = *row };
 
-	return r ? UINT64_MAX : n;
+	return tallies_get(stage->txn, &entry) ? UINT64_MAX : entry.row.n;
 }
 
 static int note_count(void *userdata, const struct tally_entry *entry) {
@@ -514,4 +517,35 @@ Test(fold, the_month_of_a_time_is_that_of_the_province) {
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
 		cr_expect_eq(fold_period(cases[i].time_ms), cases[i].period, "case %zu: %u", i,
 			fold_period(cases[i].time_ms));
+}
+
+/* A later life says how much of a row it carries, in the place of an earlier one; with what can be read it is a sum. */
+Test(fold, what_is_carried_is_what_the_last_life_says) {
+	const struct tally_row land = { fold_period(START_MS), CATEGORY_LAND, 0, MEASURE_RECEIVED, 0 };
+	static const uint8_t orders[][3] = { { 2, 3, 4 }, { 4, 3, 2 }, { 3, 4, 2 } };
+	static const uint64_t said[] = { [2] = 7, [3] = 0, [4] = 3 };
+
+	for (unsigned finish = 0; finish < 2; finish++)
+		for (size_t i = 0; i < N_ELEMENTS(orders); i++) {
+			struct tally_entry entry;
+			const struct tally_entry *rows;
+			struct stage stage;
+			size_t n;
+
+			stage_init(&stage);
+			for (size_t k = 0; k < N_ELEMENTS(orders[i]); k++) {
+				const uint8_t epoch = orders[i][k];
+				struct tally_row row = land;
+
+				row.n = said[epoch];
+				apply_rows(&stage, &stage.own, stage.own_number, epoch, KIND_CARRIED, &row, 1);
+				cr_assert_eq(finish ? fold_finish(&stage.fold, stage.txn, &rows, &n) : 0, 0);
+			}
+			cr_assert_eq(apply_petition(&stage, &stage.own, stage.own_number, 1), 0);
+			cr_assert_eq(fold_finish(&stage.fold, stage.txn, &rows, &n), 0);
+			entry = (struct tally_entry){ .office = stage.own_number, .row = land };
+			cr_assert_eq(tallies_get(stage.txn, &entry), 0);
+			cr_expect(entry.row.n == 4 && entry.carried == 3 && entry.epoch == 4, "order %zu: %lu", i, entry.row.n);
+			stage_done(&stage);
+		}
 }

@@ -184,7 +184,7 @@ static void append_change(struct txn *txn, const struct change *change) {
 
 static void write_counts(struct txn *txn) {
 	const struct tally_entry entry = {
-		1, 1, { 202405, CATEGORY_FACILITIES, ORGANISATION_FRONT, MEASURE_RECEIVED, 42 },
+		1, 1, { 202405, CATEGORY_FACILITIES, ORGANISATION_FRONT, MEASURE_RECEIVED, 42 }, 0,
 	};
 	const struct change tally = {
 		.type = CHANGE_TALLY, .time_ms = received_ms + 60001, .office = office_id,

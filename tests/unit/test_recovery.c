@@ -432,12 +432,12 @@ Test(recovery, what_was_written_again_is_found_in_the_new_life, .timeout = 60) {
 	cores_up(commune);
 }
 
-static void take_of(struct cores_node *node, enum category category, unsigned n) {
+static void take_of(struct cores_node *node, enum category category, unsigned n, enum lane lane) {
 	for (unsigned i = 0; i < n; i++) {
 		const struct petition petition = { .legal_kind = LEGAL_PETITION, .category = category,
 			.channel = CHANNEL_LETTER, .people = 3, .received_ms = CORES_START_MS,
 			.village = span_str("Dương Húc"), .text = span_str("Đường hỏng"), .asked_of = span_str("UBND xã") };
-		struct draft draft = { .kind = KIND_PETITION, .organisation = ORGANISATION_FRONT, .lane = LANE_NORMAL };
+		struct draft draft = { .kind = KIND_PETITION, .organisation = ORGANISATION_FRONT, .lane = lane };
 		uint8_t body[512];
 		struct writer w;
 
@@ -454,18 +454,18 @@ Test(recovery, where_histories_parted_those_above_count_what_the_office_counts, 
 	struct cores_node *commune = &cores->nodes[2];
 	struct scratch copy;
 
-	take_of(commune, CATEGORY_LAND, 4);
+	take_of(commune, CATEGORY_LAND, 4, LANE_NORMAL);
 	cores_settle(cores);
 	copy = keep_copy(commune);
 	cores_connect(cores, 2);
-	take_of(commune, CATEGORY_FACILITIES, 5);
+	take_of(commune, CATEGORY_FACILITIES, 5, LANE_NORMAL);
 	cores_settle(cores);
 	exchange(commune, &copy);
-	take_of(commune, CATEGORY_LAND, 2);
+	take_of(commune, CATEGORY_LAND, 2, LANE_NORMAL);
 	restart_restored(commune);
 	reconnect_all(cores);
 	cr_assert_eq(epoch_of(commune), 2);
-	take_of(commune, CATEGORY_DAILY_LIFE, 5);
+	take_of(commune, CATEGORY_DAILY_LIFE, 5, LANE_NORMAL);
 	cores_settle(cores);
 	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 11);
 	for (size_t i = 0; i < 2; i++) {
@@ -487,7 +487,7 @@ Test(recovery, whoever_begins_again_with_nothing_says_so, .timeout = 60) {
 
 	copy = keep_copy(commune);
 	cores_connect(cores, 1);
-	take_of(commune, CATEGORY_LAND, 4);
+	take_of(commune, CATEGORY_LAND, 4, LANE_NORMAL);
 	cores_settle(cores);
 	exchange(commune, &copy);
 	step.sequence = 1;
@@ -702,52 +702,22 @@ Test(recovery, what_never_went_up_is_not_counted, .timeout = 60) {
 	scratch_done(&copy);
 }
 
-static void enter_of(struct cores_node *node, enum category category, unsigned n, uint8_t lane) {
-	for (unsigned i = 0; i < n; i++) {
-		const struct petition petition = { .legal_kind = LEGAL_PETITION, .category = category,
-			.channel = CHANNEL_LETTER, .people = 3, .received_ms = CORES_START_MS,
-			.village = span_str("D"), .text = span_str("x"), .asked_of = span_str("U") };
-		struct draft draft = { .kind = KIND_PETITION, .organisation = ORGANISATION_FRONT, .lane = lane };
-		uint8_t body[512];
-		struct writer w;
-
-		writer_init(&w, body, sizeof(body));
-		petition_encode(&petition, &w);
-		draft.body = writer_span(&w);
-		cr_assert_eq(cores_submit(node, &draft, 1).result, CONTROL_OK);
-	}
-}
-
-static struct oplog_id lost_life;
-static void lose_a_life(struct cores *cores, struct cores_frame *frame) {
-	struct message message;
-	struct writer w;
-
-	if (message_decode((struct span){ frame->data, frame->len }, &message) || message.type != MESSAGE_BATCH ||
-		!id_eq(&message.batch.oplog.office, &lost_life.office) || message.batch.oplog.epoch != lost_life.epoch ||
-		(lost_life.lane != LANE_N && message.batch.oplog.lane != lost_life.lane))
-		return;
-	writer_init(&w, frame->data, frame->len);
-	message_write_ack(&w, NULL, 0);
-	frame->len = w.len;
-}
-
-/* A life took away what the one before said; in the third that is said again. */
-Test(recovery, what_a_life_took_away_is_not_carried_into_the_next, .timeout = 60) {
+/* A life took away what the one before said, of what never went up; a later one carries what was said last. */
+Test(recovery, what_a_life_took_away_is_not_carried_later, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
 	struct scratch copies[2];
 
 	commune->config.detail = DETAIL_ESCALATED;
-	enter_of(commune, CATEGORY_LAND, 5, LANE_NORMAL);
+	take_of(commune, CATEGORY_LAND, 5, LANE_NORMAL);
 	cores_settle(cores);
 	copies[0] = keep_copy(commune);
 	copies[1] = keep_copy(commune);
 	cores_connect(cores, 1);
-	enter_of(commune, CATEGORY_LAND, 1, LANE_NORMAL);
-	lost_life = (struct oplog_id){ commune->id, 1, LANE_BULK };
-	cores->on_frame = lose_a_life;
-	enter_of(commune, CATEGORY_FACILITIES, 20, LANE_BULK);
+	take_of(commune, CATEGORY_LAND, 1, LANE_NORMAL);
+	lost = (struct oplog_id){ commune->id, 1, LANE_BULK };
+	cores->on_frame = lose;
+	take_of(commune, CATEGORY_FACILITIES, 20, LANE_BULK);
 	cores_settle(cores);
 	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 26);
 	exchange(commune, &copies[0]);
@@ -755,61 +725,20 @@ Test(recovery, what_a_life_took_away_is_not_carried_into_the_next, .timeout = 60
 	restart_restored(commune);
 	reconnect_all(cores);
 	cr_assert_eq(epoch_of(commune), 2);
-	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 5);
-	enter_of(commune, CATEGORY_DAILY_LIFE, 21, LANE_NORMAL); /* entered again, under what it really is */
+	expect_count(district, commune, 5);
+	take_of(commune, CATEGORY_DAILY_LIFE, 21, LANE_NORMAL); /* entered again, under what it really is */
 	cores_settle(cores);
-	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 26);
+	expect_count(district, commune, 26);
 	exchange(commune, &copies[1]);
 	restart_restored(commune);
 	reconnect_all(cores);
 	cr_assert_eq(epoch_of(commune), 3);
-	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 26);
-	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 26);
-	scratch_done(&copies[0]);
-	scratch_done(&copies[1]);
+	expect_count(district, commune, 26);
+	for (size_t i = 0; i < N_ELEMENTS(copies); i++)
+		scratch_done(&copies[i]);
 }
 
-/* The same, of so few that all of it could be carried. */
-Test(recovery, what_is_carried_of_two_lives_counts_once, .timeout = 60) {
-	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
-	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
-	struct scratch copies[2];
-
-	commune->config.detail = DETAIL_ESCALATED;
-	enter_of(commune, CATEGORY_LAND, 5, LANE_NORMAL);
-	cores_settle(cores);
-	copies[0] = keep_copy(commune);
-	copies[1] = keep_copy(commune);
-	cores_connect(cores, 1);
-	enter_of(commune, CATEGORY_LAND, 1, LANE_NORMAL);
-	lost_life = (struct oplog_id){ commune->id, 1, LANE_BULK };
-	cores->on_frame = lose_a_life;
-	enter_of(commune, CATEGORY_FACILITIES, 3, LANE_BULK);
-	cores_settle(cores);
-	exchange(commune, &copies[0]);
-	cores->on_frame = NULL;
-	restart_restored(commune);
-	reconnect_all(cores);
-	cr_assert_eq(epoch_of(commune), 2);
-	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 5);
-	enter_of(commune, CATEGORY_DAILY_LIFE, 4, LANE_NORMAL);
-	for (unsigned i = 0; i < 10; i++) {
-		struct id id = take_petition(commune, 1000 + i);
-		take_step(commune, &id, ACTION_ACCEPTED, "x");
-	}
-	cores_settle(cores);
-	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 19);
-	exchange(commune, &copies[1]);
-	restart_restored(commune);
-	reconnect_all(cores);
-	cr_assert_eq(epoch_of(commune), 3);
-	cr_expect_eq(cores_count(commune, commune, MEASURE_RECEIVED), 19);
-	cr_expect_eq(cores_count(district, commune, MEASURE_RECEIVED), 19);
-	scratch_done(&copies[0]);
-	scratch_done(&copies[1]);
-}
-
-/* A petition is missing, and beside it a step of one that is here: that step is taken again. */
+/* A petition is missing, and beside it a step of one that is here. */
 Test(recovery, a_step_that_is_taken_again_counts_once_though_a_petition_is_missing, .timeout = 60) {
 	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
 	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
@@ -821,18 +750,70 @@ Test(recovery, a_step_that_is_taken_again_counts_once_though_a_petition_is_missi
 	cores_settle(cores);
 	copy = keep_copy(commune);
 	cores_connect(cores, 1);
-	take_step(commune, &id, ACTION_ACCEPTED, "x");
+	take_step(commune, &id, ACTION_ACCEPTED, "Đã nhận.");
 	(void)take_petition(commune, 2);
 	cores_settle(cores);
-	cr_assert_eq(cores_count(district, commune, MEASURE_ACCEPTED), 1);
 	exchange(commune, &copy);
 	restart_restored(commune);
 	reconnect_all(cores);
 	cr_assert_eq(epoch_of(commune), 2);
-	cr_assert_eq(cores_count(district, commune, MEASURE_RECEIVED), 2);
-	take_step(commune, &id, ACTION_ACCEPTED, "x");
+	take_step(commune, &id, ACTION_ACCEPTED, "Đã nhận.");
 	cores_settle(cores);
 	cr_expect_eq(cores_count(commune, commune, MEASURE_ACCEPTED), 1);
 	cr_expect_eq(cores_count(district, commune, MEASURE_ACCEPTED), 1);
+	expect_count(district, commune, 2);
 	scratch_done(&copy);
+}
+
+/* What the parent gives in full is lost on the way. */
+static void lose_disclosed(struct cores *cores, struct cores_frame *frame) {
+	struct message message;
+	struct writer w;
+
+	if (message_decode((struct span){ frame->data, frame->len }, &message) || message.type != MESSAGE_DISCLOSE ||
+		!id_eq(&frame->to, &cores->nodes[1].id))
+		return;
+	writer_init(&w, frame->data, frame->len);
+	message_write_ack(&w, NULL, 0);
+	frame->len = w.len;
+}
+
+Test(recovery, what_was_carried_and_comes_in_full_later_counts_once, .timeout = 60) {
+	_cleanup_(cores_freep) struct cores *cores = cores_new(2);
+	struct cores_node *district = &cores->nodes[0], *commune = &cores->nodes[1];
+	struct scratch copies[2], last;
+
+	commune->config.detail = DETAIL_ESCALATED;
+	cores_take_petitions(commune, 0, 5);
+	cores_settle(cores);
+	copies[0] = keep_copy(commune);
+	copies[1] = keep_copy(commune);
+	cores_connect(cores, 1);
+	for (unsigned i = 0; i < 3; i++)
+		(void)take_urgent(commune, 200 + i);
+	(void)take_petition(commune, 300); /* never comes in full */
+	cores_settle(cores);
+	exchange(commune, &copies[0]);
+	cores->on_frame = lose_disclosed;
+	restart_restored(commune);
+	reconnect_all(cores);
+	cores->on_frame = NULL;
+	cr_assert_eq(epoch_of(commune), 2);
+	cr_expect_eq(cases_at(commune), 5);
+	expect_count(district, commune, 9);
+	exchange(commune, &copies[1]);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 3);
+	cr_expect_eq(cases_at(commune), 8);
+	expect_count(district, commune, 9);
+	last = keep_copy(commune); /* as it is, with nothing missing */
+	exchange(commune, &last);
+	restart_restored(commune);
+	reconnect_all(cores);
+	cr_assert_eq(epoch_of(commune), 4);
+	expect_count(district, commune, 9);
+	for (size_t i = 0; i < N_ELEMENTS(copies); i++)
+		scratch_done(&copies[i]);
+	scratch_done(&last);
 }

@@ -17,18 +17,19 @@ Test(tallies, a_row_replaces_what_was_there_unless_it_is_of_an_older_life) {
 	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
 	_cleanup_(store_abortp) struct txn *txn = scratch_txn(store);
 	struct tally_entry entry = { .office = 4, .row = { 202406, 1, 2, MEASURE_RECEIVED, 0 } };
-	uint64_t n = 77;
-	uint32_t epoch = 77;
+	struct tally_entry held = { .office = 4, .epoch = 77, .row = { 202406, 1, 2, MEASURE_RECEIVED, 77 } };
 
-	cr_expect_eq(tallies_get(txn, 4, &entry.row, &n, &epoch), STORE_NOT_FOUND);
-	cr_expect(n == 77 && epoch == 77, "nothing is returned");
+	cr_expect_eq(tallies_get(txn, &held), STORE_NOT_FOUND);
+	cr_expect(held.row.n == 77 && held.epoch == 77, "nothing is filled");
 	for (size_t i = 0; i < N_ELEMENTS(steps); i++) {
 		entry.epoch = steps[i].epoch;
 		entry.row.n = steps[i].n;
+		entry.carried = i;
 		cr_assert_eq(tallies_put(txn, &entry), 0);
-		cr_assert_eq(tallies_get(txn, 4, &entry.row, &n, &epoch), 0);
-		cr_expect_eq(n, steps[i].want_n, "step %zu", i);
-		cr_expect_eq(epoch, steps[i].want_epoch, "step %zu", i);
+		cr_assert_eq(tallies_get(txn, &held), 0);
+		cr_expect_eq(held.row.n, steps[i].want_n, "step %zu", i);
+		cr_expect_eq(held.epoch, steps[i].want_epoch, "step %zu", i);
+		cr_expect_eq(held.carried, i == 3 ? 2 : i, "step %zu", i);
 	}
 }
 
@@ -50,10 +51,10 @@ static int list_entry(void *userdata, const struct tally_entry *entry) {
 
 Test(tallies, are_listed_in_order_at_once_or_piece_by_piece) {
 	static const struct tally_entry entries[] = {
-		{ 2, 1, { 202401, 0, 0, 1, 10 } }, { 1, 1, { 202402, 0, 0, 1, 11 } },
-		{ 1, 1, { 202401, 0, 0, 2, 12 } }, { 1, 1, { 202401, 0, 1, 1, 13 } },
-		{ 1, 7, { 202401, 1, 0, 1, 14 } }, { 256, 1, { 202312, 255, 255, 255, 15 } },
-		{ 1, 1, { 202401, 0, 0, 1, 16 } },
+		{ 2, 1, { 202401, 0, 0, 1, 10 }, 0 }, { 1, 1, { 202402, 0, 0, 1, 11 }, 0 },
+		{ 1, 1, { 202401, 0, 0, 2, 12 }, 0 }, { 1, 1, { 202401, 0, 1, 1, 13 }, 0 },
+		{ 1, 7, { 202401, 1, 0, 1, 14 }, 0 }, { 256, 1, { 202312, 255, 255, 255, 15 }, 0 },
+		{ 1, 1, { 202401, 0, 0, 1, 16 }, 0 },
 	};
 	_cleanup_(scratch_done) struct scratch scratch = scratch_new();
 	_cleanup_(store_closep) struct store *store = scratch_store(&scratch);
