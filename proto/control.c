@@ -78,18 +78,6 @@ static void read_inquiry(struct reader *r, struct inquiry *ret_inquiry) {
 		reader_fail(r);
 }
 
-static void read_oplog_id(struct reader *r, struct oplog_id *ret_oplog) {
-	read_id(r, &ret_oplog->office);
-	ret_oplog->epoch = read_uint(r, EPOCH_MAX);
-	ret_oplog->lane = read_uint(r, LANE_N - 1);
-}
-
-static void write_oplog_id(struct writer *w, const struct oplog_id *oplog) {
-	write_id(w, &oplog->office);
-	write_uint(w, oplog->epoch);
-	write_uint(w, oplog->lane);
-}
-
 void control_read_from(struct reader *r, struct held *ret_from) {
 	*ret_from = (struct held){ 0 };
 	if (reader_peek(r) == VALUE_NIL) {
@@ -97,7 +85,7 @@ void control_read_from(struct reader *r, struct held *ret_from) {
 		return;
 	}
 	read_array(r, FROM_FIELDS, FROM_FIELDS);
-	read_oplog_id(r, &ret_from->oplog);
+	oplog_id_read(r, &ret_from->oplog);
 	ret_from->size = read_uint(r, UINT64_MAX);
 	read_end(r);
 	if (id_is_nil(&ret_from->oplog.office))
@@ -110,13 +98,13 @@ void control_write_from(struct writer *w, const struct held *from) {
 		return;
 	}
 	write_array(w, FROM_FIELDS);
-	write_oplog_id(w, &from->oplog);
+	oplog_id_write(w, &from->oplog);
 	write_uint(w, from->size);
 }
 
 void control_read_refused(struct reader *r, struct refuse *ret_refuse) {
 	read_array(r, REFUSED_FIELDS, REFUSED_FIELDS);
-	read_oplog_id(r, &ret_refuse->oplog);
+	oplog_id_read(r, &ret_refuse->oplog);
 	ret_refuse->size = read_uint(r, UINT64_MAX);
 	ret_refuse->reason = read_uint(r, UINT64_MAX);
 	read_end(r);
@@ -124,7 +112,7 @@ void control_read_refused(struct reader *r, struct refuse *ret_refuse) {
 
 void control_write_refused(struct writer *w, const struct refuse *refuse) {
 	write_array(w, REFUSED_FIELDS);
-	write_oplog_id(w, &refuse->oplog);
+	oplog_id_write(w, &refuse->oplog);
 	write_uint(w, refuse->size);
 	write_uint(w, refuse->reason);
 }

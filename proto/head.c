@@ -69,6 +69,18 @@ int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct
 	return verifier_check(key, (struct span){ (uint8_t *)text, len }, head->signature);
 }
 
+void oplog_id_write(struct writer *w, const struct oplog_id *oplog) {
+	write_id(w, &oplog->office);
+	write_uint(w, oplog->epoch);
+	write_uint(w, oplog->lane);
+}
+
+void oplog_id_read(struct reader *r, struct oplog_id *ret_oplog) {
+	read_id(r, &ret_oplog->office);
+	ret_oplog->epoch = read_uint(r, EPOCH_MAX);
+	ret_oplog->lane = read_uint(r, LANE_N - 1);
+}
+
 void head_write(struct writer *w, const struct head *head) {
 	write_uint(w, head->size);
 	write_hash(w, &head->root);

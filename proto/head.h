@@ -55,6 +55,9 @@ size_t head_text(const struct oplog_id *oplog, uint64_t size, const struct hash 
 int head_sign(struct signer *signer, const struct oplog_id *oplog, struct head *head);
 /* 0, SIGN_BAD_SIGNATURE or -errno. */
 int head_verify(struct verifier *key, const struct oplog_id *oplog, const struct head *head);
+/* Office, epoch and lane: three elements of an array of the caller's. */
+void oplog_id_write(struct writer *w, const struct oplog_id *oplog);
+void oplog_id_read(struct reader *r, struct oplog_id *ret_oplog);
 /* Size, root and signature: three elements of an array of the caller's. */
 void head_write(struct writer *w, const struct head *head);
 void head_read(struct reader *r, struct head *ret_head);

@@ -21,21 +21,9 @@ enum {
 	OUTCOME_FIELDS = 5,
 };
 
-static void read_oplog_id(struct reader *r, struct oplog_id *ret_oplog) {
-	read_id(r, &ret_oplog->office);
-	ret_oplog->epoch = read_uint(r, EPOCH_MAX);
-	ret_oplog->lane = read_uint(r, LANE_N - 1);
-}
-
-static void write_oplog_id(struct writer *w, const struct oplog_id *oplog) {
-	write_id(w, &oplog->office);
-	write_uint(w, oplog->epoch);
-	write_uint(w, oplog->lane);
-}
-
 static void read_held(struct reader *r, struct held *ret_held) {
 	read_array(r, HELD_FIELDS, HELD_FIELDS);
-	read_oplog_id(r, &ret_held->oplog);
+	oplog_id_read(r, &ret_held->oplog);
 	ret_held->size = read_uint(r, UINT64_MAX);
 	read_end(r);
 }
@@ -53,7 +41,7 @@ static void read_held_list(struct reader *r, struct message *m) {
 
 static void read_outcome(struct reader *r, struct disclosed *ret_disclosed) {
 	read_array(r, OUTCOME_FIELDS, OUTCOME_FIELDS);
-	read_oplog_id(r, &ret_disclosed->oplog);
+	oplog_id_read(r, &ret_disclosed->oplog);
 	ret_disclosed->index = read_uint(r, UINT64_MAX);
 	ret_disclosed->outcome = read_uint(r, UINT64_MAX);
 	read_end(r);
@@ -70,7 +58,7 @@ static void read_outcomes(struct reader *r, struct message *m) {
 }
 
 static void read_disclose(struct reader *r, struct disclose *disclose) {
-	read_oplog_id(r, &disclose->oplog);
+	oplog_id_read(r, &disclose->oplog);
 	disclose->index = read_uint(r, UINT64_MAX);
 	disclose->record = read_bin(r, 1, RECORD_MAX);
 }
@@ -87,7 +75,7 @@ static void read_batch(struct reader *r, struct batch *batch) {
 	struct span signature;
 
 	batch->sequence = read_uint(r, UINT64_MAX);
-	read_oplog_id(r, &batch->oplog);
+	oplog_id_read(r, &batch->oplog);
 	batch->first = read_uint(r, UINT64_MAX);
 	batch->n = read_uint(r, BATCH_LEAVES_MAX);
 	read_hash(r, &batch->head.root);
@@ -100,7 +88,7 @@ static void read_batch(struct reader *r, struct batch *batch) {
 }
 
 static void read_refuse(struct reader *r, struct refuse *refuse) {
-	read_oplog_id(r, &refuse->oplog);
+	oplog_id_read(r, &refuse->oplog);
 	refuse->size = read_uint(r, UINT64_MAX);
 	refuse->reason = read_uint(r, UINT64_MAX);
 	refuse->text = read_line(r, 0, MESSAGE_TEXT_MAX);
@@ -192,7 +180,7 @@ static void write_held_list(struct writer *w, const struct held *held, size_t n)
 	write_array(w, n);
 	for (size_t i = 0; i < n; i++) {
 		write_array(w, HELD_FIELDS);
-		write_oplog_id(w, &held[i].oplog);
+		oplog_id_write(w, &held[i].oplog);
 		write_uint(w, held[i].size);
 	}
 }
@@ -218,7 +206,7 @@ void message_write_batch(struct writer *w, const struct batch *batch) {
 	write_array(w, BATCH_FIELDS);
 	write_uint(w, MESSAGE_BATCH);
 	write_uint(w, batch->sequence);
-	write_oplog_id(w, &batch->oplog);
+	oplog_id_write(w, &batch->oplog);
 	write_uint(w, batch->first);
 	write_uint(w, batch->n);
 	write_hash(w, &batch->head.root);
@@ -235,7 +223,7 @@ void message_write_ack(struct writer *w, const struct held *held, size_t n) {
 void message_write_refuse(struct writer *w, const struct refuse *refuse) {
 	write_array(w, REFUSE_FIELDS);
 	write_uint(w, MESSAGE_REFUSE);
-	write_oplog_id(w, &refuse->oplog);
+	oplog_id_write(w, &refuse->oplog);
 	write_uint(w, refuse->size);
 	write_uint(w, refuse->reason);
 	write_str(w, refuse->text);
@@ -257,7 +245,7 @@ void message_write_enrol(struct writer *w, enum enrol_outcome outcome, struct sp
 void message_write_disclose(struct writer *w, const struct disclose *disclose) {
 	write_array(w, DISCLOSE_FIELDS);
 	write_uint(w, MESSAGE_DISCLOSE);
-	write_oplog_id(w, &disclose->oplog);
+	oplog_id_write(w, &disclose->oplog);
 	write_uint(w, disclose->index);
 	write_bin(w, disclose->record);
 }
@@ -269,7 +257,7 @@ void message_write_disclosed(struct writer *w, const struct disclosed *disclosed
 	write_array(w, n);
 	for (size_t i = 0; i < n; i++) {
 		write_array(w, OUTCOME_FIELDS);
-		write_oplog_id(w, &disclosed[i].oplog);
+		oplog_id_write(w, &disclosed[i].oplog);
 		write_uint(w, disclosed[i].index);
 		write_uint(w, disclosed[i].outcome);
 	}

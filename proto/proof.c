@@ -10,9 +10,7 @@ enum {
 
 static void write_link(const struct proof_link *link, struct writer *w) {
 	write_array(w, LINK_FIELDS);
-	write_id(w, &link->oplog.office);
-	write_uint(w, link->oplog.epoch);
-	write_uint(w, link->oplog.lane);
+	oplog_id_write(w, &link->oplog);
 	write_uint(w, link->index);
 	leaf_write(w, &link->leaf);
 	write_array(w, link->path.n);
@@ -43,9 +41,7 @@ static void read_link(struct reader *r, struct proof_link *ret_link) {
 	struct proof_link *link = ret_link;
 
 	read_array(r, LINK_FIELDS, LINK_FIELDS);
-	read_id(r, &link->oplog.office);
-	link->oplog.epoch = read_uint(r, EPOCH_MAX);
-	link->oplog.lane = read_uint(r, LANE_N - 1);
+	oplog_id_read(r, &link->oplog);
 	link->index = read_uint(r, UINT64_MAX);
 	leaf_read(r, &link->leaf);
 	link->path.n = read_array(r, 0, MERKLE_DEPTH_MAX);

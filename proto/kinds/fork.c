@@ -10,9 +10,7 @@ void fork_encode(const struct fork *fork, struct writer *w) {
 	bool found = fork->state == FORK_FOUND;
 
 	write_array(w, FORK_FIELDS + (found ? PROOF_FIELDS : 0));
-	write_id(w, &fork->oplog.office);
-	write_uint(w, fork->oplog.epoch);
-	write_uint(w, fork->oplog.lane);
+	oplog_id_write(w, &fork->oplog);
 	write_uint(w, fork->state);
 	if (!found)
 		return;
@@ -32,9 +30,7 @@ int fork_decode(struct span body, struct fork *ret_fork) {
 	*ret_fork = (struct fork){ 0 };
 	reader_init(&r, body);
 	read_array(&r, FORK_FIELDS, UINT64_MAX);
-	read_id(&r, &ret_fork->oplog.office);
-	ret_fork->oplog.epoch = read_uint(&r, EPOCH_MAX);
-	ret_fork->oplog.lane = read_uint(&r, LANE_N - 1);
+	oplog_id_read(&r, &ret_fork->oplog);
 	ret_fork->state = read_uint(&r, UINT8_MAX);
 	if (ret_fork->state == FORK_FOUND) {
 		for (unsigned i = 0; i < 2; i++) {

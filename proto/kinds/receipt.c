@@ -5,9 +5,7 @@ void receipt_encode(const struct receipt_entry *entries, size_t n, struct writer
 	write_array(w, n);
 	for (size_t i = 0; i < n; i++) {
 		write_array(w, RECEIPT_ENTRY_FIELDS);
-		write_id(w, &entries[i].oplog.office);
-		write_uint(w, entries[i].oplog.epoch);
-		write_uint(w, entries[i].oplog.lane);
+		oplog_id_write(w, &entries[i].oplog);
 		head_write(w, &entries[i].head);
 	}
 }
@@ -22,9 +20,7 @@ int receipt_decode(struct span body, struct receipt_entry ret_entries[RECEIPT_MA
 		struct receipt_entry *entry = &ret_entries[i];
 
 		read_array(&r, RECEIPT_ENTRY_FIELDS, UINT64_MAX);
-		read_id(&r, &entry->oplog.office);
-		entry->oplog.epoch = read_uint(&r, EPOCH_MAX);
-		entry->oplog.lane = read_uint(&r, LANE_N - 1);
+		oplog_id_read(&r, &entry->oplog);
 		head_read(&r, &entry->head);
 		read_end(&r);
 		if (entry->head.size == 0)
