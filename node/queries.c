@@ -20,6 +20,7 @@ static int answer_status(struct core *core, const struct core_asked *query) {
 	memcpy(status.refusals, core->refusals, sizeof(status.refusals));
 	for (size_t i = 0; i < core->n_links; i++) {
 		const struct link *link = core->links[i];
+		bool moving = core->reg.own->row.office.state == OFFICE_MOVING;
 
 		reports[i] = (struct link_report){
 			.office = link->neighbour,
@@ -27,7 +28,8 @@ static int answer_status(struct core *core, const struct core_asked *query) {
 			.state = (uint8_t)link->state, /* the two enumerations agree */
 			.since_ms = link->since_ms,
 			.last_progress_ms = link->last_progress_ms,
-			.trouble = link->trouble.code ? link->trouble : link->shown,
+			.trouble = link->up && moving ? trouble_of(TROUBLE_HANDED_OVER, 0, "")
+				: link->trouble.code ? link->trouble : link->shown,
 			.clock_skew_ms = link->clock_skew_ms,
 		};
 	}

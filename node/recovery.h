@@ -52,7 +52,7 @@ struct recovery {
 	uint32_t pulled, hashes, lost; /* leaves from the parent; of those, hashes; petitioners that are not known here */
 };
 
-/* How it stands, in the store's meta; see core_recovery_write(). */
+/* How it stands, in the store's meta; see core_recovery_step(). */
 extern const char recovery_name[];
 extern const char recovered_name[];
 

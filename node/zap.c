@@ -50,8 +50,7 @@ static void log_stranger(struct zap *zap, const uint8_t *key) {
 		if (memcmp(zap->refused[i], key, OFFICE_CURVE_LEN) == 0)
 			return;
 	memcpy(zap->refused[zap->n_refused++ % ZAP_REFUSED_MAX], key, OFFICE_CURVE_LEN);
-	for (size_t i = 0; i < OFFICE_CURVE_LEN; i++)
-		(void)sprintf(hex + 2 * i, "%02x", key[i]);
+	hex_format((struct span){ key, OFFICE_CURVE_LEN }, hex);
 	log_cause(zap->log, LOG_WARNING,
 		_("a connection was refused: its key %s is of no office below this one"), hex);
 }

@@ -53,6 +53,15 @@ static inline bool id_is_nil(const struct id *a) {
 	return id_eq(a, &(const struct id){ { 0 } });
 }
 
+/* Two lower-case digits a byte, terminated by a zero. */
+static inline void hex_format(struct span bytes, char *ret_text) {
+	for (size_t i = 0; i < bytes.len; i++) {
+		*ret_text++ = "0123456789abcdef"[bytes.data[i] >> 4];
+		*ret_text++ = "0123456789abcdef"[bytes.data[i] & 0x0f];
+	}
+	*ret_text = '\0';
+}
+
 /* Big-endian integers: in a key, byte order is then number order. */
 static inline void put_be16(uint8_t *p, uint16_t v) {
 	p[0] = v >> 8;

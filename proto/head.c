@@ -8,11 +8,7 @@
 static const char digits[] = "0123456789abcdef";
 
 void id_format(const struct id *id, char ret_text[OFFICE_ID_TEXT_LEN + 1]) {
-	for (size_t i = 0; i < sizeof(id->b); i++) {
-		ret_text[2 * i] = digits[id->b[i] >> 4];
-		ret_text[2 * i + 1] = digits[id->b[i] & 0x0f];
-	}
-	ret_text[OFFICE_ID_TEXT_LEN] = '\0';
+	hex_format((struct span){ id->b, sizeof(id->b) }, ret_text);
 }
 
 bool id_parse(struct span text, struct id *ret_id) {

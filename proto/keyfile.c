@@ -71,18 +71,18 @@ int keyfile_decode(struct span text, struct keyfile *ret_keys) {
 	return r;
 }
 
-static int write_all(int fd, const char *text, size_t len) {
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
+int keyfile_write_all(int fd, struct span bytes) {
+	while (bytes.len > 0) { /* a disk that becomes full takes a part first, and then says so */
+		ssize_t n = write(fd, bytes.data, bytes.len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		text += n;
-		len -= (size_t)n;
+		bytes.data += n;
+		bytes.len -= (size_t)n;
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return 0;
 }
 
 int keyfile_check_folder(const char *path) {
@@ -116,6 +116,12 @@ int keyfile_sync_folder(const char *path) {
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+static int write_synced(int fd, const char *text, size_t len) {
+	int r = keyfile_write_all(fd, (struct span){ (const uint8_t *)text, len });
+
+	return r ? r : fsync(fd) < 0 ? -errno : 0;
+}
+
 /* Without a name until it is whole, so that whatever ends us leaves nothing behind. */
 static int write_unnamed(const char *path, const char *text, size_t len) {
 	_cleanup_(closep) int fd = open_folder(path, O_WRONLY | O_TMPFILE);
@@ -125,7 +131,7 @@ static int write_unnamed(const char *path, const char *text, size_t len) {
 	if (fd < 0)
 		return fd;
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	r = fchmod(fd, 0600) < 0 ? -errno : write_all(fd, text, len);
+	r = fchmod(fd, 0600) < 0 ? -errno : write_synced(fd, text, len);
 	/* and not renamed: keys that are there already are never replaced */
 	return r ? r : linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
@@ -151,7 +157,7 @@ static int write_named(const char *path, const char *text, size_t len) {
 	fd = mkostemp(temporary, O_CLOEXEC); /* 0600, whatever the umask */
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, text, len);
+	r = write_synced(fd, text, len);
 	if (!r)
 		r = rename_new(temporary, path);
 	(void)unlink(temporary);

@@ -30,6 +30,8 @@ int keyfile_decode(struct span text, struct keyfile *ret_keys);
 void keyfile_forbid_dumps(void);
 /* That nobody else can exchange what is in the directory. 0, KEYFILE_EXPOSED or -errno. */
 int keyfile_check_folder(const char *path);
+/* All of it, not synced. 0 or -errno. */
+int keyfile_write_all(int fd, struct span bytes);
 /* The name in the directory must survive a power cut as well as what is at @path. 0 or -errno. */
 int keyfile_sync_folder(const char *path);
 /* Writes @path, synced, whole or not at all. 0 or -errno (-EEXIST: there is one). */

@@ -127,17 +127,6 @@ static int back_up(const struct home *home, const char *home_dir, const char *to
 	return r ? r : parts_complete(to);
 }
 
-static int sync_folder_of(const char *path) {
-	char *copy = strdup(path);
-	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int r = !copy ? -ENOMEM : fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		(void)close(fd);
-	free(copy);
-	return r;
-}
-
 /* The directory as one file in it, which then takes its name. 0 or -errno. */
 static int pack(const char *folder, const char *path) {
 	char *packed;
@@ -156,7 +145,7 @@ static int pack(const char *folder, const char *path) {
 	if (r)
 		(void)unlink(packed);
 	free(packed);
-	return r ? r : sync_folder_of(path);
+	return r ? r : keyfile_sync_folder(path);
 }
 
 static bool is_file_name(const char *path) {
@@ -164,6 +153,17 @@ static bool is_file_name(const char *path) {
 	size_t len = strlen(path);
 
 	return len > strlen(end) && strcmp(path + len - strlen(end), end) == 0;
+}
+
+/* Whether somebody means a file of a kind that is not made: a directory of that name would surprise him. */
+static bool is_other_file_name(const char *path) {
+	static const char *const ends[] = { ".tar", ".tgz", ".gz", ".zst", ".zip", ".xz" };
+	const char *end = strrchr(path, '.');
+
+	for (size_t i = 0; end && !is_file_name(path) && i < N_ELEMENTS(ends); i++)
+		if (strcmp(end, ends[i]) == 0)
+			return true;
+	return false;
 }
 
 /* The new directory for it, which as a file it needs for a while. Heap; NULL where it was said why not. */
@@ -221,6 +221,8 @@ int command_backup(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (is_other_file_name(args[0]))
+		return misuse(_("%s: a backup is a directory, or a file whose name ends with .tar.zst"), args[0]);
 	ending = home_open(tool, &home); /* as its owner, to whom the copy belongs too */
 	if (ending)
 		return ending;

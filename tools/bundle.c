@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What waits for a neighbour, and how much came from it, in a file that is carried there (proto/bundle.h). */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -33,6 +34,8 @@ static int read_secret(const struct tool *tool, const struct home *home, uint8_t
 	if (r == 0)
 		memcpy(ret_secret, keys.curve_secret, BOX_KEY_LEN);
 	explicit_bzero(&keys, sizeof(keys));
+	if (r < 0 && r != -EINVAL)
+		return fail(_("cannot read %s/keys: %s"), tool->home, strerror(-r));
 	return r ? fail(_("%s/keys are not the keys of %.*s, whose store this is: restore the right ones"), tool->home,
 			  (int)home->own->office.name.len, home->own->office.name.data) : DONE;
 }
@@ -42,8 +45,10 @@ static bool is_neighbour(const struct home *home, const struct office_row *row) 
 }
 
 static int bundle_failed(const char *path, int r) {
-	return fail(_("no bundle was written to %s: %s; the user that owns this office must be able to write there"), path,
-		file_error(r));
+	if (r == -EACCES || r == -EPERM)
+		return fail(_("no bundle was written to %s: %s; the user that owns this office must be able to write there"),
+			path, file_error(r));
+	return fail(_("no bundle was written to %s: %s"), path, file_error(r));
 }
 
 /* What is being written. */
@@ -167,6 +172,8 @@ int command_bundle_export(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (!to)
 		return misuse(_("say for which office: --to OFFICE"));
+	if (strcmp(args[0], "-") == 0)
+		return misuse(_("a bundle goes into a file"));
 	if (export.size_max < SIZE_MIN)
 		return misuse(_("--size: write a number of bytes, at least %d"), SIZE_MIN);
 	ending = home_open(tool, &home);

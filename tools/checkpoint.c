@@ -241,7 +241,7 @@ int command_checkpoint(struct tool *tool, int argc, char **argv) {
 		{ "compare", N_("FILE"), N_("instead, whether what is here is what the heads in the file sign"),
 			.value = &path },
 	};
-	const struct usage usage = { "checkpoint", "[OFFICE]",
+	const struct usage usage = { "checkpoint", "[OFFICE] | --compare FILE",
 		N_("Prints the newest head of each oplog of an office (this one, if none is named) as a C2SP signed note, which public transparency-log tools can verify."),
 		options, N_ELEMENTS(options), 0, 1 };
 	struct home home;

@@ -92,17 +92,7 @@ int file_begin(const char *path, struct file_new *ret_file) {
 }
 
 int file_append(struct file_new *file, struct span bytes) {
-	while (bytes.len > 0) {
-		ssize_t n = write(file->fd, bytes.data, bytes.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes.data += n;
-		bytes.len -= (size_t)n;
-	}
-	return 0;
+	return keyfile_write_all(file->fd, bytes);
 }
 
 int file_end(struct file_new *file, int r, mode_t mode) {

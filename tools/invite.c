@@ -164,6 +164,8 @@ int command_invite(struct tool *tool, int argc, char **argv) {
 
 	if (!options_read(tool, &usage, argc, argv, &args, &n_args, &ending))
 		return ending;
+	if (inviting.file && strcmp(inviting.file, "-") == 0)
+		return misuse(_("without --file the text goes to standard output"));
 	return invite(tool, &inviting);
 }
 

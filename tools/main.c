@@ -63,10 +63,10 @@ static const struct command {
 	{ NULL, "requests", command_requests, N_("what was asked for, and what was answered") },
 	{ NULL, "visibility", command_visibility, N_("which offices can read a petition, and why") },
 	{ NULL, "log", command_log, N_("the records of an office as they are kept") },
-	{ NULL, "verify", command_verify, N_("check the whole store") },
+	{ NULL, "verify", command_verify, N_("check the whole store, or a proof in a file") },
 	{ NULL, "prove", command_prove, N_("a petition in a file that anybody can check") },
 	{ NULL, "receipt", command_receipt, N_("which offices above hold a petition, since when") },
-	{ NULL, "checkpoint", command_checkpoint, N_("heads, for public transparency-log tools") },
+	{ NULL, "checkpoint", command_checkpoint, N_("heads, to publish or to compare with another's") },
 	{ NULL, "stream", command_stream, N_("follow the numbers as they change") },
 };
 
@@ -85,7 +85,7 @@ static int show_help(void) {
 	}
 	printf("  %-18s %s\n", "version", _("the version of this tool"));
 	printf("  %-18s %s\n\n", "help", _("this text"));
-	printf("%s\n", _("Every command has --help. All know --home DIRECTORY and --json."));
+	printf("%s\n", _("Every command has --help. All know --home DIRECTORY, and most --json."));
 	printf("%s\n", _("Endings: 0 done, 1 failed, 2 not understood, 3 refused by a rule."));
 	return DONE;
 }

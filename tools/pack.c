@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/keyfile.h"
 #include "tools/pack.h"
 
 #include <archive.h>
@@ -95,18 +96,6 @@ int pack_write(const char *folder, int fd) {
 	return r;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t len) {
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		bytes += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 /* That there is room, before anything of it is written. */
 static int check_room(int dir_fd, int64_t size) {
 	struct statvfs fs;
@@ -141,7 +130,7 @@ static int read_part(struct archive *archive, struct archive_entry *entry, int d
 		done += n;
 		if (done > size)
 			return PACK_MALFORMED;
-		r = write_all(fd, chunk, (size_t)n);
+		r = keyfile_write_all(fd, (struct span){ chunk, (size_t)n });
 		if (r)
 			return r;
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "proto/keyfile.h"
 #include "tools/parts.h"
 
 #include <errno.h>
@@ -96,9 +97,9 @@ int part_write(int dir_fd, const char *name, int from_fd, const char *text) {
 	if (!text)
 		while ((n = sendfile(fd, from_fd, NULL, COPY_CHUNK)) > 0)
 			;
-	while (text && *text && (n = write(fd, text, strlen(text))) >= 0)
-		text += n; /* a disk that becomes full takes a part first, and then says so */
-	r = n < 0 || fsync(fd) < 0 ? -errno : 0;
+	r = n < 0 ? -errno : text ? keyfile_write_all(fd, span_str(text)) : 0;
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
 	(void)close(fd);
 	return r;
 }
@@ -131,13 +132,14 @@ static int open_part(int dir_fd, const char *name) {
 
 static int write_line(FILE *f, int dir_fd, const char *name) {
 	int fd = open_part(dir_fd, name);
+	char text[HASH_TEXT + 1];
 	struct hash hash;
 	int r = fd < 0 ? fd : hash_file(fd, &hash);
 
-	for (size_t i = 0; r == 0 && i < sizeof(hash.b); i++)
-		fprintf(f, "%02x", hash.b[i]);
-	if (r == 0)
-		fprintf(f, "  %s\n", name);
+	if (r == 0) {
+		hex_format((struct span){ hash.b, sizeof(hash.b) }, text);
+		fprintf(f, "%s  %s\n", text, name);
+	}
 	if (fd >= 0)
 		(void)close(fd);
 	return r;
@@ -182,6 +184,7 @@ static int read_complete(int dir_fd, char text[COMPLETE_MAX + 1]) {
 /* Opens the part that a line names, if it is what the line says. 0, an outcome or -errno. */
 static int open_line(int dir_fd, const char *line, struct parts *parts) {
 	const char *name = strlen(line) > HASH_TEXT + 2 ? line + HASH_TEXT + 2 : "";
+	char text[HASH_TEXT + 1];
 	struct hash hash;
 	off_t max;
 	int r;
@@ -195,13 +198,10 @@ static int open_line(int dir_fd, const char *line, struct parts *parts) {
 	if (r < 0)
 		return r == -ENOENT ? PARTS_ALTERED : r;
 	r = hash_file(r, &hash);
-	for (size_t i = 0; r == 0 && i < sizeof(hash.b); i++) {
-		char digits[3];
-
-		snprintf(digits, sizeof(digits), "%02x", hash.b[i]);
-		r = memcmp(digits, line + 2 * i, 2) == 0 ? 0 : PARTS_ALTERED;
-	}
-	return r;
+	if (r)
+		return r;
+	hex_format((struct span){ hash.b, sizeof(hash.b) }, text);
+	return memcmp(text, line, HASH_TEXT) == 0 ? 0 : PARTS_ALTERED;
 }
 
 /* That it is whole: each required part is there, the store first, and none twice. */

@@ -237,7 +237,7 @@ static int write_proof(const struct tool *tool, const struct proof *proof, const
 int command_prove(struct tool *tool, int argc, char **argv) {
 	const char *path = NULL;
 	const struct option_def options[] = {
-		{ "out", N_("FILE"), N_("where to write it (-: standard output); default REF.proof"), .value = &path },
+		{ "out", N_("FILE"), N_("where to write it (-: standard output); default REF.proof, with - for /"), .value = &path },
 	};
 	const struct usage usage = { "prove", "REF|PLACE",
 		N_("Writes a small file that proves a petition: its record, that it stands in the oplog of its office, and who enrolled that office, up to the topmost. Anybody can check it anywhere. A PLACE is office/epoch/lane/number, also of a record of which only the hash is here."),
@@ -253,10 +253,8 @@ int command_prove(struct tool *tool, int argc, char **argv) {
 		return ending;
 	if (!path && asprintf(&own, "%s.proof", args[0]) < 0)
 		return fail_memory();
-	if (!path && strchr(args[0], '/')) {
-		free(own);
-		return misuse(_("\"%s\" cannot be a file's name; give one with --out"), args[0]);
-	}
+	for (char *at = own; at && (at = strchr(at, '/'));) /* of a place, or of a number in a paper register */
+		*at = '-';
 	ending = home_open(tool, &home);
 	if (ending == DONE) {
 		proof = calloc(1, sizeof(*proof));

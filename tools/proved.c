@@ -55,8 +55,7 @@ static void cell_hash(struct listing *listing, const struct leaf *leaf) {
 	struct hash hash;
 
 	leaf_hash(leaf, &hash);
-	for (size_t i = 0; i < sizeof(hash.b); i++)
-		snprintf(text + 2 * i, 3, "%02x", hash.b[i]);
+	hex_format((struct span){ hash.b, sizeof(hash.b) }, text);
 	cell_str(listing, text);
 }
 

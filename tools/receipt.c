@@ -109,7 +109,7 @@ static int list_receipts(struct listing *listing, struct receipts *receipts) {
 
 int command_receipt(struct tool *tool, int argc, char **argv) {
 	static const struct usage usage = { "receipt", "REF|PLACE",
-		N_("Says which offices above hold a petition, since when at the latest, under whose signature. A receipt is a record of the office that holds it, which lienthong prove proves. They come down every ten minutes while the line is up."),
+		N_("Says which offices above hold a petition, since when at the latest, under whose signature. A receipt is a record of the office that holds it, which lienthong prove proves. They come down every ten minutes while the line is up, if the offices above are not set otherwise."),
 		NULL, 0, 1, 1 };
 	_cleanup_(listing_done) struct listing listing;
 	struct receipts receipts = { 0 };

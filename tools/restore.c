@@ -94,7 +94,7 @@ static int say_next(const struct tool *tool) {
 		return home_open_failed(tool, r);
 	keyring_name(shut.file, name);
 	if (shut.n > 0)
-		say(_("Of %llu petitions nobody can read who brought them: the keys are not here. Put %s into %s from where it was kept safe, best now, for the user of the node and mode 0600; it takes no other file's place."),
+		say(_("Of %llu petitions nobody can read who brought them: the keys are not here. Put the files private-*.keys that were kept safe, %s first, into %s, best now, for the user of the node and mode 0600; they take no other file's place."),
 			(unsigned long long)shut.n, name, tool->home);
 	if (denunciations_present(tool, key))
 		say(_("Who brings a denunciation will be sealed to the key %s, as when this copy was made. If another took its place since, nobody may have the file that opens this one: before the node starts, give that of the newest key, lienthong key denunciations --use FILE."),

@@ -186,7 +186,7 @@ static int fill_office(struct listing *listing, const struct home *home,
 		cell_office(listing, home, home_parent(home)->number);
 	else
 		cell(listing, json_null(), "%s", _("none: the topmost, or not joined yet"));
-	cell_text(listing, address);
+	cell_text(listing, home->own->office.state == OFFICE_MOVING ? (struct span){ 0 } : address);
 	fill_node(listing, state);
 	cell_count(listing, summary->records);
 	cell_count(listing, summary->oplogs);

@@ -39,10 +39,10 @@ static void one_name(uid_t uid, char ret_name[USER_NAME_MAX + 1]) {
 void user_name(const struct user *user, char ret_name[USER_NAME_MAX + 1]) {
 	char known[USER_NAME_MAX + 1], claimed[USER_NAME_MAX + 1];
 
-	one_name(user->uid, ret_name);
+	one_name(user->uid, known);
+	snprintf(ret_name, USER_NAME_MAX + 1, "%s", known);
 	if (!user->claims)
 		return;
-	one_name(user->uid, known);
 	one_name(user->claimed, claimed);
 	snprintf(ret_name, USER_NAME_MAX + 1, "%.16s (sudo: %.32s)", known, claimed);
 }

@@ -174,9 +174,7 @@ static const enum table derived[] = {
 };
 
 static void format_key(struct span key, char ret_text[2 * KEY_SHOWN + 1]) {
-	ret_text[0] = '\0';
-	for (size_t i = 0; i < key.len && i < KEY_SHOWN; i++)
-		sprintf(ret_text + 2 * i, "%02x", key.data[i]);
+	hex_format((struct span){ key.data, key.len < KEY_SHOWN ? key.len : KEY_SHOWN }, ret_text);
 }
 
 static int compare_table(struct checking *checking, struct txn *made, enum table table) {

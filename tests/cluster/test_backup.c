@@ -332,6 +332,15 @@ Test(backup, that_somebody_else_made_writes_nothing_anywhere, .timeout = 120) {
 	RUN(stage.home, 1, "cannot be read", "restore", "/dev/zero");
 }
 
+Test(backup, of_a_kind_that_is_not_made_is_no_directory_of_that_name, .timeout = 60) {
+	_cleanup_(stage_done) struct stage stage = stage_new();
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/office.tgz", stage.room);
+	RUN(stage.home, 2, ".tar.zst", "backup", path);
+	cr_expect_eq(access(path, F_OK), -1);
+}
+
 /* An office that was made there, and an empty directory of a restore that did nothing: it is not what was put back. */
 Test(backup, is_not_said_to_be_back_where_another_office_is, .timeout = 60) {
 	_cleanup_(stage_done) struct stage stage = stage_new();

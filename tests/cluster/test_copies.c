@@ -74,6 +74,23 @@ static void wait_moved(const struct proc *from, const char *to) {
 	cli_done(&cli);
 }
 
+/* Until its queue gives that reason for what waits. */
+static void wait_why(const struct proc *office, const char *why) {
+	uint64_t until_ms = proc_now_ms() + PATIENT_MS;
+	bool is_it = false;
+
+	while (!is_it) {
+		json_t *rows = JSON(office->home, "queue", "--json");
+		const char *said = json_string_value(json_object_get(json_array_get(rows, 0), "why"));
+
+		is_it = said && strcmp(said, why) == 0;
+		cr_assert_lt(proc_now_ms(), until_ms, "%s", said ? said : "nothing");
+		json_decref(rows);
+		if (!is_it)
+			proc_pause_ms(100);
+	}
+}
+
 /* For who trusts the register, and for who has but the topmost office's fingerprint. */
 static void expect_in_order(const struct proc *office) {
 	json_t *rows = JSON(office->home, "office", "list", "--json"), *row;
@@ -239,6 +256,7 @@ Test(copies, an_office_moves_from_one_district_to_another, .timeout = 300) {
 	RUN(from->home, 0, "office", "move", "09163", "--to", "260"); /* taken back */
 	wait_moved(from, "259");
 	expect_in_order(from); /* the new parent has not said so yet */
+	wait_why(commune, "handed-over");
 	ctl_take_petitions(commune, 5, 1);
 	len = ctl_add_office(to, &commune->office, &commune->keys, answer);
 	ctl_join(commune, (struct span){ answer, len });
