@@ -65,7 +65,10 @@ static int on_office(void *userdata, const struct office *office, uint32_t numbe
 	core->parted = true;
 	core->moved |= moved;
 	core->joined |= moved && held == core->reg.own;
-	return r ? r : core_meet_office(core, core->txn, office);
+	if (r)
+		return r;
+	/* the office above this one may be another from now on */
+	return held && held == core->reg.own ? core_meet_neighbours(core) : core_meet_office(core, core->txn, office);
 }
 
 /* Judging: what a rule finds becomes a record of our own. */
