@@ -70,6 +70,8 @@ static int core_load(struct core *core) {
 	if (!r)
 		r = core_load_guests(core, core->txn);
 	if (!r)
+		r = core_line_load(core, core->txn);
+	if (!r)
 		r = core_disclosures_load(core);
 	if (!r)
 		r = private_settle(core->txn, core->keys->keyring, &core->shut);
@@ -338,6 +340,7 @@ static bool command_writes(uint8_t command) {
 	case COMMAND_UNFORK:
 	case COMMAND_MOVE_OFFICE:
 	case COMMAND_IMPORT:
+	case COMMAND_HOLD_LINE:
 		return true;
 	default:
 		return false;
@@ -354,6 +357,8 @@ void core_request(struct core *core, struct span client, struct span frame) {
 	r = note_asked(core, client, &request, writes);
 	if (r || core->failed || !writes)
 		core_fail(core, r);
+	else if (request.command == COMMAND_HOLD_LINE) /* nothing is taken in */
+		core_fail(core, core_hold_line(core, client, &request));
 	else if (core->barred && request.command != COMMAND_JOIN)
 		core_fail(core, core_answer_failure(core, client, request.number, core->barred, 0,
 			span_str("")));

@@ -43,6 +43,12 @@ struct core_guest {
 	uint64_t look_at_ms; /* what it asks before is dropped; monotonic */
 };
 
+/* When the line to the parent is kept closed; on the wall clock, to outlast a restart. */
+struct core_line {
+	uint64_t paused_ms; /* somebody said so then; 0: nobody did */
+	uint64_t until_ms;  /* 0: until it is resumed */
+};
+
 struct core {
 	struct store *store;
 	const struct config *config;
@@ -60,6 +66,7 @@ struct core {
 	struct core_guest *guests;
 	size_t n_guests;
 	struct core_disclosures disclosures;
+	struct core_line line;
 	struct compress_work *work;
 	struct link **links; /* sorted by neighbour */
 	size_t n_links;
@@ -141,6 +148,10 @@ int core_write_counts(struct core *core, uint8_t kind, const struct tally_entry 
 /* bundle.c: within the turn's transaction; after it, with a read transaction. 0 or -errno. */
 int core_import(struct core *core, struct span client, const struct request *request);
 int core_export(struct core *core, struct txn *txn, const struct core_asked *query);
+/* line.c */
+int core_line_load(struct core *core, struct txn *txn); /* 0 or -errno */
+/* Within the turn's transaction. 0 or -errno. */
+int core_hold_line(struct core *core, struct span client, const struct request *request);
 
 /* neighbours.c */
 int core_load_neighbours(struct core *core); /* 0 or -errno */

@@ -78,18 +78,36 @@ __attribute__((format(printf, 3, 4))) static void tell(struct uplink *uplink, in
 	(void)sd_notifyf(0, "STATUS=%s", line);
 }
 
+/* Tells the core why there is no line, if that is news; the sentence is then in @ret_text. */
+static bool parted(struct uplink *uplink, const struct trouble *trouble, char ret_text[TROUBLE_TEXT_MAX]) {
+	if (trouble_eq(trouble, &uplink->trouble))
+		return false;
+	uplink->trouble = *trouble;
+	trouble_text(trouble, ret_text);
+	core_link_lost(uplink->core, &uplink->parent, trouble);
+	return true;
+}
+
 /* Tells the core, and the log where it is news, why there is no line. */
 static void lost(struct uplink *uplink, enum trouble_code code, uint32_t reason) {
-	struct trouble trouble =
+	const struct trouble trouble =
 		trouble_of(code, reason, code == TROUBLE_MOVED ? "" : uplink->address);
-	char why[TROUBLE_TEXT_MAX];
+	char text[TROUBLE_TEXT_MAX];
 
-	if (trouble_eq(&trouble, &uplink->trouble))
-		return;
-	uplink->trouble = trouble;
-	trouble_text(&trouble, why);
-	tell(uplink, LOG_WARNING, _("the parent cannot be reached: %s"), why);
-	core_link_lost(uplink->core, &uplink->parent, &trouble);
+	if (parted(uplink, &trouble, text))
+		tell(uplink, LOG_WARNING, _("the parent cannot be reached: %s"), text);
+}
+
+/* This office wants the line closed, for this reason. */
+static void hold(struct uplink *uplink, enum trouble_code why) {
+	const struct trouble trouble = trouble_of(why, 0, "");
+	char text[TROUBLE_TEXT_MAX];
+
+	close_sockets(uplink);
+	uplink->state = UPLINK_HELD;
+	uplink->deadline_ms = UINT64_MAX;
+	if (parted(uplink, &trouble, text))
+		tell(uplink, LOG_INFO, _("the line to the parent is closed: %s"), text);
 }
 
 static void pause_a_while(struct uplink *uplink, uint64_t now_ms) {
@@ -189,7 +207,14 @@ static void flush(struct uplink *uplink) {
 }
 
 void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
-	if (uplink->renew) {
+	struct line_report closed;
+
+	if (core_line_closed(uplink->core, &closed)) {
+		hold(uplink, closed.why);
+	} else if (uplink->state == UPLINK_HELD) {
+		uplink->n_failures = 0;
+		try_parent(uplink, now_ms);
+	} else if (uplink->renew) {
 		if (uplink->state == UPLINK_CONNECTED)
 			lost(uplink, TROUBLE_MOVED, 0);
 		uplink->n_failures = 0;
@@ -210,7 +235,11 @@ void uplink_turn(struct uplink *uplink, uint64_t now_ms) {
 }
 
 uint64_t uplink_wakeup_ms(const struct uplink *uplink) {
-	return uplink->renew || uplink->broken ? 0 : uplink->deadline_ms;
+	bool held = uplink->state == UPLINK_HELD;
+
+	if (core_line_closed(uplink->core, NULL) != held)
+		return 0;
+	return !held && (uplink->renew || uplink->broken) ? 0 : uplink->deadline_ms;
 }
 
 static void connected(struct uplink *uplink, uint64_t now_ms) {

@@ -7,6 +7,8 @@
  *   TRYING     a socket connects, once                 -- handshake done -->  CONNECTED
  *   CONNECTED  frames flow
  *   PAUSING    closed: a random pause, longer each time  -- time ---------->  TRYING
+ *   HELD       closed, as this office wants it (core_line_closed())  -- not any more -->  TRYING
+ *   any  -- this office wants it closed ---------------------------------------->  HELD
  *   TRYING, CONNECTED  -- failed, refused, lost, no word in time ---------->  PAUSING
  *
  * libzmq could reconnect by itself, but its children would do so in step, and after a refused key
@@ -25,6 +27,7 @@ enum uplink_state {
 	UPLINK_TRYING,
 	UPLINK_CONNECTED,
 	UPLINK_PAUSING,
+	UPLINK_HELD,
 };
 
 struct uplink {
@@ -34,7 +37,7 @@ struct uplink {
 	const struct config *config;
 	const struct keyfile *keys;
 	enum uplink_state state;
-	void *socket;          /* NULL: IDLE, PAUSING */
+	void *socket;          /* NULL: IDLE, PAUSING, HELD */
 	void *monitor;         /* its events */
 	uint64_t n_sockets;    /* made so far */
 	uint64_t deadline_ms;  /* PAUSING: try again; otherwise no word came: make it anew */

@@ -179,6 +179,10 @@ static void read_arguments(struct reader *r, struct request *request) {
 		request->valid_ms = read_uint(r, VALID_MAX_MS);
 		request->automatic = read_bool(r);
 		break;
+	case COMMAND_HOLD_LINE:
+		request->held = read_bool(r);
+		request->until_ms = read_uint(r, UINT64_MAX);
+		break;
 	case COMMAND_MOVE_OFFICE:
 		read_id(r, &request->record);
 		read_id(r, &request->office.id);
@@ -379,6 +383,12 @@ void control_write_move_office(struct writer *w, uint64_t number, const struct i
 	write_id(w, parent);
 }
 
+void control_write_hold_line(struct writer *w, uint64_t number, bool held, uint64_t until_ms) {
+	write_request(w, number, COMMAND_HOLD_LINE, 2);
+	write_bool(w, held);
+	write_uint(w, until_ms);
+}
+
 void control_write_rotate(struct writer *w, uint64_t number) {
 	write_request(w, number, COMMAND_ROTATE, 0);
 }
@@ -488,6 +498,9 @@ void control_write_status_values(struct writer *w, const struct control_status *
 	write_array(w, n_links);
 	for (size_t i = 0; i < n_links; i++)
 		write_link(w, &links[i]);
+	write_uint(w, status->line.why);
+	write_uint(w, status->line.since_ms);
+	write_uint(w, status->line.until_ms);
 }
 
 /* Reasons that only a newer node knows are passed over. */
@@ -522,6 +535,9 @@ int control_status_read(struct answer *answer, struct control_status *ret_status
 	while (reader_peek(r) != VALUE_END)
 		read_link(r, &link);
 	read_end(r);
+	status.line.why = read_uint(r, UINT8_MAX);
+	status.line.since_ms = read_uint(r, UINT64_MAX);
+	status.line.until_ms = read_uint(r, UINT64_MAX);
 	if (r->failed)
 		return CONTROL_MALFORMED;
 	*ret_status = status;

@@ -24,6 +24,7 @@
  *   EXPORT      [office id, max, from]      -> [[message, ...], records, next]  for a bundle (bundle.h); from and next:
  *                                              [office, epoch, lane, size], or nil: the beginning, the end
  *   IMPORT      [office id, [message, ...]] -> [new records, [[office, epoch, lane, size, reason], ...]]
+ *   HOLD_LINE   [held, until_ms]            -> []         the line to the parent is kept closed; 0: until it is not
  *   ROTATE      []                          -> []         to the key in the file beside the present one
  *   ASK         [body of a request]         -> [outcome, record id]  for a case; asked is any office below, whose case it is
  *   GRANT       [record id, who]            -> []         of a request
@@ -52,7 +53,7 @@ enum {
 	CONTROL_KEY_MAX = 511,   /* of SNAPSHOT: the store's longest */
 	CONTROL_ROWS_MAX = 1000, /* in one answer to SINCE or SNAPSHOT */
 	CONTROL_FAULTS_MAX = 100, /* in one answer to SUBMIT */
-	CONTROL_STATUS_VALUES = 6,
+	CONTROL_STATUS_VALUES = 9,
 };
 
 enum {
@@ -77,6 +78,7 @@ enum command {
 	COMMAND_MOVE_OFFICE = 15,
 	COMMAND_EXPORT = 16,
 	COMMAND_IMPORT = 17,
+	COMMAND_HOLD_LINE = 18,
 	COMMAND_ASK = 20,
 	COMMAND_GRANT = 21,
 	COMMAND_DENY = 22,
@@ -154,6 +156,8 @@ struct request {
 	struct office office;   /* INVITE: code, level, name; CHANGE_OFFICE: also id, state */
 	uint64_t valid_ms;      /* INVITE */
 	bool automatic;         /* INVITE */
+	bool held;              /* HOLD_LINE */
+	uint64_t until_ms;      /* HOLD_LINE */
 	uint64_t since;         /* SINCE */
 	uint64_t max;           /* SINCE; EXPORT: bytes */
 	struct held from;       /* EXPORT; office nil: from the beginning */
@@ -198,7 +202,14 @@ struct link_report {
 	int64_t clock_skew_ms; /* theirs less ours at the last HELLO */
 };
 
-/* Answer values to STATUS: [pid, started_ms, version, turns, [[reason, n], ...], [link, ...]]. */
+/* Why this office keeps the line to its parent closed. */
+struct line_report {
+	uint8_t why;       /* enum trouble_code: PAUSED; NONE: it does not */
+	uint64_t since_ms; /* wall clock, as the next; 0: not known */
+	uint64_t until_ms; /* 0: until somebody says so */
+};
+
+/* Answer values to STATUS: [pid, started_ms, version, turns, [[reason, n], ...], [link, ...], line in three values]. */
 struct control_status {
 	uint64_t pid;
 	uint64_t started_ms;
@@ -207,6 +218,7 @@ struct control_status {
 	uint64_t refusals[REFUSAL_N]; /* by enum refusal, since the start */
 	size_t n_links;
 	struct reader links;   /* see control_link_next() */
+	struct line_report line;
 };
 
 /* 0, or CONTROL_MALFORMED with nothing but the request's number, 0 where that cannot be read either. */
@@ -232,6 +244,8 @@ void control_write_invite(struct writer *w, uint64_t number, const struct office
 	struct span address, uint64_t valid_ms, bool automatic);
 /* What @office shall be called from now on, and its state. */
 void control_write_change_office(struct writer *w, uint64_t number, const struct office *office);
+/* Keeps the line to the parent closed, until a time or (0) until it is not @held any more. */
+void control_write_hold_line(struct writer *w, uint64_t number, bool held, uint64_t until_ms);
 void control_write_rotate(struct writer *w, uint64_t number);
 void control_write_move_office(struct writer *w, uint64_t number, const struct id *office, const struct id *parent);
 void control_write_export(struct writer *w, uint64_t number, const struct id *office, uint64_t max,

@@ -36,6 +36,7 @@ const char *trouble_name(uint8_t code) {
 		[TROUBLE_NO_END] = "no-end",
 		[TROUBLE_SHOWN_BELOW] = "shown-below",
 		[TROUBLE_HANDED_OVER] = "handed-over",
+		[TROUBLE_PAUSED] = "paused",
 	};
 
 	return code < N_ELEMENTS(names) ? names[code] : "unknown";
@@ -93,6 +94,8 @@ static const char *sentence(const struct trouble *trouble, const char **ret_part
 		return _("an office below says that it was shown records that have not come here; ask both, they may be kept from you: %s");
 	case TROUBLE_HANDED_OVER:
 		return _("this office was handed over to it, and joins it with its answer: lienthong join FILE");
+	case TROUBLE_PAUSED:
+		return _("paused by this office (lienthong link resume ends it)");
 	case TROUBLE_NO_END:
 		return _("an oplog is held back: its office was put back, and where the old one ended has not been signed here yet");
 	default:

@@ -29,6 +29,7 @@ enum trouble_code {
 	TROUBLE_NO_END = 16,         /* an oplog is held back: the head where a life of its office ended is not here */
 	TROUBLE_SHOWN_BELOW = 17,    /* offices below were shown what has not come here; detail: by whom, and who */
 	TROUBLE_HANDED_OVER = 18,    /* this office, to the one above it from now on, which has yet to say where it listens */
+	TROUBLE_PAUSED = 19,         /* this office keeps the line to its parent closed: somebody here said so */
 };
 
 enum {

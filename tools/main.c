@@ -47,6 +47,8 @@ static const struct command {
 	{ NULL, "queue", command_queue, N_("what waits for each neighbour, and why") },
 	{ "bundle", "export", command_bundle_export, N_("what waits for a neighbour, in a file to carry there") },
 	{ "bundle", "import", command_bundle_import, N_("take what a neighbour sent in such a file") },
+	{ "link", "pause", command_link_pause, N_("close the line to the office above for a while") },
+	{ "link", "resume", command_link_resume, N_("open it again") },
 	{ "petition", "add", command_petition_add, N_("keep a petition") },
 	{ "petition", "list", command_petition_list, N_("the petitions that can be read here") },
 	{ "petition", "show", command_petition_show, N_("one petition with its history") },

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tools/nodestate.h"
 
+#include <stdio.h>
+
+#include "tools/dates.h"
+
 void nodestate_init(struct nodestate *state, const struct tool *tool) {
 	_cleanup_(writer_done) struct writer w;
 	struct answer answer;
@@ -51,7 +55,25 @@ static void cell_word_or_none(struct listing *listing, const char *word, const c
 	cell(listing, word ? json_string(word) : json_null(), "%s", sentence);
 }
 
-void cell_why(struct listing *listing, const struct nodestate *state, const struct id *office) {
+/* That this office keeps the line closed: why, since when, until when. */
+static void cell_why_closed(struct listing *listing, const struct line_report *line) {
+	const struct trouble trouble = { .code = line->why };
+	char why[TROUBLE_TEXT_MAX], since[DATE_TEXT_MAX], until[DATE_TEXT_MAX];
+	char sentence[TROUBLE_TEXT_MAX + 2 * DATE_TEXT_MAX + 64];
+
+	trouble_text(&trouble, why);
+	date_format_time(line->since_ms, since);
+	date_format_time(line->until_ms, until);
+	if (line->since_ms && line->until_ms)
+		(void)snprintf(sentence, sizeof(sentence), _("%s; since %s, until %s"), why, since, until);
+	else
+		(void)snprintf(sentence, sizeof(sentence), _("%s; since %s"), why, since);
+	cell_word_or_none(listing, trouble_name(line->why), sentence);
+	date_format_iso(line->until_ms, until);
+	cell_word_or_none(listing, line->until_ms ? until : NULL, "");
+}
+
+void cell_why(struct listing *listing, const struct nodestate *state, const struct id *office, enum lane lane) {
 	struct link_report link = { .trouble = { .code = TROUBLE_NOT_YET } };
 	char sentence[TROUBLE_TEXT_MAX];
 
@@ -61,6 +83,10 @@ void cell_why(struct listing *listing, const struct nodestate *state, const stru
 		return;
 	}
 	(void)nodestate_link(state, office, &link);
+	if (link.up && state->status.line.why) {
+		cell_why_closed(listing, &state->status.line);
+		return;
+	}
 	trouble_text(&link.trouble, sentence);
 	cell_word_or_none(listing, trouble_name(link.trouble.code), sentence);
 	cell_word_or_none(listing, trouble_detail(&link.trouble), "");

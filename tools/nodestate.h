@@ -20,7 +20,7 @@ bool nodestate_link(const struct nodestate *state, const struct id *office,
 /* That the node is down, in a sentence, to be translated. */
 const char *nodestate_down(const struct nodestate *state);
 /*
- * Why nothing moves, in two cells: a sentence for people, a word for programs; and for programs only
+ * Why nothing of @lane moves, in two cells: a sentence for people, a word for programs; and for programs only
  * what belongs to the word. Both empty: all is well.
  */
-void cell_why(struct listing *listing, const struct nodestate *state, const struct id *office);
+void cell_why(struct listing *listing, const struct nodestate *state, const struct id *office, enum lane lane);

@@ -36,7 +36,7 @@ static void list_row(struct listing *listing, const struct home *home,
 		cell_word(listing, &words_link_state, link.state);
 	else
 		cell(listing, json_null(), "%s", "-");
-	cell_why(listing, state, id);
+	cell_why(listing, state, id, row->lane);
 }
 
 static int list_backlog(const struct tool *tool, const struct home *home,

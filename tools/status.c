@@ -236,7 +236,7 @@ static void fill_link(struct listing *listing, const struct home *home,
 	cell_count(listing, waiting.waiting);
 	cell_age_since(listing, waiting.oldest_ms);
 	cell(listing, json_integer(link.clock_skew_ms), "%s", "");
-	cell_why(listing, state, id);
+	cell_why(listing, state, id, LANE_NORMAL);
 }
 
 static void fill_refusals(struct listing *listing, const struct nodestate *state) {

@@ -35,6 +35,8 @@ int command_backup(struct tool *tool, int argc, char **argv);
 int command_restore(struct tool *tool, int argc, char **argv);
 int command_key_denunciations(struct tool *tool, int argc, char **argv);
 int command_key_rotate(struct tool *tool, int argc, char **argv);
+int command_link_pause(struct tool *tool, int argc, char **argv);
+int command_link_resume(struct tool *tool, int argc, char **argv);
 int command_log(struct tool *tool, int argc, char **argv);
 int command_meeting_add(struct tool *tool, int argc, char **argv);
 int command_meeting_list(struct tool *tool, int argc, char **argv);

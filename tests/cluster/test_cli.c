@@ -105,6 +105,49 @@ Test(cli, why_nothing_moves_is_a_word_for_programs, .timeout = 60) {
 	json_decref(rows);
 }
 
+/* Until nothing waits, or something does, for the parent; and why. */
+static bool comes_to(const char *home, const char *why, int n_records) {
+	for (unsigned i = 0; i < 400; i++) {
+		json_t *rows = JSON(home, "queue"), *row = json_array_get(rows, LANE_NORMAL);
+		bool there = strcmp(text_of(row, "why"), why) == 0 &&
+			json_integer_value(json_object_get(row, "records")) == n_records;
+
+		json_decref(rows);
+		if (there)
+			return true;
+		proc_pause_ms(50);
+	}
+	return false;
+}
+
+Test(cli, a_paused_line_is_closed_until_it_is_resumed, .timeout = 120) {
+	_cleanup_(tree_done) struct tree tree = { 0 };
+	const char *home;
+	struct cli cli;
+
+	tree_add(&tree, "Tiên Du", 260, 3, -1, true);
+	tree_add(&tree, "Đại Đồng", 9163, 5, 0, false);
+	home = tree.procs[1]->home;
+	cr_assert(comes_to(home, "null", 0));
+	cr_expect_eq(CLI(&cli, home, "link", "pause", "--for", "never"), 2);
+	cli_done(&cli);
+	cr_expect_eq(CLI(&cli, home, "link", "pause", "--for", "367d"), 2);
+	cli_done(&cli);
+	cr_expect_eq(CLI(&cli, home, "link", "pause", "--for", "2h"), 0, "%s", cli.err);
+	cli_done(&cli);
+	ctl_take_petitions(tree.procs[1], 1, 1);
+	cr_expect(comes_to(home, "paused", 2), "a petition and its count");
+	proc_stop(tree.procs[1]);
+	proc_start(tree.procs[1]);
+	cr_expect(comes_to(home, "paused", 2));
+	cr_expect_eq(CLI(&cli, home, "queue"), 0);
+	cr_expect_not_null(strstr(cli.out, "until "), "%s", cli.out);
+	cli_done(&cli);
+	cr_expect_eq(CLI(&cli, home, "link", "resume"), 0, "%s", cli.err);
+	cli_done(&cli);
+	cr_expect(comes_to(home, "null", 0));
+}
+
 static char *said(const char *home, const char *language, const char *const *args) {
 	struct cli cli;
 	char *out;

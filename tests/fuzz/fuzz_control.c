@@ -50,6 +50,9 @@ static void check_request(struct span in) {
 		control_write_invite(&w, request.number, &request.office, request.address,
 			request.valid_ms, request.automatic);
 		break;
+	case COMMAND_HOLD_LINE:
+		control_write_hold_line(&w, request.number, request.held, request.until_ms);
+		break;
 	case COMMAND_ASK:
 		control_write_ask(&w, request.number, &request.inquiry);
 		break;

@@ -108,6 +108,12 @@ Test(control, every_other_request_comes_back_as_it_was_written) {
 	cr_expect_eq(request.inquiry.asked.b[0], 8);
 	cr_expect_eq(request.inquiry.reference, 42);
 	cr_expect(span_eq(request.inquiry.reason, span_str("Somebody asked us.")));
+	writer_init(&w, buf, sizeof(buf));
+	control_write_hold_line(&w, 8, true, 1717200000000);
+	request = decoded(&w);
+	cr_expect_eq(request.command, COMMAND_HOLD_LINE);
+	cr_expect(request.held);
+	cr_expect_eq(request.until_ms, 1717200000000);
 	for (enum command command = COMMAND_GRANT; command <= COMMAND_DENY; command++) {
 		writer_init(&w, buf, sizeof(buf));
 		control_write_reply(&w, 7, command, &(struct id){ { 9 } }, span_str("lan"), span_str("No."));
@@ -289,6 +295,7 @@ Test(control, a_status_comes_back_as_it_was_written) {
 		.version = span_str("0.1.0"),
 		.turns = 12,
 		.refusals = { [REFUSAL_FORK] = 2, [REFUSAL_N - 1] = 5 },
+		.line = { TROUBLE_PAUSED, 1717200000001, 1717200000002 },
 	};
 	const struct link_report links[] = {
 		{ { { 1 } }, true, LINK_REPORT_STREAMING, 5, 6, { 0 }, -90000 },
@@ -311,6 +318,9 @@ Test(control, a_status_comes_back_as_it_was_written) {
 	cr_expect(span_eq(got.version, status.version));
 	cr_expect_eq(got.turns, status.turns);
 	cr_expect_arr_eq(got.refusals, status.refusals, sizeof(got.refusals));
+	cr_expect_eq(got.line.why, status.line.why);
+	cr_expect_eq(got.line.since_ms, status.line.since_ms);
+	cr_expect_eq(got.line.until_ms, status.line.until_ms);
 	cr_expect_eq(got.n_links, N_ELEMENTS(links));
 	for (size_t i = 0; i < N_ELEMENTS(links); i++) {
 		cr_assert(control_link_next(&got, &link));
@@ -332,14 +342,14 @@ Test(control, a_status_passes_over_reasons_of_a_newer_node) {
 
 	writer_init(&w, buf, sizeof(buf));
 	control_write_ok(&w, 1, CONTROL_STATUS_VALUES);
-	write_raw(&w, span_str("\x01\x01\xa0\x01\x92\x92\x0a\x03\x92\x7f\x04\x90"));
+	write_raw(&w, span_str("\x01\x01\xa0\x01\x92\x92\x0a\x03\x92\x7f\x04\x90\x01\x01\x01"));
 	cr_assert_eq(control_answer_decode(writer_span(&w), &answer), 0);
 	cr_assert_eq(control_status_read(&answer, &got), 0);
 	cr_expect_eq(got.refusals[REFUSAL_FORK], 3);
 
 	writer_init(&w, buf, sizeof(buf));
 	control_write_ok(&w, 1, CONTROL_STATUS_VALUES);
-	write_raw(&w, span_str("\x01\x01\xa0\x01\x90\x91\x91\x01")); /* a link of one field */
+	write_raw(&w, span_str("\x01\x01\xa0\x01\x90\x91\x91\x01\x01\x01\x01")); /* a link of one field */
 	cr_assert_eq(control_answer_decode(writer_span(&w), &answer), 0);
 	cr_expect_eq(control_status_read(&answer, &got), CONTROL_MALFORMED);
 }
