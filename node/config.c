@@ -22,7 +22,7 @@
 
 enum {
 	CONFIG_FILE_MAX = 64 * 1024,
-	OPTIONS_MAX = 9, /* keys of one mapping */
+	OPTIONS_MAX = 11, /* keys of one mapping */
 };
 
 struct word {
@@ -122,6 +122,42 @@ static bool parse_word(const struct option *option, struct span text, void *ret)
 			return true;
 		}
 	return false;
+}
+
+/* HH:MM, up to 24:00, at the beginning of @text, which it is taken from. */
+static bool take_time(struct span *text, uint16_t *ret_minute) {
+	uint64_t hour, minute;
+
+	if (text->len < 5 || text->data[2] != ':' || !digits((struct span){ text->data, 2 }, &hour) ||
+		!digits((struct span){ text->data + 3, 2 }, &minute) || minute > 59 || hour * 60 + minute > 24 * 60)
+		return false;
+	*ret_minute = (uint16_t)(hour * 60 + minute);
+	*text = (struct span){ text->data + 5, text->len - 5 };
+	return true;
+}
+
+static bool take_char(struct span *text, char c) {
+	if (text->len == 0 || text->data[0] != (uint8_t)c)
+		return false;
+	*text = (struct span){ text->data + 1, text->len - 1 };
+	return true;
+}
+
+static bool parse_hours(const struct option *option, struct span text, void *ret) {
+	struct hours list[CONFIG_HOURS_MAX] = { 0 };
+	size_t n = 0;
+
+	do {
+		struct hours *hours = &list[n];
+
+		while (take_char(&text, ' '))
+			;
+		if (n++ == CONFIG_HOURS_MAX || !take_time(&text, &hours->from) || !take_char(&text, '-') ||
+			!take_time(&text, &hours->to) || hours->from == hours->to || hours->from == 24 * 60)
+			return false;
+	} while (take_char(&text, ','));
+	memcpy(ret, list, sizeof(list));
+	return text.len == 0;
 }
 
 static void store_text(struct span text, void *ret) {
@@ -331,6 +367,10 @@ static const struct option options[] = {
 		N_("days, from 1 to 3650") },
 	{ "receipt_seconds", parse_count, FIELD(struct config, receipt_seconds), 1, 86400, NULL,
 		N_("seconds, from 1 to 86400") },
+	{ "link_hours", parse_hours, FIELD(struct config, link_hours), 0, 0, NULL,
+		N_("at most 8 times of the day, such as 22:00-05:00 or 11:30-13:00, 22:00-05:00") },
+	{ "link_daily_bytes", parse_size, FIELD(struct config, link_daily_bytes), 1 << 20, 1ULL << 40, NULL,
+		N_("a whole number with K, M, G or T, from 1M to 1T") },
 	{ "detail", parse_word, FIELD(struct config, detail), 0, 0, details,
 		N_("all (the default) or escalated") },
 	{ "rules", NULL, 0, 0, 0, 0, NULL, N_("a list of at most 64 rules") },

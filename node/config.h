@@ -13,6 +13,7 @@
 enum {
 	CONFIG_RULES_MAX = 64,
 	CONFIG_ADDRESS_MAX = 256,
+	CONFIG_HOURS_MAX = 8,
 };
 
 enum {
@@ -42,6 +43,11 @@ enum detail {
 	DETAIL_ESCALATED, /* only those of cases that it escalated or handed over */
 };
 
+/* From a minute of the day to before another one, perhaps of the next. */
+struct hours {
+	uint16_t from, to;
+};
+
 struct config {
 	char listen[CONFIG_ADDRESS_MAX + 1];   /* for the offices below, tcp://ADDRESS:PORT; empty: none */
 	char announce[CONFIG_ADDRESS_MAX + 1]; /* what they are told to connect to; default: listen, or
@@ -49,6 +55,8 @@ struct config {
 	char stream[CONFIG_ADDRESS_MAX + 1];   /* the change stream; default ipc in the home */
 	uint64_t store_size;                   /* bytes, default 64 GiB of address space */
 	uint32_t reconnect_ms;                 /* at most, the first pause before the parent is tried again, 2000 */
+	struct hours link_hours[CONFIG_HOURS_MAX]; /* of the line to the parent; all zero behind the last; none: always */
+	uint64_t link_daily_bytes;             /* on that line; 0, the default: any number */
 	uint8_t detail;                        /* enum detail; default all */
 	uint32_t receipt_seconds;              /* between two receipts for what came from below, default 600 */
 	uint32_t changes_days;                 /* the change stream is kept so long, default 30 */

@@ -190,7 +190,8 @@ void core_turn_begin(struct core *core, uint64_t wall_ms, uint64_t now_ms) {
 
 struct link_io core_link_io(struct core *core) {
 	struct link_io io = { core->io->userdata, core->io->send, &core->reg, core->wall_ms, core->now_ms,
-		0, core->config->detail == DETAIL_ESCALATED, core_recovery_asks(core), TURN_BATCHES };
+		0, core->config->detail == DETAIL_ESCALATED, core_line_report(core).why != TROUBLE_NONE,
+		core_recovery_asks(core), TURN_BATCHES };
 
 	core_fail(core, core->io->random(core->io->userdata, &io.random, sizeof(io.random)));
 	return io;
@@ -277,6 +278,7 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 		return;
 	link->open = true;
 	link->last_heard_ms = core->now_ms;
+	link->n_bytes += frame.len + LINK_FRAME_BYTES;
 	if (message_decode(frame, &message)) {
 		core->refusals[REFUSAL_MALFORMED]++;
 		core_fail(core, link_refuse(link, &(struct oplog_id){ 0 }, 0, REFUSAL_MALFORMED));
@@ -434,6 +436,8 @@ static int turn_commit(struct core *core) {
 		r = author_finish(&core->author, core->txn, core_oplog_grown, core);
 	if (r == 0)
 		r = core_put_disclosures(core);
+	if (r == 0)
+		r = core_line_keep(core);
 	if (r == 0 && core->first_change && core->wall_ms > keep_ms)
 		r = changes_forget(core->txn, core->wall_ms - keep_ms, FORGET_TURN_MAX);
 	return r ? r : store_commit(TAKE(core->txn));
@@ -472,6 +476,7 @@ static int turn_effects(struct core *core) {
 	/* another one begins each time: none is kept waiting by what the others have to push */
 	for (size_t i = 0; r == 0 && i < core->n_links; i++)
 		r = link_flush(core->links[(core->first_link + i) % core->n_links], &io, txn);
+	core_line_count(core);
 	core->first_link = core->n_links ? (core->first_link + 1) % core->n_links : 0;
 	if (r == 0 && core->first_change)
 		r = changes_each(txn, core->first_change - 1, publish_row, core);

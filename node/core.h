@@ -93,6 +93,6 @@ const struct id *core_guest_by_curve(const struct core *core, const uint8_t key[
 const struct office *core_own(const struct core *core);
 const struct office *core_parent(const struct core *core); /* NULL: none */
 /* Whether this office keeps the line to its parent closed now; @ret_why may be NULL. */
-bool core_line_closed(const struct core *core, struct line_report *ret_why);
+bool core_line_closed(struct core *core, struct line_report *ret_why);
 /* Where the parent listens; empty: not joined, or handed over to another. Borrowed until the next turn. */
 const char *core_parent_address(const struct core *core);

@@ -43,10 +43,13 @@ struct core_guest {
 	uint64_t look_at_ms; /* what it asks before is dropped; monotonic */
 };
 
-/* When the line to the parent is kept closed; on the wall clock, to outlast a restart. */
+/* What decides whether the line to the parent is kept closed; on the wall clock, to outlast a restart. */
 struct core_line {
 	uint64_t paused_ms; /* somebody said so then; 0: nobody did */
 	uint64_t until_ms;  /* 0: until it is resumed */
+	uint64_t day_end_ms; /* the day to which belong so many */
+	uint64_t n_bytes;   /* that went over it, both ways */
+	bool counted;       /* some of them are not in the store yet */
 };
 
 struct core {
@@ -150,6 +153,11 @@ int core_import(struct core *core, struct span client, const struct request *req
 int core_export(struct core *core, struct txn *txn, const struct core_asked *query);
 /* line.c */
 int core_line_load(struct core *core, struct txn *txn); /* 0 or -errno */
+/* Why the line is closed, or open for the urgent lane alone. */
+struct line_report core_line_report(const struct core *core);
+/* Counts what went over it; what was counted, into the turn's transaction. 0 or -errno. */
+void core_line_count(struct core *core);
+int core_line_keep(struct core *core);
 /* Within the turn's transaction. 0 or -errno. */
 int core_hold_line(struct core *core, struct span client, const struct request *request);
 

@@ -107,12 +107,14 @@ static void link_begin(struct link *link, const struct link_io *io) {
 static void link_greet(struct link *link, const struct link_io *io) {
 	link_begin(link, io);
 	link->session = io->random;
+	link->urgent = io->urgent;
 	link->say_hello = true;
 	link->greet_at_ms = UINT64_MAX;
 }
 
 void link_opened(struct link *link, const struct link_io *io) {
 	link->open = true;
+	link->n_bytes += LINK_OPEN_BYTES;
 	if (link->up)
 		link_greet(link, io);
 }
@@ -156,6 +158,7 @@ int link_hello(struct link *link, const struct link_io *io, const struct hello *
 		link_begin(link, io);
 		link->open = true;
 		link->session = hello->session;
+		link->urgent = hello->urgent;
 		link->say_hello = true;
 	}
 	link->clock_skew_ms = (int64_t)(hello->time_ms - io->wall_ms);
@@ -370,6 +373,7 @@ int link_say(struct link *link, const struct link_io *io, const struct writer *w
 	if (!writer_ok(w))
 		return -ENOBUFS; /* ours, not theirs: a message of our own that does not fit */
 	link->last_said_ms = io->now_ms;
+	link->n_bytes += w->len + LINK_FRAME_BYTES;
 	if (!io->send(io->userdata, &link->neighbour, writer_span(w)))
 		link->blocked = true;
 	return 0;
@@ -636,6 +640,7 @@ static bool in_flight(const struct link *link, const struct held_oplog *held) {
 
 static bool pushable(const struct link *link, const struct link_oplog *oplog, uint64_t now_ms) {
 	return oplog->sent < oplog->held->size && now_ms >= oplog->aside_until_ms &&
+		(!link->urgent || oplog->held->id.lane == LANE_URGENT) &&
 		link->n_flights < (oplog->held->id.lane == LANE_URGENT ? LINK_WINDOW : link->window) &&
 		!(oplog->probing && in_flight(link, oplog->held));
 }
@@ -643,7 +648,7 @@ static bool pushable(const struct link *link, const struct link_oplog *oplog, ui
 bool link_busy(const struct link *link, uint64_t now_ms) {
 	if (link->state != LINK_STREAMING || link->blocked)
 		return false;
-	if (disclose_busy(&link->disclosing, now_ms))
+	if (!link->urgent && disclose_busy(&link->disclosing, now_ms))
 		return true;
 	for (size_t i = 0; i < link->n_oplogs; i++)
 		if (pushable(link, &link->oplogs[i], now_ms))
@@ -660,9 +665,9 @@ static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t 
 		struct link_oplog *oplog = &link->oplogs[i];
 
 		if (urgent && oplog->held->id.lane != LANE_URGENT) {
-			int r = disclose_pump(link, io, txn, frame);
+			int r = link->urgent ? 0 : disclose_pump(link, io, txn, frame);
 
-			if (r)
+			if (r || link->urgent)
 				return r;
 			urgent = false;
 		}
@@ -683,7 +688,7 @@ static int pump(struct link *link, struct link_io *io, struct txn *txn, uint8_t 
 			io->batches--;
 		}
 	}
-	return urgent ? disclose_pump(link, io, txn, frame) : 0;
+	return urgent && !link->urgent ? disclose_pump(link, io, txn, frame) : 0;
 }
 
 int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
@@ -696,7 +701,7 @@ int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
 		link_down(link, io, &(struct trouble){ .code = TROUBLE_SILENT });
 	if (!link->open)
 		return 0;
-	if (link->up && link->state == LINK_DOWN && io->now_ms >= link->greet_at_ms)
+	if (link->up && (link->state == LINK_DOWN ? io->now_ms >= link->greet_at_ms : link->urgent != io->urgent))
 		link_greet(link, io);
 	for (size_t i = 0; r == 0 && i < link->n_refusals; i++) {
 		writer_init(&w, frame, sizeof(frame));
@@ -707,7 +712,7 @@ int link_flush(struct link *link, struct link_io *io, struct txn *txn) {
 	if (r == 0 && link->say_hello) {
 		writer_init(&w, frame, sizeof(frame));
 		message_write_hello(&w, &(struct hello){ MESSAGE_VERSION, own->id, link->session,
-			io->wall_ms, span_str("lienthong " LIENTHONG_VERSION) });
+			io->wall_ms, span_str("lienthong " LIENTHONG_VERSION), link->urgent });
 		r = link_say(link, io, &w);
 		link->say_hello = false;
 	}
@@ -838,13 +843,15 @@ uint64_t link_wakeup_ms(const struct link *link) {
 	if (link->state == LINK_DOWN)
 		return link->up && link->open ? link->greet_at_ms : UINT64_MAX;
 	at = link->last_heard_ms + LINK_SILENCE_MAX_MS;
-	if (disclose_wakeup_ms(&link->disclosing) < at)
+	if (!link->urgent && disclose_wakeup_ms(&link->disclosing) < at)
 		at = disclose_wakeup_ms(&link->disclosing);
 	if (link->state == LINK_STREAMING && link->last_said_ms + LINK_IDLE_MS < at)
 		at = link->last_said_ms + LINK_IDLE_MS;
 	for (size_t i = 0; i < link->n_oplogs; i++) {
 		const struct link_oplog *oplog = &link->oplogs[i];
 
+		if (link->urgent && oplog->held->id.lane != LANE_URGENT)
+			break; /* they are not looked at */
 		if (oplog->aside_until_ms && oplog->sent < oplog->held->size && oplog->aside_until_ms < at)
 			at = oplog->aside_until_ms;
 	}

@@ -23,6 +23,8 @@
 enum {
 	LINK_WINDOW = 64,              /* batches under way, at most */
 	LINK_WINDOW_START = 2,
+	LINK_FRAME_BYTES = 128,        /* around a frame: what ZMTP, CURVE, TCP and IP add, and their acknowledgement */
+	LINK_OPEN_BYTES = 2048,        /* to connect */
 	LINK_FLIGHT_MS = 1000,         /* longer than that no batch should be under way: fewer are sent then */
 	LINK_PUMP_MAX = 16,            /* batches pushed in one turn, so that others get theirs */
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
@@ -77,6 +79,7 @@ struct link {
 	bool blocked;               /* the transport takes no more for now */
 	enum link_state state;
 	bool say_hello, say_heads;  /* at the end of this turn */
+	bool urgent;                /* in this session only the urgent lane is sent */
 	bool greeted;               /* they have said HELLO in this session */
 	uint64_t since_ms;          /* wall clock: when the state began */
 	uint64_t last_progress_ms;  /* wall clock: last batch taken or acknowledged */
@@ -84,6 +87,7 @@ struct link {
 	uint64_t last_said_ms;
 	uint64_t greet_at_ms;       /* child: when to say HELLO again */
 	uint64_t session;
+	uint64_t n_bytes;           /* of frames, both ways, and what surrounds them; the core takes them from here */
 	uint64_t out_sequence;
 	uint64_t in_sequence;
 	int64_t clock_skew_ms;
@@ -115,6 +119,7 @@ struct link_io {
 	uint64_t wall_ms, now_ms;
 	uint64_t random; /* for a session's number */
 	bool withholds_own; /* the detail of this office, too, goes up as hashes */
+	bool urgent; /* the line to the parent is for the urgent lane alone */
 	bool asks; /* this office asks its parent for its own oplogs */
 	unsigned batches; /* that may still be pushed in this turn, over all links */
 };

@@ -17,7 +17,7 @@ static int answer_status(struct core *core, const struct core_asked *query) {
 
 	if (!reports)
 		return -ENOMEM;
-	(void)core_line_closed(core, &status.line);
+	status.line = core_line_report(core);
 	memcpy(status.refusals, core->refusals, sizeof(status.refusals));
 	for (size_t i = 0; i < core->n_links; i++) {
 		const struct link *link = core->links[i];

@@ -202,9 +202,9 @@ struct link_report {
 	int64_t clock_skew_ms; /* theirs less ours at the last HELLO */
 };
 
-/* Why this office keeps the line to its parent closed. */
+/* Why this office keeps the line to its parent closed, or open for what is urgent alone. */
 struct line_report {
-	uint8_t why;       /* enum trouble_code: PAUSED; NONE: it does not */
+	uint8_t why;       /* enum trouble_code: PAUSED, HOURS, BUDGET; NONE: it does not */
 	uint64_t since_ms; /* wall clock, as the next; 0: not known */
 	uint64_t until_ms; /* 0: until somebody says so */
 };

@@ -8,7 +8,7 @@
 
 /* Elements of each, with the type. A later version may add to HELLO, which says the version. */
 enum {
-	HELLO_FIELDS = 6,
+	HELLO_FIELDS = 7,
 	HEADS_FIELDS = 3,
 	BATCH_FIELDS = 10,
 	ACK_FIELDS = 2,
@@ -69,6 +69,7 @@ static void read_hello(struct reader *r, struct hello *hello) {
 	hello->session = read_uint(r, UINT64_MAX);
 	hello->time_ms = read_uint(r, UINT64_MAX);
 	hello->software = read_line(r, 0, MESSAGE_SOFTWARE_MAX);
+	hello->urgent = read_bool(r);
 }
 
 static void read_batch(struct reader *r, struct batch *batch) {
@@ -193,6 +194,7 @@ void message_write_hello(struct writer *w, const struct hello *hello) {
 	write_uint(w, hello->session);
 	write_uint(w, hello->time_ms);
 	write_str(w, hello->software);
+	write_bool(w, hello->urgent);
 }
 
 void message_write_heads(struct writer *w, bool more, const struct held *held, size_t n) {

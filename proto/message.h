@@ -3,7 +3,7 @@
 /*
  * message - what travels on a link between two offices
  *
- *   HELLO   [1, version, office, session, time_ms, software]
+ *   HELLO   [1, version, office, session, time_ms, software, urgent]
  *   HEADS   [2, more, [[office, epoch, lane, size], ...]]     how far I hold what you would push
  *   BATCH   [3, sequence, office, epoch, lane, first, n, root, signature, payload]
  *   ACK     [4, [[office, epoch, lane, size], ...]]           my durable sizes; empty: I am alive
@@ -88,6 +88,7 @@ struct hello {
 	uint64_t session; /* the child's choice; the parent's HELLO repeats it */
 	uint64_t time_ms;
 	struct span software;
+	bool urgent; /* in this session only the urgent lane is sent, both ways */
 };
 
 struct held {

@@ -37,6 +37,8 @@ const char *trouble_name(uint8_t code) {
 		[TROUBLE_SHOWN_BELOW] = "shown-below",
 		[TROUBLE_HANDED_OVER] = "handed-over",
 		[TROUBLE_PAUSED] = "paused",
+		[TROUBLE_HOURS] = "outside-hours",
+		[TROUBLE_BUDGET] = "budget-spent",
 	};
 
 	return code < N_ELEMENTS(names) ? names[code] : "unknown";
@@ -96,6 +98,10 @@ static const char *sentence(const struct trouble *trouble, const char **ret_part
 		return _("this office was handed over to it, and joins it with its answer: lienthong join FILE");
 	case TROUBLE_PAUSED:
 		return _("paused by this office (lienthong link resume ends it)");
+	case TROUBLE_HOURS:
+		return _("outside the hours that are set for the line, only what is urgent is sent");
+	case TROUBLE_BUDGET:
+		return _("the bytes that are set for a day on the line are used up, only what is urgent is sent");
 	case TROUBLE_NO_END:
 		return _("an oplog is held back: its office was put back, and where the old one ended has not been signed here yet");
 	default:

@@ -30,6 +30,8 @@ enum trouble_code {
 	TROUBLE_SHOWN_BELOW = 17,    /* offices below were shown what has not come here; detail: by whom, and who */
 	TROUBLE_HANDED_OVER = 18,    /* this office, to the one above it from now on, which has yet to say where it listens */
 	TROUBLE_PAUSED = 19,         /* this office keeps the line to its parent closed: somebody here said so */
+	TROUBLE_HOURS = 20,          /* likewise, but for what is urgent: it is not one of the hours that are set */
+	TROUBLE_BUDGET = 21,         /* likewise: today's bytes are used up */
 };
 
 enum {

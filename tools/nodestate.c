@@ -66,8 +66,10 @@ static void cell_why_closed(struct listing *listing, const struct line_report *l
 	date_format_time(line->until_ms, until);
 	if (line->since_ms && line->until_ms)
 		(void)snprintf(sentence, sizeof(sentence), _("%s; since %s, until %s"), why, since, until);
-	else
+	else if (line->since_ms)
 		(void)snprintf(sentence, sizeof(sentence), _("%s; since %s"), why, since);
+	else
+		(void)snprintf(sentence, sizeof(sentence), _("%s; until %s"), why, until);
 	cell_word_or_none(listing, trouble_name(line->why), sentence);
 	date_format_iso(line->until_ms, until);
 	cell_word_or_none(listing, line->until_ms ? until : NULL, "");
@@ -83,7 +85,7 @@ void cell_why(struct listing *listing, const struct nodestate *state, const stru
 		return;
 	}
 	(void)nodestate_link(state, office, &link);
-	if (link.up && state->status.line.why) {
+	if (link.up && state->status.line.why && (lane != LANE_URGENT || state->status.line.why == TROUBLE_PAUSED)) {
 		cell_why_closed(listing, &state->status.line);
 		return;
 	}

@@ -174,7 +174,7 @@ bool puppet_expect(struct puppet *puppet, enum message_type type, unsigned timeo
 
 static void say_hello(struct puppet *puppet, uint64_t session) {
 	const struct hello hello = { MESSAGE_VERSION, puppet->office.id, session, proc_wall_ms(),
-		span_str("puppet") };
+		span_str("puppet"), false };
 	uint8_t buf[256];
 	struct writer w;
 

@@ -257,7 +257,7 @@ static void hello_of_another(struct puppet *puppet, const struct proc *sibling) 
 
 	writer_init(&w, frame, sizeof(frame));
 	message_write_hello(&w, &(struct hello){ MESSAGE_VERSION, sibling->office.id, 1, proc_wall_ms(),
-		span_str("puppet") });
+		span_str("puppet"), false });
 	puppet_say(puppet, writer_span(&w));
 }
 
@@ -267,7 +267,7 @@ static void hello_of_no_version(struct puppet *puppet, const struct proc *siblin
 
 	writer_init(&w, frame, sizeof(frame));
 	message_write_hello(&w, &(struct hello){ 0, puppet->office.id, 1, proc_wall_ms(),
-		span_str("puppet") });
+		span_str("puppet"), false });
 	puppet_say(puppet, writer_span(&w));
 }
 
@@ -406,7 +406,7 @@ Test(cluster, a_strangers_key_is_refused_and_reaches_nothing, .timeout = 60) {
 	stranger = puppet_stranger(district);
 	writer_init(&w, buf, sizeof(buf));
 	message_write_hello(&w, &(struct hello){ MESSAGE_VERSION, stranger->office.id, 1, proc_wall_ms(),
-		span_str("puppet") });
+		span_str("puppet"), false });
 	puppet_say(stranger, writer_span(&w));
 	puppet_say(stranger, span_str("garbage"));
 	while (!log_has(district, "a connection was refused")) {

@@ -47,6 +47,8 @@ Test(config, every_setting_arrives_where_it_belongs) {
 				   "reconnect_ms: 50\n"
 				   "changes_days: 3650\n"
 				   "detail: escalated\n"
+				   "link_hours: 11:30-13:00, 22:00-05:00\n"
+				   "link_daily_bytes: 50M\n"
 				   "rules:\n"
 				   "  - {name: gấp, when: urgent, on: seen}\n"
 				   "  - name: many\n"
@@ -70,6 +72,12 @@ Test(config, every_setting_arrives_where_it_belongs) {
 	cr_expect_eq(config.reconnect_ms, 50);
 	cr_expect_eq(config.changes_days, 3650);
 	cr_expect_eq(config.detail, DETAIL_ESCALATED);
+	cr_expect_eq(config.link_hours[0].from, 11 * 60 + 30);
+	cr_expect_eq(config.link_hours[0].to, 13 * 60);
+	cr_expect_eq(config.link_hours[1].from, 22 * 60);
+	cr_expect_eq(config.link_hours[1].to, 5 * 60);
+	cr_expect_eq(config.link_hours[2].to, 0);
+	cr_expect_eq(config.link_daily_bytes, 50 << 20);
 	cr_assert_eq(config.n_rules, 3);
 	cr_expect_str_eq(config.rules[0].name, "gấp");
 	cr_expect_eq(config.rules[0].cause, CAUSE_URGENT);
@@ -144,6 +152,15 @@ Test(config, a_fault_is_named_with_its_line_and_what_would_be_right) {
 		{ "reconnect_ms: -10", "f:1: ", "10" },
 		{ "reconnect_ms: 0x100", "f:1: ", "10" },
 		{ "changes_days: 3651", "f:1: ", "3650" },
+		{ "link_hours: 22:00", "f:1: ", "22:00-05:00" },
+		{ "link_hours: 22:00-24:01", "f:1: ", "22:00-05:00" },
+		{ "link_hours: 22:60-23:00", "f:1: ", "22:00-05:00" },
+		{ "link_hours: 22:00-22:00", "f:1: ", "22:00-05:00" },
+		{ "link_hours: 24:00-05:00", "f:1: ", "22:00-05:00" },
+		{ "link_hours: 22:00-05:00,", "f:1: ", "22:00-05:00" },
+		{ "link_hours: 22:00-05:00 11:00-12:00", "f:1: ", "22:00-05:00" },
+		{ "link_hours: [22:00-05:00]", "f:1: ", "22:00-05:00" },
+		{ "link_daily_bytes: 1K", "f:1: ", "from 1M" },
 		{ "receipt_seconds: 0", "f:1: ", "86400" },
 		{ "changes_days: 1\nchanges_days: 2", "f:2: ", "second time" },
 		{ "- listen", "f:1: ", "settings" },

@@ -368,7 +368,7 @@ Test(invite, a_guest_can_say_nothing_else, .timeout = 60) {
 	struct writer w;
 
 	writer_init(&w, frame, sizeof(frame));
-	message_write_hello(&w, &(struct hello){ MESSAGE_VERSION, by.office, 1, 2, span_str("x") });
+	message_write_hello(&w, &(struct hello){ MESSAGE_VERSION, by.office, 1, 2, span_str("x"), false });
 	parent->answer_len = 0;
 	cores_begin(parent);
 	core_guest(parent->core, span_str("guest"), &by.office, writer_span(&w));

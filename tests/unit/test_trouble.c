@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 Test(trouble, every_code_has_a_sentence_of_its_own) {
-	char texts[TROUBLE_PAUSED + 2][TROUBLE_TEXT_MAX];
+	char texts[TROUBLE_BUDGET + 2][TROUBLE_TEXT_MAX];
 
 	for (unsigned code = 0; code < N_ELEMENTS(texts); code++) {
 		const struct trouble trouble = trouble_of(code, ENODEV, "tcp://192.0.2.1:7250");
@@ -39,14 +39,14 @@ Test(trouble, a_sentence_names_the_reason_or_the_address) {
 }
 
 Test(trouble, every_code_has_a_word_of_its_own) {
-	for (unsigned code = TROUBLE_NOT_YET; code <= TROUBLE_PAUSED; code++) {
+	for (unsigned code = TROUBLE_NOT_YET; code <= TROUBLE_BUDGET; code++) {
 		cr_assert(trouble_name((uint8_t)code), "%u", code);
 		cr_expect_str_neq(trouble_name((uint8_t)code), "unknown", "%u", code);
 		for (unsigned before = TROUBLE_NOT_YET; before < code; before++)
 			cr_expect_str_neq(trouble_name((uint8_t)code), trouble_name((uint8_t)before));
 	}
 	cr_expect_null(trouble_name(TROUBLE_NONE));
-	cr_expect_str_eq(trouble_name(TROUBLE_PAUSED + 1), "unknown");
+	cr_expect_str_eq(trouble_name(TROUBLE_BUDGET + 1), "unknown");
 	cr_expect_str_eq(trouble_name(UINT8_MAX), "unknown");
 }
 
