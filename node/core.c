@@ -12,6 +12,7 @@ enum {
 	FORGET_TURN_MAX = 1000,   /* change rows forgotten in one turn */
 	ROOM_SHARE = 32,          /* one in so many bytes of the store is kept for cursors and acks */
 	FULL_PAUSE_MS = 10000,    /* after a turn for which there was no room */
+	GREETING_MAX = 64,        /* offices below that may greet at once: each costs a look at all that it holds */
 	TURN_BATCHES = 128,       /* pushed in one turn, over all links */
 	ZSTD_LEVEL = 3,           /* a third fewer bytes than level 1 on petitions, for a little time */
 };
@@ -267,10 +268,34 @@ static int give_back(struct core *core, struct link *link, struct message messag
 	return r;
 }
 
+/*
+ * 0, or within how many milliseconds an office below is to say HELLO again. So thousands that lost this node together
+ * come in as fast as it gets through with those before them, on whatever disk; the more wait, the longer each.
+ */
+static uint64_t greets_too_early(const struct core *core, const struct link *link) {
+	uint64_t n_greeting = 0, n_waiting = 0;
+
+	if (link->up)
+		return 0;
+	for (size_t i = 0; i < core->n_links; i++) {
+		const struct link *other = core->links[i];
+
+		if (other == link || other->up || !other->open)
+			continue;
+		n_greeting += other->state == LINK_GREETING && core->now_ms < other->last_heard_ms + LINK_GREETING_MS;
+		n_waiting += other->state == LINK_DOWN;
+	}
+	if (n_greeting < GREETING_MAX)
+		return 0;
+	n_waiting = LINK_GREET_AGAIN_MS * (1 + n_waiting / GREETING_MAX);
+	return n_waiting < LINK_LATER_MAX_MS ? n_waiting : LINK_LATER_MAX_MS;
+}
+
 void core_message(struct core *core, const struct id *office, struct span frame) {
 	struct link *link = core_find_link(core, office);
 	struct link_io io = core_link_io(core);
 	struct message message;
+	uint64_t later_ms = 0;
 	struct txn *txn;
 	int r = 0;
 
@@ -286,7 +311,8 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 	}
 	switch (message.type) {
 	case MESSAGE_HELLO:
-		r = link_hello(link, &io, &message.hello);
+		later_ms = greets_too_early(core, link);
+		r = later_ms ? REFUSAL_BUSY : link_hello(link, &io, &message.hello);
 		break;
 	case MESSAGE_HEADS:
 		r = link->up ? core_recovery_heads(core, link, message) : give_back(core, link, message);
@@ -319,7 +345,7 @@ void core_message(struct core *core, const struct id *office, struct span frame)
 	}
 	if (r > 0) {
 		core->refusals[r]++;
-		r = link_reset(link, &io, r);
+		r = link_reset(link, &io, r, later_ms);
 	}
 	core_fail(core, r);
 }

@@ -140,10 +140,10 @@ void link_lost(struct link *link, const struct link_io *io, const struct trouble
 	link->open = false;
 }
 
-int link_reset(struct link *link, const struct link_io *io, enum refusal why) {
+int link_reset(struct link *link, const struct link_io *io, enum refusal why, uint64_t later_ms) {
 	link_down(link, io, &(struct trouble){ .code = TROUBLE_ENDED_BY_US, .reason = why });
 	link->n_refusals = 0;
-	return link_refuse(link, &(struct oplog_id){ 0 }, 0, why);
+	return link_refuse(link, &(struct oplog_id){ 0 }, later_ms, why);
 }
 
 int link_hello(struct link *link, const struct link_io *io, const struct hello *hello) {
@@ -288,6 +288,11 @@ void link_refused(struct link *link, const struct link_io *io, const struct refu
 	if (id_is_nil(&refuse->oplog.office)) {
 		link_down(link, io, &(struct trouble){ .code = TROUBLE_ENDED_BY_THEM,
 			.reason = refuse->reason });
+		if (refuse->reason == REFUSAL_BUSY) { /* those that were told the same come at any time but together */
+			uint64_t later_ms = refuse->size < LINK_LATER_MAX_MS ? refuse->size : LINK_LATER_MAX_MS;
+
+			link->greet_at_ms = io->now_ms + LINK_GREET_AGAIN_MS + io->random % (later_ms + 1);
+		}
 		return;
 	}
 	oplog = link_find(link, &refuse->oplog);

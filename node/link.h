@@ -30,6 +30,8 @@ enum {
 	LINK_SILENCE_MAX_MS = 60000,   /* without any word from them the session ends */
 	LINK_IDLE_MS = 10000,          /* then we say we are alive */
 	LINK_GREET_AGAIN_MS = 1000,
+	LINK_GREETING_MS = 10000,      /* one that has said nothing for so long while it greets keeps nobody else out */
+	LINK_LATER_MAX_MS = 60000,     /* that they are to wait, where they are told to come again later */
 	LINK_MOVED_MS = 300000,        /* after one that passes once they have heard that an office moved */
 	LINK_ASIDE_MS = 10000,         /* after a refusal that may pass: no room, not yet enrolled, a key not yet known */
 };
@@ -153,8 +155,8 @@ int link_say(struct link *link, const struct link_io *io, const struct writer *w
 /* Notes for the end of the turn. 0 or -errno. */
 int link_refuse(struct link *link, const struct oplog_id *oplog, uint64_t size, enum refusal why);
 int link_ack(struct link *link, const struct oplog_id *oplog);
-/* Ends the session, telling them why: they begin another. 0 or -errno. */
-int link_reset(struct link *link, const struct link_io *io, enum refusal why);
+/* Ends the session, telling them why: they begin another, if @why is BUSY within @later_ms. 0 or -errno. */
+int link_reset(struct link *link, const struct link_io *io, enum refusal why, uint64_t later_ms);
 
 /*
  * After the commit: says what the turn decided, then pushes batches. @txn is a read transaction of

@@ -282,6 +282,7 @@ const char *refusal_name(uint64_t reason) {
 		[REFUSAL_QUARANTINED] = N_("quarantined"),
 		[REFUSAL_ENDED] = N_("ended"),
 		[REFUSAL_INVITATION] = N_("invitation misused"),
+		[REFUSAL_BUSY] = N_("busy, it comes again later"),
 		[REFUSAL_WITHHELD] = N_("withheld what travels in full"),
 	};
 

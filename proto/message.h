@@ -79,6 +79,7 @@ enum refusal {
 	REFUSAL_ENDED = 14,        /* the oplog goes no further: its office was revoked, or began another life */
 	REFUSAL_INVITATION = 15,   /* of a guest: late, used, too often, or not as invited; counted, not sent */
 	REFUSAL_WITHHELD = 16,     /* a hash in place of a record that travels in full */
+	REFUSAL_BUSY = 17,         /* of a HELLO: too many greet at once; size: say it again within so many milliseconds */
 	REFUSAL_N,
 };
 
