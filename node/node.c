@@ -472,6 +472,20 @@ void node_stop(struct node *node) {
 }
 
 /* Who the office is and what it would do. 0 or an error of the store. */
+static void print_line(const struct config *config) {
+	if (config->link_hours[0].from == config->link_hours[0].to && !config->link_daily_bytes)
+		return;
+	(void)printf(_("line     upward, but for what is urgent:"));
+	for (size_t i = 0; i < CONFIG_HOURS_MAX && config->link_hours[i].from != config->link_hours[i].to; i++) {
+		const struct hours *hours = &config->link_hours[i];
+
+		(void)printf(" %02u:%02u-%02u:%02u", hours->from / 60u, hours->from % 60u, hours->to / 60u, hours->to % 60u);
+	}
+	if (config->link_daily_bytes)
+		(void)printf(_(" at most %llu KiB a day"), (unsigned long long)config->link_daily_bytes >> 10);
+	(void)printf("\n");
+}
+
 static int print_plan(struct node *node) {
 	_cleanup_(store_abortp) struct txn *txn = NULL;
 	const struct config *config = &node->config;
@@ -500,6 +514,7 @@ static int print_plan(struct node *node) {
 			parent.office.name.data, (int)address.len, address.data);
 	else
 		(void)printf(_("parent   none: `lienthong join` makes this office part of a tree\n"));
+	print_line(config);
 
 	if (config->listen[0])
 		(void)printf(_("listen   %s, announced as %s\n"), config->listen,

@@ -148,6 +148,23 @@ Test(cli, a_paused_line_is_closed_until_it_is_resumed, .timeout = 120) {
 	cr_expect(comes_to(home, "null", 0));
 }
 
+Test(cli, what_a_node_would_do_says_when_its_line_is_open, .timeout = 60) {
+	struct proc *commune = proc_new("Đại Đồng", 9163, 5, false);
+	char command[512], line[256];
+	bool found = false;
+	FILE *out;
+
+	proc_configure(commune, "link_hours: 11:30-13:00, 22:00-05:00\nlink_daily_bytes: 20M\n");
+	snprintf(command, sizeof(command), "'%s' --home '%s' --check", getenv("LIENTHONGD"), commune->home);
+	out = popen(command, "r");
+	cr_assert_not_null(out);
+	while (fgets(line, sizeof(line), out))
+		found |= strcmp(line, "line     upward, but for what is urgent: 11:30-13:00 22:00-05:00 at most 20480 KiB a day\n") == 0;
+	cr_expect_eq(pclose(out), 0);
+	cr_expect(found);
+	proc_free(commune);
+}
+
 static char *said(const char *home, const char *language, const char *const *args) {
 	struct cli cli;
 	char *out;
